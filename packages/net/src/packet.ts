@@ -1,0 +1,79 @@
+// A packet under way: bytes with headroom, so that a header is pushed or pulled without a copy (Linux's sk_buff).
+// Invariant: 0 <= start <= end <= data.length. Who holds a Packet owns it: handing it on gives it away; `clone` copies.
+
+/** Room in front of an IP packet for: inner Ethernet 14, VXLAN 8, UDP 8, IPv6 40, outer Ethernet 14. */
+export const HEADROOM = 96;
+
+export class Packet {
+  data: Uint8Array;
+  start: number;
+  end: number;
+  /** TCP payload bytes per segment when this packet stands for several (GSO); 0 when it is one packet. */
+  gsoSize = 0;
+  /** Netfilter mark (uint32). */
+  mark = 0;
+  /** Name of the device it came in by, "" when it was made here. */
+  inDevice = "";
+  /** Connection-tracking entry, set by the conntrack hook; owned by conntrack. */
+  ct: unknown = null;
+  /** 0, or the number of the trace that follows it; survives the wire. */
+  traceId = 0;
+  /** Position among the trace's points, counted up at each point; survives the wire. */
+  traceHop = 0;
+
+  constructor(data: Uint8Array, start: number, end: number) {
+    this.data = data;
+    this.start = start;
+    this.end = end;
+  }
+
+  /** A packet with `length` bytes of room for an IP packet behind HEADROOM. */
+  static alloc(length: number): Packet {
+    return new Packet(new Uint8Array(HEADROOM + length), HEADROOM, HEADROOM + length);
+  }
+
+  /** Copies `bytes` behind fresh headroom. */
+  static from(bytes: Uint8Array): Packet {
+    const p = Packet.alloc(bytes.length);
+    p.data.set(bytes, p.start);
+    return p;
+  }
+
+  get length(): number {
+    return this.end - this.start;
+  }
+
+  /** The bytes now; a view, not a copy. */
+  bytes(): Uint8Array {
+    return this.data.subarray(this.start, this.end);
+  }
+
+  /** Makes room for `n` bytes in front and returns the new start. Reallocates when the headroom is used up. */
+  push(n: number): number {
+    if (this.start < n) {
+      const grown = new Uint8Array(HEADROOM + n + this.length);
+      grown.set(this.bytes(), HEADROOM + n);
+      this.end = HEADROOM + n + this.length;
+      this.start = HEADROOM + n;
+      this.data = grown;
+    }
+    this.start -= n;
+    return this.start;
+  }
+
+  /** Drops `n` bytes in front and returns the new start. */
+  pull(n: number): number {
+    this.start += n;
+    return this.start;
+  }
+
+  clone(): Packet {
+    const p = Packet.from(this.bytes());
+    p.gsoSize = this.gsoSize;
+    p.mark = this.mark;
+    p.inDevice = this.inDevice;
+    p.traceId = this.traceId;
+    p.traceHop = this.traceHop;
+    return p;
+  }
+}
