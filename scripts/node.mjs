@@ -6,10 +6,14 @@ import { fileURLToPath } from "node:url";
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 export const pinnedNode = join(root, "node_modules", "node", "bin", "node");
 
-/** Runs to the end with inherited streams; resolves with the exit code. Ctrl-C reaches the child through the terminal. */
-export function runNode(args, options = {}) {
+/**
+ * Runs to the end with inherited streams; resolves with the exit code. Signals are passed on. With `options.channel` the child has
+ * an IPC channel, whose "disconnect" tells it that this launcher is gone, however it went.
+ */
+export function runNode(args, { channel = false, ...options } = {}) {
   return new Promise((resolve, reject) => {
-    const child = spawn(pinnedNode, args, { stdio: "inherit", ...options });
+    const stdio = channel ? ["inherit", "inherit", "inherit", "ipc"] : "inherit";
+    const child = spawn(pinnedNode, args, { stdio, ...options });
     for (const s of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(s, () => child.kill(s));
     child.on("error", reject);
     child.on("exit", (code, signal) => resolve(code ?? (signal === "SIGINT" ? 130 : 143)));
