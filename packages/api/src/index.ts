@@ -1,0 +1,12 @@
+// api: Kubernetes' API as data and pure functions. The one door of the package.
+export * from "./errors/field-error.ts";
+export * from "./errors/status-error.ts";
+export type * from "./generated/types/index.ts";
+export * from "./kube-object.ts";
+export * from "./meta/int-or-string.ts";
+export * from "./meta/names.ts";
+export * from "./meta/quantity.ts";
+export * from "./resources.ts";
+export * from "./schema/registry.ts";
+export * from "./selectors/field-selector.ts";
+export * from "./selectors/label-selector.ts";
