@@ -1,0 +1,21 @@
+// client: how anything talks to the Kubernetes API, and the kit that controllers are made of.
+export * from "./api-client.ts";
+export * from "./api-transport.ts";
+export * from "./controller.ts";
+export * from "./errors.ts";
+export * from "./event-recorder.ts";
+export { type EventFeed, followEvents, type StoreEvent } from "./event-source.ts";
+export * from "./expectations.ts";
+export * from "./informer.ts";
+export * from "./leader-election.ts";
+export { type MemoryApi, memoryApi } from "./memory-api.ts";
+export * from "./nats-client.ts";
+export * from "./object.ts";
+export * from "./object-cache.ts";
+export * from "./owner-references.ts";
+export * from "./rate-limiter.ts";
+export * from "./resources.ts";
+export * from "./rest-client.ts";
+export * from "./timestamps.ts";
+export type { Watch, WatchEventType, WatchHandlers } from "./watch.ts";
+export * from "./work-queue.ts";
