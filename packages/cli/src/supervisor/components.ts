@@ -1,0 +1,91 @@
+// Which processes a cluster consists of, and with what arguments each is started. Pure: a record in, specifications out.
+import { Identity } from "@podwire/bus";
+import type { Component, Installation } from "../installation.ts";
+import type { ClusterFolder, ClusterRecord, NodeRecord } from "../state/cluster-folder.ts";
+import { nodeNameOfSlot, underlayOf, underlayOfSlot } from "../state/identities.ts";
+import type { ProcessSpec } from "./process.ts";
+
+export interface Surroundings {
+  installation: Installation;
+  folder: ClusterFolder;
+  natsServer: string;
+  natsConfig: string;
+  /** The supervisor's own environment; components get PATH, HOME and TMPDIR of it and nothing else. */
+  env: Readonly<Record<string, string | undefined>>;
+  logLevel: string;
+}
+
+/** Names that `--arg` takes. */
+export const ARG_COMPONENTS = ["nats", "apiserver", "controller-manager", "scheduler", "edge", "dashboard", "node-agent"] as const;
+
+export function natsSpec(around: Surroundings, record: ClusterRecord): ProcessSpec {
+  const args = ["-c", around.natsConfig, ...(record.args["nats"] ?? [])];
+  return { name: "nats", kind: "nats", file: around.natsServer, args, env: baseEnvironment(around) };
+}
+
+export function controlPlaneSpecs(around: Surroundings, record: ClusterRecord): ProcessSpec[] {
+  const { folder } = around;
+  return [
+    component(around, record, "apiserver", Identity.apiserver, [
+      `--secure-port=${record.apiPort}`,
+      "--bind-address=127.0.0.1",
+      `--cert-dir=${folder.pki}`,
+      `--advertise-address=${underlayOf.apiserver}`,
+      "--service-cluster-ip-range=10.96.0.0/12",
+    ]),
+    component(around, record, "controller-manager", Identity.controllerManager, ["--cluster-cidr=10.244.0.0/16"]),
+    component(around, record, "scheduler", Identity.scheduler, []),
+    { ...component(around, record, "edge", Identity.edge, ["--listen-address=127.0.0.1"]), kind: "edge" as const },
+  ];
+}
+
+export function nodeSpec(around: Surroundings, record: ClusterRecord, node: NodeRecord): ProcessSpec {
+  const own = record.args[node.name] ?? [];
+  const spec = component(around, record, "node-agent", Identity.node(node.name), [
+    `--node-name=${node.name}`,
+    `--node-ip=${underlayOfSlot(node.slot)}`,
+  ]);
+  return { ...spec, name: node.name, kind: "node", args: [...spec.args, ...own] };
+}
+
+function component(around: Surroundings, record: ClusterRecord, name: Component, identity: string, flags: string[]): ProcessSpec {
+  const { installation, folder } = around;
+  const state = name === "node-agent" ? folder.nodeState(Identity.nodeOf(identity) as string) : folder.file(name);
+  return {
+    name,
+    kind: "control-plane",
+    file: installation.node,
+    args: [
+      ...NODE_FLAGS,
+      installation.programOf(name),
+      `--identity-file=${folder.identityFile(identity)}`,
+      `--cluster=${record.name}`,
+      `--state-dir=${state}`,
+      `--v=${around.logLevel}`,
+      ...flags,
+      ...(record.args[name] ?? []),
+    ],
+    env: baseEnvironment(around),
+  };
+}
+
+/** Small young generation: an idle component stays small; the busy ones lose little by it. */
+const NODE_FLAGS: readonly string[] = ["--max-semi-space-size=4", "--disable-warning=ExperimentalWarning"];
+
+function baseEnvironment(around: Surroundings): Record<string, string> {
+  const out: Record<string, string> = { NODE_COMPILE_CACHE: around.folder.file("..", ".compile-cache") };
+  for (const name of ["PATH", "HOME", "TMPDIR", "LANG", "PODWIRE_CI_RUN"]) {
+    const value = around.env[name];
+    if (value !== undefined) out[name] = value;
+  }
+  return out;
+}
+
+/** The next node: the lowest free slot, under its own name unless the user gave one. */
+export function nextNode(record: ClusterRecord, name?: string): NodeRecord {
+  const slots = new Set(record.nodes.map((n) => n.slot));
+  const names = new Set(record.nodes.map((n) => n.name));
+  let slot = 1;
+  while (slots.has(slot) || (name === undefined && names.has(nodeNameOfSlot(slot)))) slot++;
+  return { slot, name: name ?? nodeNameOfSlot(slot) };
+}

@@ -1,0 +1,68 @@
+// Follows packets through the cluster: arms a filter in every process, does something that sends them, and gathers the points that
+// the processes report. Points come from several processes; their order is the packet's own hop counter, then time.
+import type { Clock, Random } from "@podwire/base";
+import { type Bus, decode, encode, subjectsOf } from "@podwire/bus";
+import type { TraceFilter, TracePoint } from "@podwire/net";
+
+/** Processes report while a packet is under way; this long after the last point the trace is over. */
+const QUIET_MS = 250;
+/** A trace with more points than this is cut, and says so. */
+export const MAX_POINTS = 2_000;
+
+export type Selection = Pick<TraceFilter, "src" | "dst" | "protocol" | "sport" | "dport">;
+
+export interface CollectOptions {
+  bus: Bus;
+  clock: Clock;
+  random: Random;
+  selection: Selection;
+  maxPackets: number;
+  timeoutMs: number;
+}
+
+/** Runs `act` once the filter is armed (or just waits) and resolves with the points in order. */
+export async function collectTrace(o: CollectOptions, act?: () => Promise<void>): Promise<TracePoint[]> {
+  const subjects = subjectsOf(o.bus.cluster);
+  const traceId = 1 + o.random.below(0x7fff_fffe);
+  const points: TracePoint[] = [];
+  let lastMs = o.clock.monotonicMs();
+  const subscription = o.bus.subscribe(subjects.tracePointAny, (m) => {
+    for (const p of pointsIn(m.data)) {
+      if (p.traceId !== traceId || points.length >= MAX_POINTS) continue;
+      points.push(p);
+      lastMs = o.clock.monotonicMs();
+    }
+  });
+  try {
+    const filter: TraceFilter = { ...o.selection, traceId, maxPackets: o.maxPackets, untilMs: o.clock.nowMs() + o.timeoutMs };
+    o.bus.publish(subjects.traceArm, encode(filter));
+    await o.bus.flush();
+    await o.clock.sleep(20); // The filter has left the server; give every process a turn to take it.
+    const deadline = o.clock.monotonicMs() + o.timeoutMs;
+    await act?.();
+    lastMs = o.clock.monotonicMs();
+    while (o.clock.monotonicMs() < deadline) {
+      if (points.length > 0 && o.clock.monotonicMs() - lastMs > QUIET_MS) break;
+      if (act && points.length === 0 && o.clock.monotonicMs() - lastMs > 4 * QUIET_MS) break;
+      await o.clock.sleep(20);
+    }
+  } finally {
+    subscription.unsubscribe();
+  }
+  return inOrder(points);
+}
+
+/** One message holds a point or a list of them; anything else holds none. */
+function pointsIn(data: Uint8Array): TracePoint[] {
+  try {
+    const value = decode(data);
+    return (Array.isArray(value) ? value : [value]).filter((p): p is TracePoint => typeof (p as TracePoint)?.traceId === "number");
+  } catch {
+    return [];
+  }
+}
+
+/** By time, and points of one moment in the order of hops; clocks of one machine agree, so time orders across packets. */
+export function inOrder(points: readonly TracePoint[]): TracePoint[] {
+  return [...points].sort((a, b) => a.timeMs - b.timeMs || a.hop - b.hop);
+}
