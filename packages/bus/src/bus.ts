@@ -38,7 +38,11 @@ export interface Bus extends Transport {
   request(subject: string, body: unknown, opts?: RequestOptions): Promise<unknown>;
   /** Answers requests. A handler that throws answers a RemoteFailure {code: "internal"}; malformed bodies are counted and
    *  answered "malformed". `identity` is read from the subject's last token where the subject has one. */
-  serve(subject: string, handler: (body: unknown, message: { subject: string }) => Promise<unknown>, opts?: { queue?: string }): Subscription;
+  serve(
+    subject: string,
+    handler: (body: unknown, message: { subject: string }) => Promise<unknown>,
+    opts?: { queue?: string },
+  ): Subscription;
   /** Opens a stream: resolves when the peer accepted, rejects like `request` when it refused. */
   openStream(subject: string, open: unknown, opts?: RequestOptions & { windowBytes?: number }): Promise<BusStream>;
   /** Accepts streams. To refuse, throw before the first await (RemoteError keeps its code). */

@@ -29,7 +29,10 @@ export function token(s: string): string {
 export function untoken(t: string): string | undefined {
   if (t === "=") return "";
   if (!/^([A-Za-z0-9_-]|=[0-9A-F]{2})+$/.test(t)) return undefined;
-  return Buffer.from(t.replace(/=([0-9A-F]{2})/g, (_, h) => String.fromCharCode(Number.parseInt(h, 16))), "latin1").toString("utf8");
+  return Buffer.from(
+    t.replace(/=([0-9A-F]{2})/g, (_, h) => String.fromCharCode(Number.parseInt(h, 16))),
+    "latin1",
+  ).toString("utf8");
 }
 
 /** An underlay IPv4 address "172.30.0.11" as a token "172-30-0-11". */

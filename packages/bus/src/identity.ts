@@ -1,0 +1,33 @@
+// Credentials: an nkey (Ed25519) for each component and node. The server knows public keys only; a client proves that it
+// has the seed by signing the server's nonce. Specification: NATS nkeys, prefix U (user), seeds SU...
+import { createUser, fromSeed } from "@nats-io/nkeys";
+
+export interface IdentityKey {
+  identity: string;
+  /** Secret; belongs into the identity file of its owner and nowhere else. */
+  seed: string;
+  publicKey: string;
+}
+
+/** What a service reads from its `--identity-file` (JSON). */
+export interface IdentityFile {
+  cluster: string;
+  identity: string;
+  seed: string;
+  natsUrl: string;
+  /** This process's address on the wire; absent for processes without a network card. */
+  underlay?: string;
+}
+
+/** A new key pair for `identity`. */
+export function createIdentity(identity: string): IdentityKey {
+  const pair = createUser();
+  const key = { identity, seed: new TextDecoder().decode(pair.getSeed()), publicKey: pair.getPublicKey() };
+  pair.clear();
+  return key;
+}
+
+/** The public key of a seed. Throws when it is not a seed. */
+export function publicKeyOf(seed: string): string {
+  return fromSeed(new TextEncoder().encode(seed)).getPublicKey();
+}

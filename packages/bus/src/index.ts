@@ -1,0 +1,26 @@
+// bus: messages between processes. Subjects, transports (NATS, memory), requests, streams, the wire, credentials.
+export type { Bus, BusMessage, BusStatus, BusStream, RemoteFailure, RequestOptions, Subscription, Transport } from "./bus.ts";
+export { checkStructure, decode, encode } from "./codec.ts";
+export * from "./errors.ts";
+export { createIdentity, type IdentityFile, type IdentityKey, publicKeyOf } from "./identity.ts";
+export { covers, isSubject, matches, PatternTable } from "./matching.ts";
+export { type MemoryBus, type MemoryConnectOptions, memoryBus } from "./memory.ts";
+export { connectNats, type NatsConnectOptions, natsConnectionOf } from "./nats.ts";
+export { type NatsServerConfig, natsServerConfig } from "./nats-config.ts";
+export { type Permissions, permissionsFor } from "./permissions.ts";
+export {
+  checkNatsServer,
+  DURABLE_VERSION,
+  findNatsServer,
+  type NatsBinary,
+  NatsServerMissingError,
+  type ObtainOptions,
+  obtainNatsServer,
+  parseVersion,
+  versionAtLeast,
+} from "./server.ts";
+export { NatsServerError, type NatsServerOptions, type NatsServerProcess, startNatsServer } from "./server-process.ts";
+export { DEFAULT_WINDOW_BYTES, SILENCE_LIMIT_MS } from "./stream.ts";
+export { addressToken, Identity, type Key, type Subjects, subjectsOf, token, untoken } from "./subjects.ts";
+export type { Refusal } from "./transport.ts";
+export type { WireCounters, WireFaults, WireFrame, WirePort } from "./wire.ts";
