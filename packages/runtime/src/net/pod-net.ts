@@ -1,0 +1,136 @@
+// The network as a program sees it: sockets of the pod's namespace, names by /etc/hosts and /etc/resolv.conf of its container.
+// Invariant: a socket or listener that a process opened closes when the process ends.
+import http from "node:http";
+import type { Clock, Random } from "@podwire/base";
+import type { DatagramSocket, NetStack, StreamServer, StreamSocket } from "./net-stack.ts";
+import { candidateNames, type DnsAnswer, dnsQuery, LookupError, lookupHosts, parseResolvConf, type ResolvConf } from "./resolver.ts";
+
+/** Reads /etc/hosts and /etc/resolv.conf of the container; "" when absent. */
+export type ReadEtc = (path: "/etc/hosts" | "/etc/resolv.conf") => string;
+
+/** What holds sockets open: a process. */
+export interface Owner {
+  onExit(cb: () => void): void;
+}
+
+export interface Connection {
+  host: string;
+  port: number;
+  localAddress?: string;
+  localPort?: number;
+  timeoutMs?: number;
+}
+
+const IP = /^(\d{1,3}(\.\d{1,3}){3}|[0-9a-fA-F:]*:[0-9a-fA-F:.]*)$/;
+
+export class PodNet {
+  readonly stack: NetStack;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #etc: ReadEtc;
+  constructor(o: { stack: NetStack; clock: Clock; random: Random; etc: ReadEtc }) {
+    this.stack = o.stack;
+    this.#clock = o.clock;
+    this.#random = o.random;
+    this.#etc = o.etc;
+  }
+
+  resolvConf(): ResolvConf {
+    return parseResolvConf(this.#etc("/etc/resolv.conf"));
+  }
+
+  /** Addresses of a name, IPv4 first. Rejects with LookupError. */
+  async lookup(name: string, family: 4 | 6 | 0 = 4): Promise<string[]> {
+    if (IP.test(name)) return [name];
+    const hosts = lookupHosts(this.#etc("/etc/hosts"), name.replace(/\.$/, ""), family);
+    if (hosts.length > 0) return hosts;
+    const conf = this.resolvConf();
+    for (const candidate of candidateNames(name, conf)) {
+      const out: string[] = [];
+      for (const type of family === 0 ? ["A", "AAAA"] : [family === 6 ? "AAAA" : "A"]) {
+        const a = await this.ask(candidate, type, conf);
+        if (a === undefined) throw new LookupError("EAI_AGAIN", name);
+        for (const r of a.answers) if (r.type === type) out.push((r as { data: string }).data);
+      }
+      if (out.length > 0) return out;
+    }
+    throw new LookupError("ENOTFOUND", name);
+  }
+
+  /** Asks the configured servers in turn; undefined when none answers. */
+  async ask(name: string, type: string, conf: ResolvConf = this.resolvConf(), o: { tcp?: boolean } = {}): Promise<DnsAnswer | undefined> {
+    for (let attempt = 0; attempt < conf.attempts; attempt++)
+      for (const server of conf.nameservers) {
+        try {
+          const a = await dnsQuery(this.stack, this.#clock, this.#random, server, { name, type }, { timeoutMs: conf.timeoutMs, ...o });
+          if (a.rcode === "NOERROR" || a.rcode === "NXDOMAIN") return a;
+        } catch {
+          // This server does not answer; the next may.
+        }
+      }
+    return undefined;
+  }
+
+  /** One question to one server. */
+  query(server: string, name: string, type: string, o: { timeoutMs: number; tcp?: boolean; port?: number; recursion?: boolean }): Promise<DnsAnswer> {
+    return dnsQuery(this.stack, this.#clock, this.#random, server, { name, type }, o);
+  }
+
+  /** Resolves the name and connects; resolves when connected, rejects with LookupError or the socket's error. */
+  async connect(owner: Owner, o: Connection): Promise<StreamSocket> {
+    const [host] = await this.lookup(o.host);
+    return new Promise((resolve, reject) => {
+      const s = this.stack.tcpConnect({ ...o, host: host as string });
+      owner.onExit(() => s.destroy());
+      s.once("error", reject);
+      s.once("connect", () => {
+        s.off("error", reject);
+        resolve(s);
+      });
+    });
+  }
+
+  listen(owner: Owner, o: { host?: string; port: number; backlog?: number }, onConnection: (s: StreamSocket) => void): StreamServer {
+    const open = new Set<StreamSocket>();
+    const server = this.stack.tcpListen(o, (s) => {
+      open.add(s);
+      s.once("close", () => open.delete(s));
+      onConnection(s);
+    });
+    owner.onExit(() => {
+      server.close();
+      for (const s of open) s.destroy();
+    });
+    return server;
+  }
+
+  udp(owner: Owner, o: { host?: string; port?: number } = {}): DatagramSocket {
+    const u = this.stack.udpBind(o);
+    owner.onExit(() => u.close());
+    return u;
+  }
+
+  /** node:http on a port of the pod. */
+  serveHttp(owner: Owner, o: { host?: string; port: number }, handler: http.RequestListener): { server: http.Server; listener: StreamServer } {
+    const server = http.createServer(handler);
+    const listener = this.listen(owner, o, (s) => void server.emit("connection", s));
+    owner.onExit(() => server.closeAllConnections());
+    return { server, listener };
+  }
+
+  /** A node:http agent-free request through the pod's network. The caller ends the request and handles "error". */
+  async request(
+    owner: Owner,
+    o: { host: string; port: number; path: string; method?: string; headers?: Record<string, string>; connectTimeoutMs?: number },
+  ): Promise<http.ClientRequest> {
+    const socket = await this.connect(owner, { host: o.host, port: o.port, ...(o.connectTimeoutMs === undefined ? {} : { timeoutMs: o.connectTimeoutMs }) });
+    const bracketed = o.host.includes(":") ? `[${o.host}]` : o.host;
+    return http.request({
+      createConnection: () => socket as never,
+      path: o.path,
+      method: o.method ?? "GET",
+      headers: { host: o.port === 80 ? bracketed : `${bracketed}:${o.port}`, connection: "close", ...o.headers },
+      setHost: false,
+    });
+  }
+}

@@ -1,0 +1,251 @@
+// Inodes of the in-memory file systems: files, directories, links, FIFOs, sockets and devices with Linux's metadata.
+// Invariant: a directory's entries belong to the same FileSystem; `nlink` counts the names (plus "." and sub-".." for
+// directories); `fs.usedBytes` is the sum of the sizes of its files.
+import type { Program } from "../kernel/process.ts";
+import { SysError } from "../kernel/errno.ts";
+import type { FileKind, OpenFile } from "../kernel/open-file.ts";
+import type { Pipe } from "../kernel/pipe.ts";
+
+export interface FileSystemOptions {
+  /** As `mount` and statfs(2) show it. */
+  type: "overlay" | "tmpfs" | "ext4" | "proc" | "sysfs" | "devtmpfs" | "nfs4";
+  /** Bytes; absent is without a limit. Past it writes fail with ENOSPC. */
+  sizeLimitBytes?: number;
+  /** Number of inodes; past it creating fails with ENOSPC. */
+  inodeLimit?: number;
+  now: () => number;
+}
+
+/** statfs(2)'s f_type. */
+export const FS_MAGIC: Record<FileSystemOptions["type"], number> = {
+  overlay: 0x794c7630,
+  tmpfs: 0x01021994,
+  ext4: 0xef53,
+  proc: 0x9fa0,
+  sysfs: 0x62656572,
+  devtmpfs: 0x01021994,
+  nfs4: 0x6969,
+};
+
+export const DEFAULT_INODE_LIMIT = 1_000_000;
+
+export class FileSystem {
+  readonly type: FileSystemOptions["type"];
+  sizeLimitBytes: number | undefined;
+  readonly inodeLimit: number;
+  readonly now: () => number;
+  usedBytes = 0;
+  inodes = 0;
+  #nextIno = 1;
+  readonly root: DirInode;
+  /** Told after every change of content or names, for file systems that live on a disk. */
+  onChange: ((inode: Inode) => void) | undefined;
+
+  constructor(o: FileSystemOptions) {
+    this.type = o.type;
+    this.sizeLimitBytes = o.sizeLimitBytes;
+    this.inodeLimit = o.inodeLimit ?? DEFAULT_INODE_LIMIT;
+    this.now = o.now;
+    this.root = new DirInode(this, 0o755, 0, 0);
+  }
+  newIno(): number {
+    if (this.inodes >= this.inodeLimit) throw new SysError("ENOSPC");
+    this.inodes++;
+    return this.#nextIno++;
+  }
+  /** Accounts `delta` bytes; throws ENOSPC when the limit would be passed. */
+  charge(delta: number): void {
+    if (delta > 0 && this.sizeLimitBytes !== undefined && this.usedBytes + delta > this.sizeLimitBytes) throw new SysError("ENOSPC");
+    this.usedBytes += delta;
+  }
+}
+
+export abstract class Inode {
+  abstract readonly kind: FileKind;
+  readonly fs: FileSystem;
+  readonly ino: number;
+  /** Permission bits, 0o7777. */
+  mode: number;
+  uid: number;
+  gid: number;
+  nlink = 1;
+  atimeMs: number;
+  mtimeMs: number;
+  ctimeMs: number;
+  constructor(fs: FileSystem, mode: number, uid: number, gid: number) {
+    this.fs = fs;
+    this.ino = fs.newIno();
+    this.mode = mode;
+    this.uid = uid;
+    this.gid = gid;
+    this.atimeMs = this.mtimeMs = this.ctimeMs = fs.now();
+  }
+  get size(): number {
+    return 0;
+  }
+  touch(): void {
+    this.mtimeMs = this.ctimeMs = this.fs.now();
+    this.fs.onChange?.(this);
+  }
+  /** The last name is gone and nobody has it open. */
+  free(): void {
+    this.fs.inodes--;
+  }
+}
+
+const EMPTY = new Uint8Array(0);
+
+export class FileInode extends Inode {
+  readonly kind = "file";
+  /** Content is the first `#size` bytes; a shared buffer (from an image) is copied before the first write. */
+  #data: Uint8Array = EMPTY;
+  #size = 0;
+  #shared = false;
+  opens = 0;
+  /** What runs when the file is executed; a file without one runs by its "#!" line. */
+  program: Program | undefined;
+  /** Content made at each open, as in /proc. */
+  generate: (() => Uint8Array) | undefined;
+
+  override get size(): number {
+    return this.#size;
+  }
+  /** A view of the content: do not keep or change it. */
+  view(): Uint8Array {
+    return this.generate !== undefined ? this.generate() : this.#data.subarray(0, this.#size);
+  }
+  /** Content from an image or a volume writer, shared until the first write. */
+  adopt(bytes: Uint8Array): void {
+    this.fs.charge(bytes.length - this.#size);
+    this.#data = bytes;
+    this.#size = bytes.length;
+    this.#shared = true;
+  }
+  writeAt(at: number, bytes: Uint8Array): void {
+    const end = at + bytes.length;
+    if (end > this.#size) this.fs.charge(end - this.#size);
+    if (this.#shared || end > this.#data.length) {
+      const grown = new Uint8Array(Math.max(end, this.#size, end > this.#data.length ? this.#data.length * 2 : 0, 64));
+      grown.set(this.#data.subarray(0, this.#size));
+      this.#data = grown;
+      this.#shared = false;
+    }
+    this.#data.set(bytes, at);
+    if (end > this.#size) this.#size = end;
+    this.touch();
+  }
+  truncate(size: number): void {
+    this.fs.charge(size - this.#size);
+    if (size === 0) {
+      this.#data = EMPTY;
+    } else if (this.#shared || size > this.#data.length) {
+      const next = new Uint8Array(size);
+      next.set(this.#data.subarray(0, Math.min(size, this.#size)));
+      this.#data = next;
+    } else this.#data.fill(0, Math.min(size, this.#size));
+    this.#shared = false;
+    this.#size = size;
+    this.touch();
+  }
+  override free(): void {
+    this.fs.charge(-this.#size);
+    this.#data = EMPTY;
+    this.#size = 0;
+    super.free();
+  }
+}
+
+export class DirInode extends Inode {
+  readonly kind = "dir";
+  #entries: Map<string, Inode> | undefined;
+  /** Fills the entries at the first look: an image's folder costs nothing until it is used. */
+  #fill: ((dir: DirInode) => void) | undefined;
+  constructor(fs: FileSystem, mode: number, uid: number, gid: number, fill?: (dir: DirInode) => void) {
+    super(fs, mode, uid, gid);
+    this.nlink = 2;
+    this.#fill = fill;
+  }
+  override get size(): number {
+    return this.fs.type === "tmpfs" ? this.entries().size * 20 + 40 : 4096;
+  }
+  setFill(fill: (dir: DirInode) => void): void {
+    this.#fill = fill;
+    this.#entries = undefined;
+  }
+  entries(): Map<string, Inode> {
+    if (this.#entries === undefined) {
+      this.#entries = new Map();
+      const fill = this.#fill;
+      this.#fill = undefined;
+      fill?.(this);
+    }
+    return this.#entries;
+  }
+  get(name: string): Inode | undefined {
+    return this.entries().get(name);
+  }
+  /** Adds a name; the caller has checked that it is free. */
+  link(name: string, inode: Inode): void {
+    this.entries().set(name, inode);
+    if (inode.kind === "dir") this.nlink++;
+    this.touch();
+  }
+  /** Removes a name and frees what it named when that was its last. */
+  unlink(name: string): void {
+    const inode = this.entries().get(name);
+    if (inode === undefined) throw new SysError("ENOENT", name);
+    this.entries().delete(name);
+    if (inode.kind === "dir") {
+      this.nlink--;
+      inode.nlink = 0;
+    } else inode.nlink--;
+    inode.ctimeMs = this.fs.now();
+    if (inode.nlink <= 0 && !(inode instanceof FileInode && inode.opens > 0)) inode.free();
+    this.touch();
+  }
+  /** Moves a name without changing what it names (rename(2) inside one file system). */
+  detach(name: string): Inode {
+    const inode = this.entries().get(name);
+    if (inode === undefined) throw new SysError("ENOENT", name);
+    this.entries().delete(name);
+    if (inode.kind === "dir") this.nlink--;
+    this.touch();
+    return inode;
+  }
+}
+
+export class SymlinkInode extends Inode {
+  readonly kind = "symlink";
+  readonly target: string;
+  constructor(fs: FileSystem, target: string, uid: number, gid: number) {
+    super(fs, 0o777, uid, gid);
+    this.target = target;
+  }
+  override get size(): number {
+    return Buffer.byteLength(this.target);
+  }
+}
+
+export class FifoInode extends Inode {
+  readonly kind = "fifo";
+  pipe: Pipe | undefined;
+}
+
+/** A Unix socket's name; `listener` is the socket that is bound to it. */
+export class SocketInode extends Inode {
+  readonly kind = "socket";
+  listener: unknown;
+}
+
+export class CharInode extends Inode {
+  readonly kind = "char";
+  readonly major: number;
+  readonly minor: number;
+  readonly open: (mode: { read?: boolean; write?: boolean }) => OpenFile;
+  constructor(fs: FileSystem, mode: number, device: { major: number; minor: number; open: CharInode["open"] }, uid = 0, gid = 0) {
+    super(fs, mode, uid, gid);
+    this.major = device.major;
+    this.minor = device.minor;
+    this.open = device.open;
+  }
+}

@@ -1,0 +1,114 @@
+// /proc and /sys of a container, as far as programs and people look: processes, mounts, memory, CPUs, a few sysctls.
+// Directories are made anew at each look, so that they show what is true now.
+import type { ContainerContext, Process } from "../kernel/process.ts";
+import type { PidNamespace } from "../kernel/process-table.ts";
+import { DirInode, FileInode, FileSystem, type Inode, SymlinkInode } from "./inode.ts";
+import { type Mount, type MountTable, pathOf } from "./mounts.ts";
+
+const encoder = new TextEncoder();
+
+/** A directory whose entries are computed. */
+class LiveDir extends DirInode {
+  readonly #list: () => Map<string, Inode>;
+  constructor(fs: FileSystem, list: () => Map<string, Inode>) {
+    super(fs, 0o555, 0, 0);
+    this.#list = list;
+  }
+  override entries(): Map<string, Inode> {
+    return this.#list?.() ?? new Map();
+  }
+}
+
+export function mountProc(context: ContainerContext, pids: () => PidNamespace | undefined): void {
+  const now = () => context.clock.nowMs();
+  const proc = new FileSystem({ type: "proc", now, inodeLimit: Number.MAX_SAFE_INTEGER });
+  const text = (make: () => string): FileInode => {
+    const f = new FileInode(proc, 0o444, 0, 0);
+    f.generate = () => encoder.encode(make());
+    return f;
+  };
+  const bootMs = now();
+  const fixed = new Map<string, Inode>();
+  fixed.set("mounts", new SymlinkInode(proc, "self/mounts", 0, 0));
+  fixed.set("uptime", text(() => `${((now() - bootMs) / 1000).toFixed(2)} ${((now() - bootMs) / 1000).toFixed(2)}\n`));
+  fixed.set("loadavg", text(() => `0.00 0.00 0.00 1/${pids()?.processes.size ?? 0} 1\n`));
+  fixed.set("version", text(() => "Linux version 6.12.0-podwire (podwire) #1 SMP\n"));
+  fixed.set("meminfo", text(() => memInfo(context)));
+  fixed.set("cpuinfo", text(() => "processor\t: 0\nmodel name\t: Podwire vCPU\n\nprocessor\t: 1\nmodel name\t: Podwire vCPU\n\n"));
+  fixed.set("filesystems", text(() => "nodev\tproc\nnodev\ttmpfs\nnodev\toverlay\n\text4\n"));
+  const sysctl = (value: string) => text(() => `${value}\n`);
+  const tree = (entries: Record<string, Inode>): DirInode => {
+    const d = new DirInode(proc, 0o555, 0, 0);
+    for (const [k, v] of Object.entries(entries)) d.entries().set(k, v);
+    return d;
+  };
+  fixed.set(
+    "sys",
+    tree({
+      kernel: tree({ hostname: text(() => `${context.hostname()}\n`), shm_rmid_forced: sysctl("0"), pid_max: sysctl("4194304"), ostype: sysctl("Linux"), osrelease: sysctl("6.12.0-podwire") }),
+      net: tree({ ipv4: tree({ ip_forward: sysctl("1"), ip_local_port_range: sysctl("32768\t60999") }), core: tree({ somaxconn: sysctl("4096") }) }),
+      vm: tree({ swappiness: sysctl("60") }),
+    }),
+  );
+  const root = new LiveDir(proc, () => {
+    const out = new Map<string, Inode>(fixed);
+    for (const p of pids()?.processes.values() ?? []) out.set(String(p.pid), processDir(proc, p));
+    return out;
+  });
+  const table = context.mounts;
+  const at = (path: string) => table.resolve(table.root, path, { uid: 0, gid: 0, groups: [], override: true });
+  const target = at("/proc");
+  table.mount(target, { root, readOnly: false, source: "proc", target: "/proc" });
+}
+
+function memInfo(context: ContainerContext): string {
+  const total = 8 * 1024 * 1024;
+  const used = Math.round(context.memory.usedBytes / 1024);
+  const row = (k: string, v: number) => `${`${k}:`.padEnd(16)}${String(v).padStart(8)} kB\n`;
+  return row("MemTotal", total) + row("MemFree", total - used) + row("MemAvailable", total - used) + row("Buffers", 0) + row("Cached", 0) + row("SwapTotal", 0) + row("SwapFree", 0);
+}
+
+function processDir(fs: FileSystem, p: Process): DirInode {
+  const d = new DirInode(fs, 0o555, p.identity.uid, p.identity.gid);
+  const add = (name: string, make: () => string | Uint8Array, mode = 0o444) => {
+    const f = new FileInode(fs, mode, p.identity.uid, p.identity.gid);
+    f.generate = () => {
+      const c = make();
+      return typeof c === "string" ? encoder.encode(c) : c;
+    };
+    d.entries().set(name, f);
+  };
+  const state = () => (p.ended ? "Z (zombie)" : p.stopped ? "T (stopped)" : "S (sleeping)");
+  add("cmdline", () => p.argv.map((a) => `${a}\0`).join(""));
+  add("comm", () => `${p.name}\n`);
+  add("environ", () => [...p.env].map(([k, v]) => `${k}=${v}\0`).join(""), 0o400);
+  add("mounts", () => mountsText(p.container.mounts));
+  add("cgroup", () => "0::/\n");
+  add("stat", () => `${p.pid} (${p.name}) ${state()[0]} ${p.ppid} ${p.pgid} ${p.sid} 0 -1 0 0 0 0 0 ${Math.round(p.cpuMs / 10)} 0 0 0 20 0 1 0 0 ${p.memoryBytes} 0\n`);
+  add("status", () => statusText(p, state()));
+  add("limits", () => `Limit                     Soft Limit           Hard Limit           Units     \nMax open files            ${String(p.fds.limit).padEnd(21)}${String(p.fds.limit).padEnd(21)}files     \n`);
+  d.entries().set("exe", new SymlinkInode(fs, p.exe, 0, 0));
+  d.entries().set("cwd", new SymlinkInode(fs, p.cwdPath, 0, 0));
+  const root = new DirInode(fs, 0o777, 0, 0);
+  d.entries().set("root", p.container.mounts.root.inode instanceof DirInode ? p.container.mounts.root.inode : root);
+  const fdDir = new DirInode(fs, 0o500, p.identity.uid, p.identity.gid);
+  for (const [fd, f] of p.fds.list()) fdDir.entries().set(String(fd), new SymlinkInode(fs, `${f.kind}:[${fd}]`, 0, 0));
+  d.entries().set("fd", fdDir);
+  return d;
+}
+
+function statusText(p: Process, state: string): string {
+  const caps = [...p.identity.caps].length === 0 ? "0000000000000000" : "00000000a80425fb";
+  return (
+    `Name:\t${p.name}\nUmask:\t${p.umask.toString(8).padStart(4, "0")}\nState:\t${state}\nTgid:\t${p.pid}\nPid:\t${p.pid}\nPPid:\t${p.ppid}\n` +
+    `Uid:\t${`${p.identity.uid}\t`.repeat(4).trimEnd()}\nGid:\t${`${p.identity.gid}\t`.repeat(4).trimEnd()}\nGroups:\t${p.identity.groups.join(" ")} \n` +
+    `VmRSS:\t${Math.round(p.memoryBytes / 1024)} kB\nThreads:\t1\nCapEff:\t${caps}\nNoNewPrivs:\t0\nSeccomp:\t0\n`
+  );
+}
+
+/** /proc/mounts. */
+export function mountsText(table: MountTable): string {
+  return table.mounts.map((m: Mount) => `${m.source} ${m.target} ${m.root.fs.type} ${m.readOnly ? "ro" : "rw"},relatime${m.options ? `,${m.options}` : ""} 0 0\n`).join("");
+}
+
+export { pathOf };
