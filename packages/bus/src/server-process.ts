@@ -89,6 +89,7 @@ export async function startNatsServer(o: NatsServerOptions): Promise<NatsServerP
   }
   if (ended || child.pid === undefined)
     throw new NatsServerError(`nats-server ended at once; is port ${o.port} taken by another?`, lastLines.slice(-5));
+  if (o.detached) child.nodeChildProcess.unref();
   return {
     pid: child.pid,
     url: `nats://${o.host}:${o.port}`,

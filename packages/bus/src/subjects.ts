@@ -40,6 +40,11 @@ export function addressToken(address: string): string {
   return address.replaceAll(".", "-").replaceAll(":", "_");
 }
 
+/** The inverse of `addressToken`. */
+export function tokenAddress(t: string): string {
+  return t.replaceAll("-", ".").replaceAll("_", ":");
+}
+
 export interface Key {
   /** API group, "" for core. */
   group: string;

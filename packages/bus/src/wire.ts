@@ -30,7 +30,8 @@ export interface WirePort {
   readonly address: string;
   /** Queues a frame for the process that owns `destination` (dotted underlay address). Copies the bytes. Never throws. */
   send(destination: string, frame: WireFrame): void;
-  /** One receiver. `source` is the sender's underlay address as the server enforced it. */
+  /** One receiver. `source` is the sender's underlay address as the server enforced it. The frame's bytes are valid only
+   *  during the callback: copy what must outlive it. */
   onFrame(cb: (source: string, frame: WireFrame) => void): void;
   counters(): Readonly<WireCounters>;
   close(): void;
