@@ -1,4 +1,7 @@
 // api: Kubernetes' API as data and pure functions. The one door of the package.
+
+export * from "./body/decode-body.ts";
+export * from "./body/json-text.ts";
 export * from "./errors/field-error.ts";
 export * from "./errors/status-error.ts";
 export type * from "./generated/types/index.ts";
@@ -6,7 +9,11 @@ export * from "./kube-object.ts";
 export * from "./meta/int-or-string.ts";
 export * from "./meta/names.ts";
 export * from "./meta/quantity.ts";
+export * from "./meta/time.ts";
 export * from "./resources.ts";
+export { Conformer, conform, DecodeError } from "./schema/conform.ts";
 export * from "./schema/registry.ts";
 export * from "./selectors/field-selector.ts";
 export * from "./selectors/label-selector.ts";
+export * from "./wire/protobuf-decode.ts";
+export * from "./wire/protobuf-encode.ts";
