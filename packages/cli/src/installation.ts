@@ -27,7 +27,8 @@ export function findInstallation(entry: string): Installation {
     root = dirname(root);
   }
   const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string };
-  const sourceOf = (c: string) => (c === "cli" ? join(root, "packages", "cli", "src", "main.ts") : join(root, "services", c, "src", "main.ts"));
+  const sourceOf = (c: string) =>
+    c === "cli" ? join(root, "packages", "cli", "src", "main.ts") : join(root, "services", c, "src", "main.ts");
   return {
     root,
     version,

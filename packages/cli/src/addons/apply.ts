@@ -1,6 +1,7 @@
 // Creates objects of a manifest that are not there yet. What exists is left alone: it is the user's after its first creation.
-import { type ApiClient, apiVersionOf, isAlreadyExists, type KubeObject, Resources, type ResourceRef } from "@podwire/client";
+
 import { PodwireError } from "@podwire/base";
+import { type ApiClient, apiVersionOf, isAlreadyExists, type KubeObject, type ResourceRef, Resources } from "@podwire/client";
 
 /** Returns "Kind/name" of what it created. */
 export async function createMissing(api: ApiClient, objects: readonly KubeObject[]): Promise<string[]> {

@@ -51,7 +51,10 @@ export const clusterDns: readonly KubeObject[] = [
   {
     apiVersion: "v1",
     kind: "Service",
-    metadata: { ...inKubeSystem("kube-dns"), labels: { ...labels, "kubernetes.io/cluster-service": "true", "kubernetes.io/name": "CoreDNS" } },
+    metadata: {
+      ...inKubeSystem("kube-dns"),
+      labels: { ...labels, "kubernetes.io/cluster-service": "true", "kubernetes.io/name": "CoreDNS" },
+    },
     spec: {
       clusterIP: CLUSTER_DNS_ADDRESS,
       selector: labels,

@@ -1,9 +1,10 @@
 // The folder .podwire/<cluster>: everything that survives `down` and `up`. One file, cluster.json, says what the cluster is
 // made of. Invariant: cluster.json is replaced whole (written beside, renamed), so a crash never leaves half of one.
+
+import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createHash } from "node:crypto";
 import { PodwireError } from "@podwire/base";
 import { z } from "zod";
 import { UsageError } from "../errors.ts";
@@ -17,7 +18,6 @@ const Node = z.object({
   name: z.string(),
   /** Its number, from 1: fixes the underlay address 172.30.<1 + slot/250>.<...>. */
   slot: z.number().int().positive(),
-
 });
 
 const ClusterRecord = z.object({
@@ -94,7 +94,10 @@ export class ClusterFolder {
     try {
       return ClusterRecord.parse(JSON.parse(readFileSync(this.record, "utf8")));
     } catch (cause) {
-      throw new BrokenStateError(`cannot read ${this.record}`, { cause, next: `podwire up --name ${this.name} --reset (loses the cluster's objects)` });
+      throw new BrokenStateError(`cannot read ${this.record}`, {
+        cause,
+        next: `podwire up --name ${this.name} --reset (loses the cluster's objects)`,
+      });
     }
   }
 

@@ -8,7 +8,8 @@ import type { ProcessSpec } from "./process.ts";
 export interface Surroundings {
   installation: Installation;
   folder: ClusterFolder;
-  natsServer: string;
+  /** Path of nats-server; undefined when the cluster uses a server that somebody else runs (NATS_URL). */
+  natsServer: string | undefined;
   natsConfig: string;
   /** The supervisor's own environment; components get PATH, HOME and TMPDIR of it and nothing else. */
   env: Readonly<Record<string, string | undefined>>;
@@ -18,9 +19,9 @@ export interface Surroundings {
 /** Names that `--arg` takes. */
 export const ARG_COMPONENTS = ["nats", "apiserver", "controller-manager", "scheduler", "edge", "dashboard", "node-agent"] as const;
 
-export function natsSpec(around: Surroundings, record: ClusterRecord): ProcessSpec {
+export function natsSpec(around: Surroundings, record: ClusterRecord, binary: string): ProcessSpec {
   const args = ["-c", around.natsConfig, ...(record.args["nats"] ?? [])];
-  return { name: "nats", kind: "nats", file: around.natsServer, args, env: baseEnvironment(around) };
+  return { name: "nats", kind: "nats", file: binary, args, env: baseEnvironment(around) };
 }
 
 export function controlPlaneSpecs(around: Surroundings, record: ClusterRecord): ProcessSpec[] {

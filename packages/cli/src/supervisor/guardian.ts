@@ -6,7 +6,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 /** Between the polite signal and the other one. */
 const GRACE_SECONDS = 3;
 
-// "+ 12" adds a group, "- 12" forgets it. Written for a plain POSIX shell; "kill -0" asks whether a group still exists.
+// "+ 12" adds a group, "- 12" forgets it. Written for a plain POSIX shell; "kill -s 0" asks whether a group still exists.
 const SCRIPT = `
 trap '' INT TERM HUP
 all=" "
@@ -16,11 +16,11 @@ while read -r op pid; do
     -) all=" $(for p in $all; do [ "$p" = "$pid" ] || printf '%s ' "$p"; done)" ;;
   esac
 done
-left() { for p in $all; do kill -0 -- "-$p" 2>/dev/null && return 0; done; return 1; }
-for p in $all; do kill -TERM -- "-$p" 2>/dev/null; done
+left() { for p in $all; do kill -s 0 -- "-$p" 2>/dev/null && return 0; done; return 1; }
+for p in $all; do kill -s TERM -- "-$p" 2>/dev/null; done
 n=0
 while left && [ $n -lt ${GRACE_SECONDS * 5} ]; do sleep 0.2; n=$((n+1)); done
-for p in $all; do kill -KILL -- "-$p" 2>/dev/null; done
+for p in $all; do kill -s KILL -- "-$p" 2>/dev/null; done
 exit 0
 `;
 

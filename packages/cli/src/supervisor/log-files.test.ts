@@ -14,7 +14,12 @@ afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
 it("keeps JSON lines and wraps others", () => {
   expect(parseLogLine('{"level":40,"time":5,"msg":"x"}', "edge", 9)).toEqual({ level: 40, time: 5, component: "edge", msg: "x" });
-  expect(parseLogLine("[12] 2026/01/01 10:00:00.000000 [ERR] no disk", "nats", 9)).toEqual({ level: 50, time: 9, component: "nats", msg: "no disk" });
+  expect(parseLogLine("[12] 2026/01/01 10:00:00.000000 [ERR] no disk", "nats", 9)).toEqual({
+    level: 50,
+    time: 9,
+    component: "nats",
+    msg: "no disk",
+  });
   expect(parseLogLine("{ broken", "edge", 9)).toEqual({ level: 30, time: 9, component: "edge", msg: "{ broken" });
 });
 

@@ -9,7 +9,12 @@ import type { IdentityFile } from "../state/identities.ts";
 /** nats-server starts in tens of milliseconds; a large stream on a slow disk takes longer to recover. */
 const START_LIMIT_MS = 60_000;
 
-export function writeNatsConfig(folder: ClusterFolder, record: ClusterRecord, identities: readonly IdentityFile[], listenHost: string): string {
+export function writeNatsConfig(
+  folder: ClusterFolder,
+  record: ClusterRecord,
+  identities: readonly IdentityFile[],
+  listenHost: string,
+): string {
   const path = folder.file("nats", "nats.conf");
   const config = natsServerConfig({
     cluster: record.name,
@@ -27,7 +32,8 @@ export async function natsIsUp(port: number, clock: Clock, alive: () => boolean)
   const deadline = clock.monotonicMs() + START_LIMIT_MS;
   while (!(await greets(port))) {
     if (!alive()) throw new TimedOutError("nats-server ended while starting", { next: "podwire logs nats" });
-    if (clock.monotonicMs() > deadline) throw new TimedOutError(`nats-server does not answer on port ${port}`, { next: "podwire logs nats" });
+    if (clock.monotonicMs() > deadline)
+      throw new TimedOutError(`nats-server does not answer on port ${port}`, { next: "podwire logs nats" });
     await clock.sleep(10);
   }
 }

@@ -98,12 +98,20 @@ export class ManagedProcess {
   private onEnd(result: { exitCode?: number; signal?: string; message?: string }, lifeMs: number): void {
     const { exitCode, signal } = result;
     this.lastExit = signal ? `signal ${signal}` : exitCode !== undefined ? `exit code ${exitCode}` : (result.message ?? "did not start");
-    if (this.state === "stopped" || this.state === "killed") return this.around.onChange();
+    if (this.state === "stopped" || this.state === "killed") {
+      this.around.onChange();
+      return;
+    }
     // A node that a signal ended had its power cut, by whoever sent it: it stays off until somebody turns it on.
-    if (this.spec.kind === "node" && signal) return this.set("killed");
+    if (this.spec.kind === "node" && signal) {
+      this.set("killed");
+      return;
+    }
     const { lives, delayMs } = afterDeath(this.lives, lifeMs);
     this.lives = lives;
-    this.around.onLine(this.around.log.line(JSON.stringify({ level: 50, msg: `ended (${this.lastExit}); starting again in ${delayMs} ms` })));
+    this.around.onLine(
+      this.around.log.line(JSON.stringify({ level: 50, msg: `ended (${this.lastExit}); starting again in ${delayMs} ms` })),
+    );
     this.set("waiting");
     this.retry = this.around.clock.after(delayMs, () => {
       this.restarts++;

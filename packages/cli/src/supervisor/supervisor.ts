@@ -25,8 +25,8 @@ export interface SupervisorOptions {
   random: Random;
   env: Readonly<Record<string, string | undefined>>;
   logLevel: string;
-  /** Finds or obtains nats-server; returns its path. */
-  natsServer: () => Promise<string>;
+  /** Finds or obtains nats-server, or names a server that somebody else runs; `say` is told what takes time. */
+  natsServer: (say: (step: string) => void) => Promise<{ binary: string } | { url: string }>;
   onLine(line: LogLine): void;
 }
 
@@ -47,6 +47,7 @@ export class Supervisor {
   private readonly logs = new Map<string, LogFile>();
   private readonly startedMs: number;
   private record: ClusterRecord | undefined;
+  private natsUrl = "";
   private around: Surroundings | undefined;
   private control: Server | undefined;
   private bus: Bus | undefined;
@@ -62,20 +63,21 @@ export class Supervisor {
   }
 
   /** Takes the cluster: state folder, control socket, ports, credentials. Throws when another supervisor has it. */
-  async prepare(request: UpRequest): Promise<ClusterRecord> {
+  async prepare(request: UpRequest, say: (step: string) => void): Promise<ClusterRecord> {
     const { folder } = this.options;
     folder.create();
     this.control = await serveControl(folder.socket, (r) => this.handle(r));
     endLeftovers(folder);
     const record = await this.settle(folder.exists() ? folder.read() : undefined, request);
     this.record = record;
-    const natsUrl = `nats://127.0.0.1:${record.natsPort}`;
-    const identities = ensureIdentities(folder, record, natsUrl);
+    const server = await this.options.natsServer(say);
+    this.natsUrl = "url" in server ? server.url : `nats://127.0.0.1:${record.natsPort}`;
+    const identities = ensureIdentities(folder, record, this.natsUrl);
     folder.write(record);
     this.around = {
       installation: this.options.installation,
       folder,
-      natsServer: await this.options.natsServer(),
+      natsServer: "binary" in server ? server.binary : undefined,
       natsConfig: writeNatsConfig(folder, record, identities, "127.0.0.1"),
       env: this.options.env,
       logLevel: this.options.logLevel,
@@ -106,7 +108,8 @@ export class Supervisor {
   /** Starts nats-server and waits for it. */
   async startNats(): Promise<void> {
     const { record, around } = this.ready();
-    const nats = this.launch(natsSpec(around, record));
+    if (around.natsServer === undefined) return;
+    const nats = this.launch(natsSpec(around, record, around.natsServer));
     await natsIsUp(record.natsPort, this.options.clock, () => nats.status().restarts === 0 && nats.status().state === "running");
   }
 
@@ -122,8 +125,7 @@ export class Supervisor {
     const { clock, random, folder } = this.options;
     const { record } = this.ready();
     if (!this.bus) {
-      const { seed } = readIdentity(folder, "supervisor");
-      const url = `nats://127.0.0.1:${record.natsPort}`;
+      const { seed, natsUrl: url } = readIdentity(folder, "supervisor");
       this.bus = await connectNats({ url, cluster: record.name, identity: "supervisor", seed, clock, random, log: silentLogger });
     }
     return natsClient(this.bus, { clock, fieldManager: "podwire" });
@@ -150,7 +152,7 @@ export class Supervisor {
       version: installation.version,
       phase: this.phase,
       apiUrl: record ? `https://127.0.0.1:${record.apiPort}` : "",
-      natsUrl: record ? `nats://127.0.0.1:${record.natsPort}` : "",
+      natsUrl: this.natsUrl,
       kubeconfig: folder.kubeconfig,
       processes: [...this.processes.values()].map((p) => p.status()),
       nodes: (record?.nodes ?? []).map((n) => ({ name: n.name, underlay: underlayOfSlot(n.slot) })),
@@ -215,7 +217,7 @@ export class Supervisor {
       added.push(node);
     }
     const grew = makeRoom(record);
-    const identities = ensureIdentities(this.options.folder, record, `nats://127.0.0.1:${record.natsPort}`);
+    const identities = ensureIdentities(this.options.folder, record, this.natsUrl);
     this.options.folder.write(record);
     if (grew || name !== undefined) {
       writeNatsConfig(this.options.folder, record, identities, "127.0.0.1");

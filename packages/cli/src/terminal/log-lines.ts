@@ -21,7 +21,9 @@ export function renderLogLine(line: LogLine, colour: boolean, width = 18): strin
   const fields = Object.entries(line)
     .filter(([k]) => !OMITTED.has(k))
     .map(([k, v]) => paint(colour, "dim", `${k}=${brief(v)}`));
-  return [paint(colour, "dim", time), name, label ? paint(colour, shade, label) : "", line.msg ?? "", ...fields].filter((s) => s !== "").join(" ");
+  return [paint(colour, "dim", time), name, label ? paint(colour, shade, label) : "", line.msg ?? "", ...fields]
+    .filter((s) => s !== "")
+    .join(" ");
 }
 
 function brief(value: unknown): string {

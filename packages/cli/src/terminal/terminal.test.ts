@@ -3,7 +3,7 @@ import { systemClock } from "@podwire/base";
 import { describe, expect, it } from "vitest";
 import { renderLogLine } from "./log-lines.ts";
 import { progressOn } from "./progress.ts";
-import { age, table, type Terminal } from "./terminal.ts";
+import { age, type Terminal, table } from "./terminal.ts";
 
 function recorder(live: boolean): Terminal & { written: string[] } {
   const written: string[] = [];
@@ -20,7 +20,15 @@ function recorder(live: boolean): Terminal & { written: string[] } {
 }
 
 it("aligns columns and leaves no spaces at the end", () => {
-  expect(table(["NAME", "PID"], [["apiserver", "1"], ["x", ""]])).toEqual(["NAME        PID", "apiserver   1", "x"]);
+  expect(
+    table(
+      ["NAME", "PID"],
+      [
+        ["apiserver", "1"],
+        ["x", ""],
+      ],
+    ),
+  ).toEqual(["NAME        PID", "apiserver   1", "x"]);
 });
 
 it("writes ages as kubectl does", () => {

@@ -38,7 +38,12 @@ export function paint(on: boolean, colour: Colour, text: string): string {
 export function table(heads: readonly string[], rows: readonly (readonly string[])[]): string[] {
   const all = [heads, ...rows];
   const widths = heads.map((_, i) => Math.max(...all.map((r) => (r[i] ?? "").length)));
-  return all.map((r) => heads.map((_, i) => (r[i] ?? "").padEnd(i === heads.length - 1 ? 0 : (widths[i] as number) + 3)).join("").trimEnd());
+  return all.map((r) =>
+    heads
+      .map((_, i) => (r[i] ?? "").padEnd(i === heads.length - 1 ? 0 : (widths[i] as number) + 3))
+      .join("")
+      .trimEnd(),
+  );
 }
 
 /** kubectl's short ages: 45s, 3m10s, 5h, 2d. */

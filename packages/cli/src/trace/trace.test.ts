@@ -1,5 +1,5 @@
 // Collecting over a real (in-memory) bus, order of points, and the printed form.
-import { silentLogger, seededRandom, systemClock } from "@podwire/base";
+import { seededRandom, silentLogger, systemClock } from "@podwire/base";
 import { decode, encode, memoryBus, subjectsOf } from "@podwire/bus";
 import type { TraceFilter, TracePoint } from "@podwire/net";
 import { expect, it } from "vitest";
@@ -48,7 +48,15 @@ it("arms every process, and gathers what they report about this trace only", asy
 it("prints processes as headings and translations as before and after", () => {
   const points = [
     point({ place: "socket", name: "", verdict: "send" }),
-    point({ process: "node-1", place: "nat", name: "prerouting", rule: "-A KUBE-SEP-X -j DNAT", verdict: "dnat", after: flow("10.244.1.2", 8080), timeMs: 1 }),
+    point({
+      process: "node-1",
+      place: "nat",
+      name: "prerouting",
+      rule: "-A KUBE-SEP-X -j DNAT",
+      verdict: "dnat",
+      after: flow("10.244.1.2", 8080),
+      timeMs: 1,
+    }),
     point({ process: "node-1", netns: "default/web-1", place: "socket", verdict: "deliver", timeMs: 2 }),
   ];
   expect(renderTrace(points, { outColour: false })).toEqual([
