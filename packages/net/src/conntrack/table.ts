@@ -1,0 +1,262 @@
+// The storage of connection tracking: entries as rows of one Int32Array, found by either of their two tuples through an
+// open-addressed hash of (hash, reference) pairs. No objects, no strings, nothing to collect.
+// Invariant: a confirmed entry has exactly two slots, each reachable by linear probing from its hash; a free row is on the
+// free list; a reference is (row << 1) | direction.
+import type { Flow } from "../namespace/flow.ts";
+
+/** Words of one tuple: s0..s3, d0..d3, (sport << 16 | dport), (family << 8 | protocol). */
+export const TUPLE_WORDS = 10;
+/** Words of one row. */
+export const ROW_WORDS = 32;
+
+/** Word offsets in a row; the original tuple is at 0, the reply tuple at TUPLE_WORDS. */
+export const Field = {
+  status: 20,
+  tcpState: 21,
+  mark: 22,
+  packetsOriginal: 23,
+  packetsReply: 24,
+  /** Counts reuse of the row, so that a stale reference can be told. */
+  generation: 25,
+  /** What the policy engine decided, and under which of its generations. */
+  policyGeneration: 26,
+  policyVerdict: 27,
+  hashOriginal: 28,
+  hashReply: 29,
+  /** Next row of the free list. */
+  nextFree: 30,
+} as const;
+
+export const FIRST_ROWS = 256;
+
+export class ConntrackTable {
+  /** Rows; grows by doubling up to `maxRows`. */
+  rows = new Int32Array(FIRST_ROWS * ROW_WORDS);
+  /** Monotonic milliseconds at which each row is over. */
+  expires = new Float64Array(FIRST_ROWS);
+  readonly maxRows: number;
+  private capacity = FIRST_ROWS;
+  private firstFree = 0;
+  /** Pairs (hash, reference + 1); reference 0 is an empty slot. Size is a power of two, at most half full. */
+  private slots = new Int32Array(FIRST_ROWS * 8);
+  private mask = FIRST_ROWS * 4 - 1;
+  private readonly seed: number;
+  /** Confirmed and unconfirmed rows. */
+  used = 0;
+  readonly scratch = new Int32Array(TUPLE_WORDS);
+
+  constructor(maxRows: number, seed: number) {
+    this.maxRows = maxRows;
+    this.seed = seed | 0;
+    this.linkFree(0, FIRST_ROWS);
+  }
+
+  get rowCapacity(): number {
+    return this.capacity;
+  }
+
+  private linkFree(from: number, to: number): void {
+    for (let r = from; r < to; r++) this.rows[r * ROW_WORDS + Field.nextFree] = r + 1 < to ? r + 1 : -1;
+    this.firstFree = from;
+  }
+
+  /** A zeroed row that is in no hash yet, or -1 when the table is full. */
+  allocate(): number {
+    if (this.firstFree < 0) {
+      if (this.capacity >= this.maxRows) return -1;
+      const next = Math.min(this.capacity * 2, this.maxRows);
+      const rows = new Int32Array(next * ROW_WORDS);
+      rows.set(this.rows);
+      this.rows = rows;
+      const expires = new Float64Array(next);
+      expires.set(this.expires);
+      this.expires = expires;
+      this.linkFree(this.capacity, next);
+      this.capacity = next;
+    }
+    const row = this.firstFree;
+    const at = row * ROW_WORDS;
+    this.firstFree = this.rows[at + Field.nextFree]!;
+    const generation = this.rows[at + Field.generation]!;
+    this.rows.fill(0, at, at + ROW_WORDS);
+    this.rows[at + Field.generation] = (generation + 1) | 0;
+    this.used++;
+    return row;
+  }
+
+  /** Gives an unhashed row back. */
+  release(row: number): void {
+    const at = row * ROW_WORDS;
+    this.rows[at + Field.status] = 0;
+    this.rows[at + Field.nextFree] = this.firstFree;
+    this.firstFree = row;
+    this.used--;
+  }
+
+  /** Puts both tuples of a row into the hash. */
+  insert(row: number): void {
+    if (this.used * 4 > this.mask + 1) this.grow();
+    const at = row * ROW_WORDS;
+    const original = this.hashAt(this.rows, at);
+    const reply = this.hashAt(this.rows, at + TUPLE_WORDS);
+    this.rows[at + Field.hashOriginal] = original;
+    this.rows[at + Field.hashReply] = reply;
+    this.put(original, row << 1);
+    this.put(reply, (row << 1) | 1);
+  }
+
+  /** Takes both tuples of a row out of the hash. */
+  remove(row: number): void {
+    const at = row * ROW_WORDS;
+    this.take(this.rows[at + Field.hashOriginal]!, row << 1);
+    this.take(this.rows[at + Field.hashReply]!, (row << 1) | 1);
+  }
+
+  /** The reference of the entry one of whose tuples is at t[at..], or -1. */
+  find(t: Int32Array, at: number): number {
+    const hash = this.hashAt(t, at);
+    const slots = this.slots;
+    const mask = this.mask;
+    for (let i = hash & mask; ; i = (i + 1) & mask) {
+      const ref = slots[i * 2 + 1]!;
+      if (ref === 0) return -1;
+      if (slots[i * 2] === hash && this.sameTuple(t, at, ref - 1)) return ref - 1;
+    }
+  }
+
+  /** Writes the tuple of a packet into scratch and finds it. */
+  findFlow(f: Flow): number {
+    writeTuple(this.scratch, 0, f);
+    return this.find(this.scratch, 0);
+  }
+
+  private sameTuple(t: Int32Array, at: number, ref: number): boolean {
+    const rows = this.rows;
+    const o = (ref >> 1) * ROW_WORDS + (ref & 1) * TUPLE_WORDS;
+    if (rows[o + 3] !== t[at + 3] || rows[o + 7] !== t[at + 7] || rows[o + 8] !== t[at + 8] || rows[o + 9] !== t[at + 9]) return false;
+    if (t[at + 9]! >> 8 === 4) return true;
+    return (
+      rows[o] === t[at] &&
+      rows[o + 1] === t[at + 1] &&
+      rows[o + 2] === t[at + 2] &&
+      rows[o + 4] === t[at + 4] &&
+      rows[o + 5] === t[at + 5] &&
+      rows[o + 6] === t[at + 6]
+    );
+  }
+
+  private hashAt(t: Int32Array, at: number): number {
+    let h = this.seed;
+    if (t[at + 9]! >> 8 === 6) {
+      h = mix(h, t[at]!);
+      h = mix(h, t[at + 1]!);
+      h = mix(h, t[at + 2]!);
+      h = mix(h, t[at + 4]!);
+      h = mix(h, t[at + 5]!);
+      h = mix(h, t[at + 6]!);
+    }
+    h = mix(h, t[at + 3]!);
+    h = mix(h, t[at + 7]!);
+    h = mix(h, t[at + 8]!);
+    h = mix(h, t[at + 9]!);
+    h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+    h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+    return h ^ (h >>> 16);
+  }
+
+  private put(hash: number, ref: number): void {
+    let i = hash & this.mask;
+    while (this.slots[i * 2 + 1] !== 0) i = (i + 1) & this.mask;
+    this.slots[i * 2] = hash;
+    this.slots[i * 2 + 1] = ref + 1;
+  }
+
+  /** Removes one slot and moves later ones of its run forward, so that no tombstones are needed. */
+  private take(hash: number, ref: number): void {
+    const { slots, mask } = this;
+    let i = hash & mask;
+    while (slots[i * 2 + 1] !== ref + 1) {
+      if (slots[i * 2 + 1] === 0) return;
+      i = (i + 1) & mask;
+    }
+    let hole = i;
+    for (let j = (i + 1) & mask; slots[j * 2 + 1] !== 0; j = (j + 1) & mask) {
+      const home = slots[j * 2]! & mask;
+      if (((j - home) & mask) >= ((j - hole) & mask)) {
+        slots[hole * 2] = slots[j * 2]!;
+        slots[hole * 2 + 1] = slots[j * 2 + 1]!;
+        hole = j;
+      }
+    }
+    slots[hole * 2 + 1] = 0;
+  }
+
+  private grow(): void {
+    const old = this.slots;
+    this.slots = new Int32Array(old.length * 2);
+    this.mask = this.mask * 2 + 1;
+    for (let i = 0; i < old.length; i += 2) if (old[i + 1] !== 0) this.put(old[i]!, old[i + 1]! - 1);
+  }
+}
+
+function mix(h: number, w: number): number {
+  const k = Math.imul(h ^ w, 0x9e3779b1);
+  return k ^ (k >>> 15);
+}
+
+/** Writes the tuple of a packet. */
+export function writeTuple(t: Int32Array, at: number, f: Flow): void {
+  t[at] = f.s0;
+  t[at + 1] = f.s1;
+  t[at + 2] = f.s2;
+  t[at + 3] = f.s3;
+  t[at + 4] = f.d0;
+  t[at + 5] = f.d1;
+  t[at + 6] = f.d2;
+  t[at + 7] = f.d3;
+  t[at + 8] = (f.sport << 16) | f.dport;
+  t[at + 9] = (f.family << 8) | f.protocol;
+}
+
+/** ICMP types that answer each other (RFC 792, RFC 4443); undefined for those that have no answer. */
+function answerType(protocol: number, type: number): number | undefined {
+  if (protocol === 58) return type === 128 ? 129 : type === 129 ? 128 : undefined;
+  switch (type) {
+    case 8:
+      return 0;
+    case 0:
+      return 8;
+    case 13:
+      return 14;
+    case 14:
+      return 13;
+    case 17:
+      return 18;
+    case 18:
+      return 17;
+    default:
+      return undefined;
+  }
+}
+
+/** Writes the tuple of the answer to `from` at `to`; false when there can be none. */
+export function invertTuple(t: Int32Array, from: number, to: number): boolean {
+  const protocol = t[from + 9]! & 255;
+  let ports = (t[from + 8]! << 16) | (t[from + 8]! >>> 16);
+  if (protocol === 1 || protocol === 58) {
+    const answer = answerType(protocol, (t[from + 8]! >>> 8) & 255);
+    if (answer === undefined) return false;
+    ports = (t[from + 8]! & 0xffff0000) | (answer << 8) | (t[from + 8]! & 255);
+  }
+  t[to] = t[from + 4]!;
+  t[to + 1] = t[from + 5]!;
+  t[to + 2] = t[from + 6]!;
+  t[to + 3] = t[from + 7]!;
+  t[to + 4] = t[from]!;
+  t[to + 5] = t[from + 1]!;
+  t[to + 6] = t[from + 2]!;
+  t[to + 7] = t[from + 3]!;
+  t[to + 8] = ports;
+  t[to + 9] = t[from + 9]!;
+  return true;
+}

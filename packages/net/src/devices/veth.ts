@@ -1,0 +1,56 @@
+// A veth pair: what one end sends, the other hears in a later turn.
+// Invariant: marks and connection tracking do not cross (each namespace has its own); the trace does.
+import type { Clock } from "@podwire/base";
+import type { Mac } from "../codec/address.ts";
+import type { Packet } from "../packet.ts";
+import { type Backlog, backlogOf, type BacklogReceiver } from "./backlog.ts";
+import { Device } from "./device.ts";
+
+export class Veth extends Device implements BacklogReceiver {
+  private peer: Veth | undefined;
+  private readonly backlog: Backlog;
+
+  constructor(clock: Clock, name: string, mac: Mac, mtu: number) {
+    super(name, mac, mtu);
+    this.backlog = backlogOf(clock);
+  }
+
+  /** Joins two ends. */
+  static join(a: Veth, b: Veth): void {
+    a.peer = b;
+    b.peer = a;
+  }
+
+  protected override send(p: Packet): void {
+    const peer = this.peer;
+    if (peer === undefined || !peer.up) return this.drop(p, "noCarrier");
+    p.ct = null;
+    p.mark = 0;
+    if (!this.backlog.push(peer, p)) this.drop(p, "backlogFull");
+  }
+
+  fromBacklog(p: Packet): void {
+    this.arrive(p);
+  }
+
+  override close(): void {
+    super.close();
+    if (this.peer !== undefined) {
+      this.peer.peer = undefined;
+      this.peer = undefined;
+    }
+  }
+}
+
+export interface VethEnd {
+  name: string;
+  mac: Mac;
+}
+
+/** Two joined ends, to be added to a namespace each. */
+export function vethPair(clock: Clock, a: VethEnd, b: VethEnd, mtu = 1500): [Veth, Veth] {
+  const x = new Veth(clock, a.name, a.mac, mtu);
+  const y = new Veth(clock, b.name, b.mac, mtu);
+  Veth.join(x, y);
+  return [x, y];
+}

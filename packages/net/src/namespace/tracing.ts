@@ -1,0 +1,89 @@
+// Tracing of one namespace: which packets begin a trace, and the points they leave.
+// Invariant: with no filter armed and no traced packet the cost is one branch; a packet's hop numbers only grow.
+import type { Clock } from "@podwire/base";
+import { parseAddress } from "../codec/address.ts";
+import type { Packet } from "../packet.ts";
+import type { FlowTuple, TraceFilter, TracePoint, TraceSink } from "../trace.ts";
+import { protocolName } from "../codec/numbers.ts";
+import type { Flow } from "./flow.ts";
+
+/** Filters armed at one time; the oldest goes first. */
+export const FILTER_LIMIT = 64;
+
+interface Armed {
+  filter: TraceFilter;
+  src: number | bigint | undefined;
+  dst: number | bigint | undefined;
+  picked: number;
+}
+
+export class Tracing {
+  private readonly clock: Clock;
+  private readonly process: string;
+  private readonly netns: string;
+  private readonly sink: TraceSink | undefined;
+  /** Wall time minus monotonic time, for times with a fraction. */
+  private readonly epochMs: number;
+  private filters: Armed[] = [];
+  /** True when packets have to be compared with filters. */
+  armed = false;
+
+  constructor(clock: Clock, process: string, netns: string, sink: TraceSink | undefined) {
+    this.clock = clock;
+    this.process = process;
+    this.netns = netns;
+    this.sink = sink;
+    this.epochMs = clock.nowMs() - clock.monotonicMs();
+  }
+
+  arm(filter: TraceFilter): void {
+    if (this.sink === undefined) return;
+    const src = filter.src === undefined ? undefined : parseAddress(filter.src);
+    const dst = filter.dst === undefined ? undefined : parseAddress(filter.dst);
+    // An address that does not parse matches nothing.
+    if ((filter.src !== undefined && src === undefined) || (filter.dst !== undefined && dst === undefined)) return;
+    this.filters = [...this.filters.filter((a) => a.filter.traceId !== filter.traceId), { filter, src, dst, picked: 0 }].slice(-FILTER_LIMIT);
+    this.armed = true;
+  }
+
+  disarm(traceId: number): void {
+    this.filters = this.filters.filter((a) => a.filter.traceId !== traceId);
+    this.armed = this.filters.length > 0;
+  }
+
+  /** Begins a trace of the packet when a filter wants it. */
+  pick(p: Packet, f: Flow): void {
+    if (p.traceId !== 0) return;
+    const now = this.clock.nowMs();
+    for (const a of this.filters) {
+      const x = a.filter;
+      if (now >= x.untilMs || a.picked >= x.maxPackets) {
+        this.disarm(x.traceId);
+        continue;
+      }
+      if (a.src !== undefined && a.src !== f.src) continue;
+      if (a.dst !== undefined && a.dst !== f.dst) continue;
+      if (x.protocol !== undefined && x.protocol !== protocolName(f.protocol)) continue;
+      if (x.sport !== undefined && x.sport !== f.sport) continue;
+      if (x.dport !== undefined && x.dport !== f.dport) continue;
+      a.picked++;
+      p.traceId = x.traceId;
+      p.traceHop = 0;
+      return;
+    }
+  }
+
+  /** Reports a point of a traced packet. Callers check p.traceId first: that is the one branch. */
+  point(p: Packet, point: Pick<TracePoint, "place" | "name" | "rule" | "verdict" | "detail">, before: FlowTuple, after: FlowTuple): void {
+    this.sink?.point({
+      traceId: p.traceId,
+      hop: p.traceHop++,
+      timeMs: this.epochMs + this.clock.monotonicMs(),
+      process: this.process,
+      netns: this.netns,
+      ...point,
+      before,
+      after,
+    });
+  }
+}
