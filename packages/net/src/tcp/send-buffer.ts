@@ -1,0 +1,92 @@
+// Bytes that the application wrote and the peer has not acknowledged. Written once (copied in, so that the writer may reuse its
+// buffer), read for each transmission, released from the front.
+// Invariant: `length` bytes are held in `blocks` in order; offsets count from the oldest unacknowledged byte.
+// Limit: the connection refuses writes past its sendLimit; freed blocks are kept for reuse up to POOLED_BLOCKS.
+
+const SMALL_BLOCK = 4096;
+const LARGE_BLOCK = 65536;
+/** Free large blocks kept by the process: 4 MB. */
+const POOLED_BLOCKS = 64;
+
+interface Block {
+  bytes: Uint8Array;
+  from: number;
+  to: number;
+}
+
+const pool: Uint8Array[] = [];
+
+export class SendBuffer {
+  length = 0;
+  #blocks: Block[] = [];
+  /** Where the last copy ended, so that sequential sends do not walk: block index and stream offset of its first byte. */
+  #cursorBlock = 0;
+  #cursorAt = 0;
+
+  /** Copies `bytes` in. The caller has checked the limit. */
+  append(bytes: Uint8Array): void {
+    let from = 0;
+    const tail = this.#blocks[this.#blocks.length - 1];
+    if (tail !== undefined) from = fill(tail, bytes, 0);
+    while (from < bytes.length) {
+      const size = bytes.length - from <= SMALL_BLOCK && this.length === 0 ? SMALL_BLOCK : LARGE_BLOCK;
+      const block = { bytes: size === LARGE_BLOCK ? (pool.pop() ?? new Uint8Array(LARGE_BLOCK)) : new Uint8Array(size), from: 0, to: 0 };
+      from = fill(block, bytes, from);
+      this.#blocks.push(block);
+    }
+    this.length += bytes.length;
+  }
+
+  /** Copies `length` bytes at stream offset `offset` to into[at]. The range must be held. */
+  copy(offset: number, length: number, into: Uint8Array, at: number): void {
+    if (offset < this.#cursorAt || this.#cursorBlock >= this.#blocks.length) {
+      this.#cursorBlock = 0;
+      this.#cursorAt = 0;
+    }
+    let block = this.#blocks[this.#cursorBlock]!;
+    while (offset >= this.#cursorAt + block.to - block.from) {
+      this.#cursorAt += block.to - block.from;
+      block = this.#blocks[++this.#cursorBlock]!;
+    }
+    let skip = offset - this.#cursorAt;
+    for (let i = this.#cursorBlock; length > 0; block = this.#blocks[++i]!) {
+      const n = Math.min(length, block.to - block.from - skip);
+      into.set(block.bytes.subarray(block.from + skip, block.from + skip + n), at);
+      at += n;
+      length -= n;
+      skip = 0;
+      if (length === 0) break;
+    }
+  }
+
+  /** Forgets the first `n` bytes. */
+  release(n: number): void {
+    this.length -= n;
+    let gone = 0;
+    for (const block of this.#blocks) {
+      const held = block.to - block.from;
+      if (n < held) {
+        block.from += n;
+        break;
+      }
+      n -= held;
+      if (block.bytes.length === LARGE_BLOCK && pool.length < POOLED_BLOCKS) pool.push(block.bytes);
+      gone++;
+    }
+    if (gone > 0) this.#blocks.splice(0, gone);
+    this.#cursorBlock = 0;
+    this.#cursorAt = 0;
+  }
+
+  clear(): void {
+    this.release(this.length);
+    this.#blocks = [];
+  }
+}
+
+function fill(block: Block, bytes: Uint8Array, from: number): number {
+  const n = Math.min(block.bytes.length - block.to, bytes.length - from);
+  if (n > 0) block.bytes.set(n === bytes.length ? bytes : bytes.subarray(from, from + n), block.to);
+  block.to += n;
+  return from + n;
+}
