@@ -1,0 +1,94 @@
+// The shell of the EndpointSlice controller: finds a Service's pods by index, carries out the plan.
+import { labelSet } from "@podwire/api";
+import { expectations, type KubeObject, keyOf, objectKey, Resources, runController, splitKey } from "@podwire/client";
+import { ActionFailure, applyActions, causeOf } from "../../actions.ts";
+import type { ControllerContext, RunningController } from "../../context.ts";
+import { indexByLabel, selectedBy } from "../../pods/labels.ts";
+import { MANAGED_BY, MANAGED_BY_LABEL, planEndpointSlices, SERVICE_NAME_LABEL } from "./plan.ts";
+import { servicesOf } from "./services-of.ts";
+
+const ZONE_LABEL = "topology.kubernetes.io/zone";
+const BY_SERVICE = "byService";
+/** Changes of pods are gathered for this long, so that a rollout rewrites a slice a few times, not once a pod. */
+const GATHER_MS = 20;
+
+export function startEndpointSlice(c: ControllerContext): RunningController {
+  const services = c.informers.of(Resources.services);
+  const pods = c.informers.of(Resources.pods);
+  const nodes = c.informers.of(Resources.nodes);
+  const slices = c.informers.of(Resources.endpointSlices);
+  indexByLabel(pods);
+  slices.addIndex(BY_SERVICE, (o) =>
+    o.metadata.labels?.[MANAGED_BY_LABEL] === MANAGED_BY ? [`${o.metadata.namespace}/${o.metadata.labels[SERVICE_NAME_LABEL] ?? ""}`] : [],
+  );
+  const expected = expectations(c.clock);
+  const controller = runController({
+    name: "endpointslice",
+    clock: c.clock,
+    log: c.log,
+    informers: [services, pods, nodes, slices],
+    reconcile,
+  });
+  const { queue } = controller;
+
+  const own = (o: KubeObject) => queue.add(objectKey(o));
+  services.handle({ onAdd: own, onUpdate: own, onDelete: own });
+  servicesOf(services, pods, (key) => queue.addAfter(key, GATHER_MS));
+  const onSlice = (o: KubeObject, deleted: boolean) => {
+    const labels = o.metadata.labels ?? {};
+    if (labels[MANAGED_BY_LABEL] !== MANAGED_BY) return;
+    const key = keyOf(o.metadata.namespace ?? "", labels[SERVICE_NAME_LABEL] ?? "");
+    if (deleted) expected.observeDeletion(key, objectKey(o));
+    queue.add(key);
+  };
+  slices.handle({
+    onAdd(o) {
+      expected.observeCreation(keyOf(o.metadata.namespace ?? "", o.metadata.labels?.[SERVICE_NAME_LABEL] ?? ""));
+      onSlice(o, false);
+    },
+    onUpdate: (o) => onSlice(o, false),
+    onDelete: (o) => onSlice(o, true),
+  });
+  nodes.handle({
+    onUpdate(node, old) {
+      if (node.metadata.labels?.[ZONE_LABEL] !== old.metadata.labels?.[ZONE_LABEL]) for (const s of services.lister.list()) own(s);
+    },
+  });
+
+  async function reconcile(key: string) {
+    const { namespace, name } = splitKey(key);
+    const service = services.lister.get(namespace, name);
+    const selector = service?.["spec"].selector;
+    if (!service) {
+      expected.forget(key);
+      return undefined;
+    }
+    // Without a selector the slices are somebody else's business; an external name has none.
+    if (!selector || Object.keys(selector).length === 0 || service["spec"].type === "ExternalName") return undefined;
+    if (!expected.satisfied(key)) return undefined;
+    const actions = planEndpointSlices({
+      service,
+      pods: selectedBy(pods, namespace, selector, labelSet(selector)),
+      slices: slices.lister.byIndex(BY_SERVICE, `${namespace}/${name}`),
+      zoneOf: (node) => nodes.lister.get("", node)?.metadata.labels?.[ZONE_LABEL],
+      maxEndpoints: c.settings.maxEndpointsPerSlice,
+      nowMs: c.clock.nowMs(),
+    });
+    const creations = actions.filter((a) => a.do === "create").length;
+    expected.expect(
+      key,
+      creations,
+      actions.flatMap((a) => (a.do === "delete" ? [keyOf(a.namespace, a.name)] : [])),
+    );
+    try {
+      await applyActions(c.client, undefined, actions);
+    } catch (e) {
+      // What was not carried out will not be seen; the next try starts from the cache as it then is.
+      if (e instanceof ActionFailure) expected.forget(key);
+      throw causeOf(e);
+    }
+    return undefined;
+  }
+
+  return controller;
+}
