@@ -18,7 +18,7 @@ class BytesWriter {
     this.b = bigger;
   }
 
-  varint(v: number): void {
+  varint(v: number): unknown {
     this.room(10);
     if (v < 0 || v > Number.MAX_SAFE_INTEGER) return this.varint64(BigInt(v));
     while (v >= 128) {
@@ -136,7 +136,7 @@ function hasAny(type: StructType, o: any): boolean {
 }
 
 /** Go's generated code writes every non-pointer field, zero or not. */
-function absent(w: BytesWriter, f: Field): void {
+function absent(w: BytesWriter, f: Field): unknown {
   if (f.type.pointer) return;
   switch (f.type.shape) {
     case "string":
@@ -152,8 +152,12 @@ function absent(w: BytesWriter, f: Field): void {
     case "Time":
     case "MicroTime":
     case "RawExtension":
+      return w.nested(f.pb, () => undefined);
     case "Duration":
-      return w.nested(f.pb, () => (f.type.shape === "Duration" ? (w.tag(1, 0), w.varint(0)) : undefined));
+      return w.nested(f.pb, () => {
+        w.tag(1, 0);
+        w.varint(0);
+      });
     case "Quantity":
       return w.nested(f.pb, () => w.string(1, "0"));
     case "IntOrString":
@@ -165,7 +169,7 @@ function absent(w: BytesWriter, f: Field): void {
 
 const NAMED_LISTS = new Set(["meta/v1.Verbs", "authentication/v1.ExtraValue", "authorization/v1.ExtraValue", "certificates/v1.ExtraValue"]);
 
-function field(w: BytesWriter, number: number, t: TypeRef, v: any): void {
+function field(w: BytesWriter, number: number, t: TypeRef, v: any): unknown {
   switch (t.shape) {
     case "string":
       return w.string(number, v);
@@ -204,7 +208,7 @@ function field(w: BytesWriter, number: number, t: TypeRef, v: any): void {
   }
 }
 
-function special(w: BytesWriter, t: TypeRef, v: any): void {
+function special(w: BytesWriter, t: TypeRef, v: any): unknown {
   switch (t.shape) {
     case "Quantity":
       return w.string(1, String(v));
