@@ -1,6 +1,6 @@
 // npm run bundle: one file per program, dist/<service>.mjs, with source maps, so that a process starts in a fraction of the
 // time and memory. Invariant: nothing is written to dist/ half: every file is built into a folder beside it and renamed.
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "esbuild";
 import { dist, programs, stamp } from "./bundle-state.mjs";
@@ -40,7 +40,10 @@ try {
     banner: { js: banner },
     logLevel: "warning",
   });
+  // What a program reads beside itself at run time: the dashboard's page.
+  cpSync(join(root, "services", "dashboard", "src", "page"), join(into, "page"), { recursive: true });
   rmSync(stamp, { force: true });
+  rmSync(join(dist, "page"), { recursive: true, force: true });
   for (const name of readdirSync(into).sort().reverse()) if (name !== ".stamp") renameSync(join(into, name), join(dist, name));
   renameSync(join(into, ".stamp"), stamp);
 } finally {
