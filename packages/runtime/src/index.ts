@@ -4,6 +4,13 @@ export * from "./container/rootfs.ts";
 export * from "./container/sandbox.ts";
 export * from "./container/user.ts";
 export * from "./images/catalogue.ts";
+export {
+  type Answer as DnsReply,
+  answerKubernetes,
+  type KubernetesConfig as DnsZoneConfig,
+  KubernetesIndex,
+  type Record as DnsRecord,
+} from "./images/coredns/records.ts";
 export * from "./images/image.ts";
 export * from "./images/reference.ts";
 export * from "./kernel/cpu.ts";

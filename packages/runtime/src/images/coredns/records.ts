@@ -197,8 +197,10 @@ const NODATA: Found = { rcode: "NOERROR", targets: [] };
 /** undefined when the name is in none of the zones. */
 export function answerKubernetes(index: KubernetesIndex, c: KubernetesConfig, qname: string, qtype: string): Answer | undefined {
   const lower = qname.toLowerCase();
-  const zone = c.zones.filter((z) => lower === z || lower.endsWith(`.${z}`)).sort((a, b) => b.length - a.length)[0];
-  if (zone === undefined) return undefined;
+  const matched = c.zones.filter((z) => lower === z || lower.endsWith(`.${z}`)).sort((a, b) => b.length - a.length)[0];
+  if (matched === undefined) return undefined;
+  // The zone in the letters of the question: resolvers that mix case to be harder to fool compare them.
+  const zone = qname.slice(qname.length - matched.length);
   const primary = c.zones.find((z) => !z.endsWith(".arpa.")) ?? zone;
   const soa = soaOf(zone, c.ttl);
   const done = (rcode: Answer["rcode"], answers: Record[], additional: Record[] = []): Answer => ({
@@ -207,7 +209,7 @@ export function answerKubernetes(index: KubernetesIndex, c: KubernetesConfig, qn
     authority: answers.length === 0 ? [soa] : [],
     additional,
   });
-  if (zone.endsWith(".arpa.")) return answerReverse(index, c, zone, primary, qname, qtype, done);
+  if (matched.endsWith(".arpa.")) return answerReverse(index, c, zone, primary, qname, qtype, done);
   const prefix = lower.slice(0, -zone.length).replace(/\.$/, "");
   if (prefix === "") return answerApex(c, zone, qname, qtype, soa, done);
   if (prefix === "dns-version") return qtype === "TXT" ? done("NOERROR", [{ name: qname, type: "TXT", ttl: 28_800, data: ["1.1.0"] }]) : done("NOERROR", []);
