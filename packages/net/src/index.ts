@@ -1,5 +1,10 @@
 // net: IP packets in user space. Pure: no sockets of the host, no files; time and randomness are handed in.
 export * from "./checksum.ts";
 export * from "./codec/index.ts";
+export * from "./conntrack/index.ts";
+export * from "./devices/index.ts";
+export * from "./namespace/index.ts";
+export * from "./netfilter/index.ts";
 export * from "./packet.ts";
 export * from "./trace.ts";
+export { formatRoute, type Route, RouteTable, type RouteType } from "./routing/table.ts";

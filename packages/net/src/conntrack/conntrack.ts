@@ -6,7 +6,16 @@ import { formatAddress, type IpAddress } from "../codec/address.ts";
 import { protocolName } from "../codec/numbers.ts";
 import { addressOf, type Flow, hasPorts, isIcmpError } from "../namespace/flow.ts";
 import { ConntrackTable, Field, invertTuple, ROW_WORDS, TUPLE_WORDS, writeTuple } from "./table.ts";
-import { type ConntrackTimeouts, DEFAULT_TIMEOUTS, nextTcpState, saneTcpFlags, TCP_IGNORE, TCP_INVALID, TCP_STATE_NAMES, TcpCt } from "./tcp-state.ts";
+import {
+  type ConntrackTimeouts,
+  DEFAULT_TIMEOUTS,
+  nextTcpState,
+  saneTcpFlags,
+  TCP_IGNORE,
+  TCP_INVALID,
+  TCP_STATE_NAMES,
+  TcpCt,
+} from "./tcp-state.ts";
 
 /** What a packet is to its connection; also the bits that `ctstate` matches. */
 export const CtState = { none: 0, new: 1, established: 2, related: 4, invalid: 8, untracked: 16 } as const;

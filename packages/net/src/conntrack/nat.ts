@@ -1,7 +1,7 @@
 // Rewrites addresses and ports of a packet as its connection's entry says, keeping every checksum true.
 // Invariant: after `natPacket` the bytes, the Flow and the checksums agree. Checksums are updated, not recomputed (RFC 1624);
 // an ICMP error is translated with the packet it quotes (RFC 5508 section 4).
-import { adjustChecksum32, patchChecksum16, patchChecksum32, pseudoSumAt, checksum } from "../checksum.ts";
+import { adjustChecksum32, checksum, patchChecksum16, patchChecksum32, pseudoSumAt } from "../checksum.ts";
 import { putU16, putU32, u16, u32 } from "../codec/numbers.ts";
 import { type Flow, isEcho } from "../namespace/flow.ts";
 import type { Packet } from "../packet.ts";

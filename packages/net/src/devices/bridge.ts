@@ -66,10 +66,16 @@ export class Bridge extends Device implements Master {
   }
 
   portIn(port: Device, p: Packet): void {
-    if (p.end - p.start < Ethernet.HEADER) return port.drop(p, "truncated");
+    if (p.end - p.start < Ethernet.HEADER) {
+      port.drop(p, "truncated");
+      return;
+    }
     this.learn(Ethernet.src(p.data, p.start), port);
     const dst = Ethernet.dst(p.data, p.start);
-    if (dst === this.mac) return this.deliver(port, p);
+    if (dst === this.mac) {
+      this.deliver(port, p);
+      return;
+    }
     if (this.netfilter !== undefined && isIp(p) && !this.netfilter.bridgePrerouting(this, port, p)) return;
     this.forward(p, port);
   }
@@ -84,14 +90,20 @@ export class Bridge extends Device implements Master {
     const { data, start } = p;
     if (!isGroupMac(data, start)) {
       const e = this.lookup(Ethernet.dst(data, start));
-      if (e !== undefined) return this.sendTo(e.port, p, from);
+      if (e !== undefined) {
+        this.sendTo(e.port, p, from);
+        return;
+      }
     }
     for (const port of this.ports.values()) if (port.device !== from) this.sendTo(port.device, p.clone(), from);
     if (from !== undefined && isGroupMac(data, start)) this.deliver(from, p);
   }
 
   private sendTo(to: Device, p: Packet, from: Device | undefined): void {
-    if (to === from && this.ports.get(to.name)?.hairpin !== true) return to.drop(p, "bridgeSamePort");
+    if (to === from && this.ports.get(to.name)?.hairpin !== true) {
+      to.drop(p, "bridgeSamePort");
+      return;
+    }
     if (from !== undefined && this.netfilter !== undefined && isIp(p) && !this.netfilter.bridgeForward(this, from, to, p)) return;
     if (p.traceId !== 0) this.host?.trace(p, to, "out");
     to.transmit(p);

@@ -49,7 +49,10 @@ export abstract class Device {
 
   /** Sends a frame; gives the packet away. */
   transmit(p: Packet): void {
-    if (!this.up) return this.drop(p, "deviceDown");
+    if (!this.up) {
+      this.drop(p, "deviceDown");
+      return;
+    }
     this.counters.txPackets++;
     this.counters.txBytes += p.end - p.start;
     this.send(p);

@@ -1,7 +1,7 @@
 // lo: what is sent comes back in a later turn, tracked as it was.
 import type { Clock } from "@podwire/base";
 import type { Packet } from "../packet.ts";
-import { type Backlog, backlogOf, type BacklogReceiver } from "./backlog.ts";
+import { type Backlog, type BacklogReceiver, backlogOf } from "./backlog.ts";
 import { Device } from "./device.ts";
 
 export class Loopback extends Device implements BacklogReceiver {

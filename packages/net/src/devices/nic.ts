@@ -39,7 +39,10 @@ export class Nic extends Device {
 
   protected override send(p: Packet): void {
     const { data, start } = p;
-    if (isGroupMac(data, start)) return this.drop(p, "noBroadcastOnWire");
+    if (isGroupMac(data, start)) {
+      this.drop(p, "noBroadcastOnWire");
+      return;
+    }
     const to = ((data[start + 2]! << 24) | (data[start + 3]! << 16) | (data[start + 4]! << 8) | data[start + 5]!) >>> 0;
     let text = this.textOf.get(to);
     if (text === undefined) {

@@ -3,7 +3,7 @@
 import type { Clock } from "@podwire/base";
 import type { Mac } from "../codec/address.ts";
 import type { Packet } from "../packet.ts";
-import { type Backlog, backlogOf, type BacklogReceiver } from "./backlog.ts";
+import { type Backlog, type BacklogReceiver, backlogOf } from "./backlog.ts";
 import { Device } from "./device.ts";
 
 export class Veth extends Device implements BacklogReceiver {
@@ -23,7 +23,10 @@ export class Veth extends Device implements BacklogReceiver {
 
   protected override send(p: Packet): void {
     const peer = this.peer;
-    if (peer === undefined || !peer.up) return this.drop(p, "noCarrier");
+    if (peer === undefined || !peer.up) {
+      this.drop(p, "noCarrier");
+      return;
+    }
     p.ct = null;
     p.mark = 0;
     if (!this.backlog.push(peer, p)) this.drop(p, "backlogFull");

@@ -3,7 +3,7 @@
 // Invariant: a frame to a MAC without an entry is dropped and counted; the outer source port depends on the inner flow alone, so
 // that one flow keeps one path (RFC 7348 section 5).
 import type { Clock } from "@podwire/base";
-import { type IpAddress, type Mac } from "../codec/address.ts";
+import type { IpAddress, Mac } from "../codec/address.ts";
 import { Ethernet } from "../codec/ethernet.ts";
 import { Udp } from "../codec/udp.ts";
 import { Vxlan } from "../codec/vxlan.ts";
@@ -51,8 +51,14 @@ export class VxlanDevice extends Device {
 
   protected override send(p: Packet): void {
     const remote = this.fdb.get(Ethernet.dst(p.data, p.start));
-    if (remote === undefined) return this.drop(p, "noFdbEntry");
-    if (this.underlay === undefined) return this.drop(p, "noUnderlay");
+    if (remote === undefined) {
+      this.drop(p, "noFdbEntry");
+      return;
+    }
+    if (this.underlay === undefined) {
+      this.drop(p, "noUnderlay");
+      return;
+    }
     const sourcePort = entropyPort(p);
     const at = p.push(Vxlan.HEADER);
     Vxlan.emit({ vni: this.vni }, p.data, at);
@@ -88,7 +94,8 @@ function entropyPort(p: Packet): number {
   const ports = six ? 40 : (b[ip]! & 15) * 4;
   for (let i = ip + from; i < ip + (six ? 40 : 20) && i < p.end; i += 2) h = Math.imul(h ^ ((b[i]! << 8) | b[i + 1]!), 0x01000193);
   const fragment = !six && (b[ip + 6]! & 0x3f) + b[ip + 7]! !== 0;
-  if (!fragment) for (let i = ip + ports; i < ip + ports + 4 && i + 1 < p.end; i += 2) h = Math.imul(h ^ ((b[i]! << 8) | b[i + 1]!), 0x01000193);
+  if (!fragment)
+    for (let i = ip + ports; i < ip + ports + 4 && i + 1 < p.end; i += 2) h = Math.imul(h ^ ((b[i]! << 8) | b[i + 1]!), 0x01000193);
   h ^= h >>> 15;
   return 32_768 + (h & 0x7fff);
 }

@@ -135,7 +135,16 @@ export function tcpReset(p: Packet, f: Flow): Packet | undefined {
 }
 
 /** Writes an IP header for the packet b[at, end). */
-export function ipHeader(b: Uint8Array, at: number, end: number, protocol: number, src: IpAddress, dst: IpAddress, ttl: number, dontFragment = false): void {
+export function ipHeader(
+  b: Uint8Array,
+  at: number,
+  end: number,
+  protocol: number,
+  src: IpAddress,
+  dst: IpAddress,
+  ttl: number,
+  dontFragment = false,
+): void {
   if (typeof src === "bigint" || typeof dst === "bigint") {
     putU32(b, at, 0x60000000);
     putU16(b, at + 4, end - at - 40);

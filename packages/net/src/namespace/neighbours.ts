@@ -75,15 +75,25 @@ export class Neighbours {
   /** Sends `p` to `address`, now or when it is known. */
   output(device: Device, address: IpAddress, p: Packet): void {
     const known = this.byDevice.get(device.name)?.get(address);
-    if (known?.state === "permanent") return this.actions.send(device, p, known.mac);
+    if (known?.state === "permanent") {
+      this.actions.send(device, p, known.mac);
+      return;
+    }
     const now = this.clock.monotonicMs();
     if (known !== undefined && (known.state === "reachable" || known.state === "probe")) {
       if (known.state === "reachable" && now - known.updatedMs > REACHABLE_MS) this.begin(device, address, known, "probe");
-      return this.actions.send(device, p, known.mac);
+      this.actions.send(device, p, known.mac);
+      return;
     }
-    if (known?.state === "failed" && now - known.updatedMs < FAILED_MS) return this.actions.unreachable(device, p);
+    if (known?.state === "failed" && now - known.updatedMs < FAILED_MS) {
+      this.actions.unreachable(device, p);
+      return;
+    }
     const e = this.entry(device, address);
-    if (e === undefined || e.queue.length >= QUEUE_LIMIT) return this.actions.overflow(device, p);
+    if (e === undefined || e.queue.length >= QUEUE_LIMIT) {
+      this.actions.overflow(device, p);
+      return;
+    }
     e.queue.push(p);
     if (e.timer === undefined) this.begin(device, address, e, "incomplete");
   }

@@ -2,9 +2,9 @@
 // Invariant: with no filter armed and no traced packet the cost is one branch; a packet's hop numbers only grow.
 import type { Clock } from "@podwire/base";
 import { parseAddress } from "../codec/address.ts";
+import { protocolName } from "../codec/numbers.ts";
 import type { Packet } from "../packet.ts";
 import type { FlowTuple, TraceFilter, TracePoint, TraceSink } from "../trace.ts";
-import { protocolName } from "../codec/numbers.ts";
 import type { Flow } from "./flow.ts";
 
 /** Filters armed at one time; the oldest goes first. */
@@ -42,7 +42,9 @@ export class Tracing {
     const dst = filter.dst === undefined ? undefined : parseAddress(filter.dst);
     // An address that does not parse matches nothing.
     if ((filter.src !== undefined && src === undefined) || (filter.dst !== undefined && dst === undefined)) return;
-    this.filters = [...this.filters.filter((a) => a.filter.traceId !== filter.traceId), { filter, src, dst, picked: 0 }].slice(-FILTER_LIMIT);
+    this.filters = [...this.filters.filter((a) => a.filter.traceId !== filter.traceId), { filter, src, dst, picked: 0 }].slice(
+      -FILTER_LIMIT,
+    );
     this.armed = true;
   }
 

@@ -7,12 +7,23 @@ import { type IpAddress, parsePrefix } from "../codec/address.ts";
 import { IpProtocol } from "../codec/numbers.ts";
 import { CtState, Status } from "../conntrack/conntrack.ts";
 import { wordOf } from "../namespace/flow.ts";
-import { printRule, type ProtocolName, type RejectWith, type Rule } from "./rule.ts";
+import { type ProtocolName, printRule, type RejectWith, type Rule } from "./rule.ts";
 
 /** Runs shorter than this are read one by one. */
 const MIN_RUN = 8;
 
-export const MatchKind = { dport: 0, sport: 1, ctstate: 2, mark: 3, statistic: 4, addrtype: 5, recent: 6, set: 7, physdev: 8, tcpSyn: 9 } as const;
+export const MatchKind = {
+  dport: 0,
+  sport: 1,
+  ctstate: 2,
+  mark: 3,
+  statistic: 4,
+  addrtype: 5,
+  recent: 6,
+  set: 7,
+  physdev: 8,
+  tcpSyn: 9,
+} as const;
 
 export interface CompiledMatch {
   kind: number;
@@ -29,7 +40,22 @@ export interface CompiledMatch {
   name2: string;
 }
 
-export const Verdict = { next: 0, accept: 1, drop: 2, return: 3, reject: 4, jump: 5, goto: 6, mark: 7, dnat: 8, snat: 9, masquerade: 10, notrack: 11, log: 12, trace: 13 } as const;
+export const Verdict = {
+  next: 0,
+  accept: 1,
+  drop: 2,
+  return: 3,
+  reject: 4,
+  jump: 5,
+  goto: 6,
+  mark: 7,
+  dnat: 8,
+  snat: 9,
+  masquerade: 10,
+  notrack: 11,
+  log: 12,
+  trace: 13,
+} as const;
 
 /** An address in masked words, for comparing with a Flow. */
 export interface CompiledPrefix {
@@ -286,7 +312,11 @@ function parsePorts(text: string): [number, number] {
 
 /** The exact key of a rule, when it has one. */
 function exactKey(r: CompiledRule): { useDst: boolean; usePort: boolean; port: number } | undefined {
-  const useDst = r.dst !== undefined && !r.dst.not && r.dst.mask[3] === -1 && (r.dst.family === 4 || (r.dst.mask[0] === -1 && r.dst.mask[1] === -1 && r.dst.mask[2] === -1));
+  const useDst =
+    r.dst !== undefined &&
+    !r.dst.not &&
+    r.dst.mask[3] === -1 &&
+    (r.dst.family === 4 || (r.dst.mask[0] === -1 && r.dst.mask[1] === -1 && r.dst.mask[2] === -1));
   if (r.dst !== undefined && !useDst) return undefined;
   const m = r.matches.find((x) => x.kind === MatchKind.dport && !x.not && x.a === x.b);
   if (r.protocol === 0 || (!useDst && m === undefined)) return undefined;
@@ -314,12 +344,20 @@ const SLOT_WORDS = 6;
 function buildRun(rules: readonly CompiledRule[], from: number, to: number, useDst: boolean, usePort: boolean): Run {
   let size = 16;
   while (size < (to - from) * 2) size *= 2;
-  const run: Run = { from, to, useDst, usePort, slots: new Int32Array(size * SLOT_WORDS), slotMask: size - 1, next: new Int32Array(to - from).fill(-1) };
+  const run: Run = {
+    from,
+    to,
+    useDst,
+    usePort,
+    slots: new Int32Array(size * SLOT_WORDS),
+    slotMask: size - 1,
+    next: new Int32Array(to - from).fill(-1),
+  };
   const last = new Int32Array(to - from).fill(-1);
   for (let i = from; i < to; i++) {
     const r = rules[i]!;
     const w = r.dst?.w ?? ZERO;
-    const key = ((exactKey(r)!.port << 8) | r.protocol) | 0;
+    const key = (exactKey(r)!.port << 8) | r.protocol | 0;
     const slot = probeRun(run, w[0]!, w[1]!, w[2]!, w[3]!, key);
     const s = run.slots;
     if (s[slot + 5] === 0) {

@@ -26,7 +26,12 @@ export interface NetfilterHost {
   isLocal(a: IpAddress): boolean;
   /** The address that MASQUERADE gives a packet to `dst` leaving by `device`. */
   masqueradeAddress(device: string, dst: IpAddress): IpAddress | undefined;
-  tracePoint(p: Packet, point: Pick<TracePoint, "place" | "name" | "rule" | "verdict" | "detail">, before: FlowTuple, after: FlowTuple): void;
+  tracePoint(
+    p: Packet,
+    point: Pick<TracePoint, "place" | "name" | "rule" | "verdict" | "detail">,
+    before: FlowTuple,
+    after: FlowTuple,
+  ): void;
 }
 
 /** More decisions in the data path than tables make: NetworkPolicy, the ipvs and nftables proxies. Called in `order`. */
@@ -252,7 +257,12 @@ export class Netfilter {
     const t = f.tuple();
     const verdict: TracePoint["verdict"] =
       rule.verdict === Verdict.accept ? "accept" : rule.verdict === Verdict.drop ? "drop" : rule.verdict === Verdict.reject ? "reject" : "";
-    this.host.tracePoint(p, { place: "hook", name: this.hookName, rule: ruleText(chain.name, rule), verdict, detail: { table: table.name } }, t, t);
+    this.host.tracePoint(
+      p,
+      { place: "hook", name: this.hookName, rule: ruleText(chain.name, rule), verdict, detail: { table: table.name } },
+      t,
+      t,
+    );
   }
 }
 

@@ -1,7 +1,7 @@
 // Sets of addresses and ports that one rule can match (ipset(8)): what kube-proxy's ipvs mode keeps its Services in.
 // Invariant: an entry is the text ipset prints ("10.96.0.1,tcp:80"); membership is one hash lookup for hash:ip types and a walk over
 // prefix lengths for types with a net.
-import { formatAddress, inPrefix, parsePrefix, type Prefix } from "../codec/address.ts";
+import { formatAddress, inPrefix, type Prefix, parsePrefix } from "../codec/address.ts";
 import { protocolName } from "../codec/numbers.ts";
 import type { Flow } from "../namespace/flow.ts";
 
@@ -70,7 +70,11 @@ export class IpSets {
     const lines: string[] = [];
     for (const name of this.names()) {
       const set = this.sets.get(name)!;
-      lines.push(set.type === "bitmap:port" ? `create ${name} bitmap:port range 0-65535` : `create ${name} ${set.type} family inet hashsize 1024 maxelem ${SET_LIMIT}`);
+      lines.push(
+        set.type === "bitmap:port"
+          ? `create ${name} bitmap:port range 0-65535`
+          : `create ${name} ${set.type} family inet hashsize 1024 maxelem ${SET_LIMIT}`,
+      );
       for (const e of [...set.entries].sort()) lines.push(`add ${name} ${e}`);
     }
     return lines.length === 0 ? "" : `${lines.join("\n")}\n`;

@@ -120,7 +120,11 @@ export class Table {
     return `${lines.join("\n")}\n`;
   }
 
-  private check(changed: readonly (readonly [string, readonly Rule[]])[], remove: ReadonlySet<string>, sets: ReadonlyMap<string, readonly Rule[]>): void {
+  private check(
+    changed: readonly (readonly [string, readonly Rule[]])[],
+    remove: ReadonlySet<string>,
+    sets: ReadonlyMap<string, readonly Rule[]>,
+  ): void {
     const delta = new Map<string, number>();
     let rules = this.ruleCount;
     const count = (list: readonly Rule[], by: number) => {

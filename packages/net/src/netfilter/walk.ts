@@ -6,7 +6,16 @@ import type { IpAddress } from "../codec/address.ts";
 import { type Conntrack, CtState } from "../conntrack/conntrack.ts";
 import type { Flow } from "../namespace/flow.ts";
 import type { Packet } from "../packet.ts";
-import { type CompiledChain, type CompiledMatch, type CompiledPrefix, type CompiledRule, MatchKind, probeRun, type Run, Verdict } from "./compile.ts";
+import {
+  type CompiledChain,
+  type CompiledMatch,
+  type CompiledPrefix,
+  type CompiledRule,
+  MatchKind,
+  probeRun,
+  type Run,
+  Verdict,
+} from "./compile.ts";
 import type { RecentLists } from "./recent.ts";
 import type { IpSets } from "./sets.ts";
 import { type Chain, compiledOf, type Table } from "./tables.ts";
