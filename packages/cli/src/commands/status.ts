@@ -97,6 +97,7 @@ function print(c: Context, h: ClusterHealth): void {
   const now = clock.nowMs();
   const mark = h.problems.length === 0 ? paint(terminal.outColour, "green", "healthy") : paint(terminal.outColour, "red", "not healthy");
   terminal.out(`cluster ${h.cluster}: ${mark}, up ${age(now - h.startedMs)}, API ${h.apiUrl}, supervisor pid ${h.pid}`);
+  terminal.out(`dashboard ${h.dashboardUrl}`);
   terminal.out(`export KUBECONFIG=${h.kubeconfig}`);
   terminal.out("");
   const rows = h.processes

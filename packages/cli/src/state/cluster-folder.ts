@@ -25,6 +25,7 @@ const ClusterRecord = z.object({
   name: z.string(),
   apiPort: z.number().int(),
   natsPort: z.number().int(),
+  dashboardPort: z.number().int(),
   nodes: z.array(Node),
   /** Node slots that have credentials, whether or not a node uses them. */
   slots: z.number().int(),

@@ -9,6 +9,7 @@ const record: ClusterRecord = {
   name: "c",
   apiPort: 6443,
   natsPort: 4222,
+  dashboardPort: 8000,
   nodes: [
     { name: "node-1", slot: 1 },
     { name: "node-3", slot: 3 },

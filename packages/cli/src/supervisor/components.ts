@@ -37,6 +37,7 @@ export function controlPlaneSpecs(around: Surroundings, record: ClusterRecord): 
     component(around, record, "controller-manager", Identity.controllerManager, ["--cluster-cidr=10.244.0.0/16"]),
     component(around, record, "scheduler", Identity.scheduler, []),
     { ...component(around, record, "edge", Identity.edge, ["--listen-address=127.0.0.1"]), kind: "edge" as const },
+    component(around, record, "dashboard", Identity.dashboard, [`--port=${record.dashboardPort}`]),
   ];
 }
 

@@ -26,6 +26,7 @@ export interface SupervisorStatus {
   phase: string;
   apiUrl: string;
   natsUrl: string;
+  dashboardUrl: string;
   kubeconfig: string;
   processes: ProcessStatus[];
   nodes: { name: string; underlay: string }[];

@@ -88,12 +88,14 @@ export class Supervisor {
   /** Ports and nodes of this life: what the record says where that still works, what was asked for where that was given. */
   private async settle(old: ClusterRecord | undefined, request: UpRequest): Promise<ClusterRecord> {
     const apiPort = await settlePort(request.apiPort, old?.apiPort ?? DEFAULT_API_PORT, "the API server, --api-port");
-    const natsPort = old && (await isPortFree(old.natsPort)) ? old.natsPort : await freePort();
+    const natsPort = await keepPort(old?.natsPort);
+    const dashboardPort = await keepPort(old?.dashboardPort);
     const record: ClusterRecord = {
       version: 1,
       name: this.options.folder.name,
       apiPort,
       natsPort,
+      dashboardPort,
       nodes: [...(old?.nodes ?? [])],
       slots: old?.slots ?? SLOT_STEP,
       args: Object.keys(request.args).length > 0 ? request.args : (old?.args ?? {}),
@@ -153,6 +155,7 @@ export class Supervisor {
       phase: this.phase,
       apiUrl: record ? `https://127.0.0.1:${record.apiPort}` : "",
       natsUrl: this.natsUrl,
+      dashboardUrl: record ? `http://127.0.0.1:${record.dashboardPort}/` : "",
       kubeconfig: folder.kubeconfig,
       processes: [...this.processes.values()].map((p) => p.status()),
       nodes: (record?.nodes ?? []).map((n) => ({ name: n.name, underlay: underlayOfSlot(n.slot) })),
@@ -281,6 +284,11 @@ function makeRoom(record: ClusterRecord): boolean {
   const before = record.slots;
   while (record.slots < highest) record.slots += SLOT_STEP;
   return record.slots > before;
+}
+
+/** The port of an earlier life when it is still free, else any free one. */
+async function keepPort(old: number | undefined): Promise<number> {
+  return old !== undefined && (await isPortFree(old)) ? old : freePort();
 }
 
 /** The wanted port or an error that says who has it; without a wish the usual one, or any free one when that is taken. */
