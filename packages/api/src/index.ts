@@ -2,10 +2,12 @@
 
 export * from "./body/decode-body.ts";
 export * from "./body/json-text.ts";
+export { applyDefaults } from "./defaults/index.ts";
 export * from "./errors/field-error.ts";
 export * from "./errors/status-error.ts";
 export type * from "./generated/types/index.ts";
 export * from "./kube-object.ts";
+export * from "./meta/image.ts";
 export * from "./meta/int-or-string.ts";
 export * from "./meta/names.ts";
 export * from "./meta/quantity.ts";
@@ -19,5 +21,7 @@ export { Conformer, conform, DecodeError } from "./schema/conform.ts";
 export * from "./schema/registry.ts";
 export * from "./selectors/field-selector.ts";
 export * from "./selectors/label-selector.ts";
+export { prepareForCreate, prepareForUpdate } from "./strategy/prepare.ts";
+export { podQosClass } from "./strategy/qos.ts";
 export * from "./wire/protobuf-decode.ts";
 export * from "./wire/protobuf-encode.ts";
