@@ -1,0 +1,5 @@
+// testkit: what tests of every room use. A clock that the test owns, real servers that clean up after themselves, faults
+// by plan, and checkers of histories. Development only: nothing that ships imports it.
+export { type FaultPlanOptions, type FaultStep, faultPlan, runFaultPlan } from "./fault-plan.ts";
+export { freePort, startTestNats, type TestNats, type TestNatsOptions, testNatsBinary } from "./test-nats.ts";
+export { type VirtualClock, virtualClock } from "./virtual-clock.ts";
