@@ -1,0 +1,179 @@
+// The apiserver put together: store, cache, admission, authorization, handler and transports. Everything is handed in, so that one process
+// can hold several, and tests need no network. Invariant: no request is served before the first snapshot of the store is in.
+import type { IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
+import type { Clock, Logger, Random } from "@podwire/base";
+import type { Bus, Subscription } from "@podwire/bus";
+import type { Store } from "@podwire/store";
+import { AdmissionChain, type AdmissionPlugin } from "./admission/chain.ts";
+import { namespaceLifecycle } from "./admission/namespace-lifecycle.ts";
+import { defaultTolerationSeconds, priority, taintNodesByCondition } from "./admission/pod-defaults.ts";
+import { serviceAccount } from "./admission/service-account.ts";
+import { type TokenAuthenticator, tokenFile, unionOf } from "./authentication/authenticator.ts";
+import { chainOf, mastersAuthorizer } from "./authorization/authorizer.ts";
+import { RbacAuthorizer } from "./authorization/rbac.ts";
+import { bootstrap } from "./bootstrap/bootstrap.ts";
+import { WatchCache } from "./cache/watch-cache.ts";
+import type { Api, ApiRequest, ApiResponse, User } from "./call.ts";
+import type { ApiServerConfig } from "./config.ts";
+import { Discovery } from "./discovery/discovery.ts";
+import { Health } from "./discovery/health.ts";
+import { metricsPath } from "./discovery/metrics.ts";
+import { Handler } from "./handler.ts";
+import { Allocators } from "./resources/allocators.ts";
+import { Catalogue } from "./resources/catalogue.ts";
+import { formatIpv4 } from "./resources/ip-range.ts";
+import { ObjectStorage } from "./storage/object-storage.ts";
+import { busConnections, noConnections } from "./subresources/connections.ts";
+import { serveBus } from "./transport/bus.ts";
+import { HttpsTransport } from "./transport/https.ts";
+import type { Pki } from "./transport/pki.ts";
+import { upgrader } from "./transport/websocket.ts";
+
+export interface ApiServerOptions {
+  clock: Clock;
+  random: Random;
+  log: Logger;
+  store: Store;
+  /** Without a bus there are no components, no kubelets and no API over NATS. */
+  bus?: Bus;
+  /** Without certificates there is no HTTPS. */
+  pki?: Pki;
+  config: ApiServerConfig;
+  /** Contents of --token-auth-file. */
+  tokens?: string;
+}
+
+export class ApiServer {
+  readonly api: Api;
+  readonly handler: Handler;
+  readonly #o: ApiServerOptions;
+  readonly #rbac: RbacAuthorizer;
+  #https: HttpsTransport | undefined;
+  #bus: Subscription | undefined;
+  #ready = false;
+  port = 0;
+
+  constructor(o: ApiServerOptions) {
+    this.#o = o;
+    const { clock, random, log, store } = o;
+    const cache = new WatchCache(store, { clock, log });
+    const storage = new ObjectStorage(store, cache);
+    this.#rbac = new RbacAuthorizer(cache);
+    const api: Api = {
+      clock,
+      random,
+      log,
+      cache,
+      storage,
+      catalogue: new Catalogue(),
+      admission: new AdmissionChain([]),
+      authorizer: chainOf([mastersAuthorizer, this.#rbac]),
+      connections: o.bus ? busConnections(o.bus) : noConnections,
+      subresources: new Map(),
+      virtual: new Map(),
+      allocators: new Allocators({
+        storage,
+        cache,
+        clock,
+        random,
+        log,
+        range: o.config["service-cluster-ip-range"],
+        ports: o.config["service-node-port-range"],
+      }),
+      readFresh: (signal) => cache.fresh(signal),
+    };
+    api.admission = new AdmissionChain(this.#plugins(api));
+    this.api = api;
+    const health = new Health(
+      [
+        { name: "etcd", check: async () => (await store.currentRevision()) >= 0 },
+        { name: "poststarthook/start-apiserver-admission-initializer", check: () => true },
+      ],
+      [
+        { name: "informer-sync", check: () => cache.ready },
+        { name: "poststarthook/rbac/bootstrap-roles", check: () => this.#ready },
+        { name: "shutdown", check: () => true },
+      ],
+    );
+    const discovery = new Discovery(api.catalogue, `${o.config["advertise-address"]}:${o.config["secure-port"]}`);
+    this.handler = new Handler(api, {
+      discovery,
+      health,
+      paths: [
+        metricsPath(
+          () => this.counters(),
+          () => this.handler.counters,
+        ),
+      ],
+    });
+  }
+
+  /** Loads the cache, writes what a fresh cluster holds, then serves. */
+  async start(): Promise<void> {
+    const { config, log } = this.#o;
+    await this.api.cache.start();
+    const handle = (request: ApiRequest, user: User): Promise<ApiResponse> => this.handler.handle(request, user);
+    if (this.#o.pki) await this.#listen(this.#o.pki, handle);
+    const range = config["service-cluster-ip-range"];
+    await bootstrap({
+      handle,
+      cache: this.api.cache,
+      log,
+      advertiseAddress: config["advertise-address"],
+      securePort: 6443,
+      kubernetesServiceIp: formatIpv4(range.base + 1),
+      serviceRange: range.text,
+    });
+    await this.api.cache.fresh();
+    this.api.cache.forgetHistory();
+    if (this.#o.bus) this.#bus = serveBus({ bus: this.#o.bus, handle, log });
+    this.#ready = true;
+  }
+
+  /** Serves a connection that another network has accepted (the NIC on the wire). */
+  accept(socket: Duplex): void {
+    this.#https?.accept(socket);
+  }
+
+  counters(): Record<string, unknown> {
+    return { ...this.api.cache.counters(), writes: this.api.storage.writes, inFlight: this.handler.counters.inFlight };
+  }
+
+  health(): string {
+    return this.#ready && this.api.cache.ready ? "ok" : "starting";
+  }
+
+  async stop(): Promise<void> {
+    this.#ready = false;
+    this.#bus?.unsubscribe();
+    await this.#https?.close();
+    this.api.cache.close();
+  }
+
+  async #listen(pki: Pki, handle: (request: ApiRequest, user: User) => Promise<ApiResponse>): Promise<void> {
+    const { config, log } = this.#o;
+    const authenticators: TokenAuthenticator[] = [];
+    if (this.#o.tokens !== undefined) authenticators.push(tokenFile(this.#o.tokens));
+    const upgrade: (r: IncomingMessage, s: Duplex, h: Buffer, a: () => Promise<User>) => void = upgrader({ handle });
+    this.#https = new HttpsTransport({
+      cert: pki.servingCertPem,
+      key: pki.servingKeyPem,
+      clientCa: pki.caPem,
+      handle,
+      tokens: unionOf(authenticators),
+      anonymous: config["anonymous-auth"],
+      upgrade,
+      log,
+    });
+    this.port = await this.#https.listen(config["secure-port"], config["bind-address"]);
+    log.info({ port: this.port, address: config["bind-address"] }, "serving HTTPS");
+  }
+
+  #plugins(api: Api): AdmissionPlugin[] {
+    const disabled = new Set(this.#o.config["disable-admission-plugins"].split(","));
+    return [namespaceLifecycle(api), serviceAccount(api), taintNodesByCondition(), priority(api), defaultTolerationSeconds()].filter(
+      (p) => !disabled.has(p.name),
+    );
+  }
+}

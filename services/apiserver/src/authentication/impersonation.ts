@@ -1,0 +1,71 @@
+// Impersonation: Impersonate-User, -Group, -Uid and -Extra-* headers, each authorized as the verb `impersonate`
+// (apiserver/pkg/endpoints/filters/impersonation.go).
+import { forbiddenReason, statusErrors } from "@podwire/api";
+import type { Api, ApiRequest, User } from "../call.ts";
+
+/** The user to act as. Throws 403 when not allowed, 500 when headers contradict. */
+export function impersonated(api: Api, request: ApiRequest, user: User): User {
+  const name = one(request.headers["impersonate-user"]);
+  const groups = many(request.headers["impersonate-group"]);
+  const uid = one(request.headers["impersonate-uid"]);
+  const extra: Record<string, string[]> = {};
+  for (const [k, v] of Object.entries(request.headers)) {
+    if (!k.startsWith("impersonate-extra-")) continue;
+    extra[unescape(k.slice("impersonate-extra-".length))] = many(v);
+  }
+  if (name === "") {
+    if (groups.length > 0 || uid !== "" || Object.keys(extra).length > 0)
+      throw statusErrors.internal(`requested impersonation without impersonating a user: ${JSON.stringify(name)}`);
+    return user;
+  }
+  const account = /^system:serviceaccount:([^:]+):([^:]+)$/.exec(name);
+  const ask = (group: string, resource: string, namespace: string, what: string, subresource = "") => {
+    const d = api.authorizer.authorize({
+      user,
+      verb: "impersonate",
+      isResource: true,
+      group,
+      version: group === "" ? "v1" : "v1",
+      resource,
+      subresource,
+      namespace,
+      name: what,
+      path: "",
+    });
+    if (d.allowed) return;
+    const why = forbiddenReason({ user: user.name, verb: "impersonate", group, resource, subresource, namespace });
+    throw statusErrors.forbidden({ group, resource }, what, d.reason ? `${why}: ${d.reason}` : why);
+  };
+  if (account) ask("", "serviceaccounts", account[1] as string, account[2] as string);
+  else ask("", "users", "", name);
+  for (const g of groups) ask("", "groups", "", g);
+  for (const [k, values] of Object.entries(extra)) for (const v of values) ask("authentication.k8s.io", "userextras", "", v, k);
+  if (uid !== "") ask("authentication.k8s.io", "uids", "", uid);
+  return { name, groups: groupsOf(name, groups, account), ...(uid ? { uid } : {}), ...(Object.keys(extra).length > 0 ? { extra } : {}) };
+}
+
+function groupsOf(name: string, given: readonly string[], account: RegExpExecArray | null): string[] {
+  const groups = [...given];
+  if (account && given.length === 0) groups.push("system:serviceaccounts", `system:serviceaccounts:${account[1]}`);
+  if (name === "system:anonymous") {
+    if (!groups.includes("system:unauthenticated")) groups.push("system:unauthenticated");
+  } else if (!groups.includes("system:authenticated") && !groups.includes("system:unauthenticated")) groups.push("system:authenticated");
+  return groups;
+}
+
+function one(v: string | string[] | undefined): string {
+  return (Array.isArray(v) ? v[0] : v) ?? "";
+}
+
+function many(v: string | string[] | undefined): string[] {
+  if (v === undefined) return [];
+  return (Array.isArray(v) ? v : v.split(",")).map((s) => s.trim()).filter((s) => s !== "");
+}
+
+function unescape(k: string): string {
+  try {
+    return decodeURIComponent(k);
+  } catch {
+    return k;
+  }
+}

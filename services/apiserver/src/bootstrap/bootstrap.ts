@@ -1,0 +1,156 @@
+// What a fresh cluster holds: namespaces, RBAC policy, priority classes, flow schemas, the `kubernetes` Service and its endpoints.
+// Invariant: objects that exist are left as they are (people may have changed them), but for the endpoints of `kubernetes`, which follow
+// --advertise-address.
+import type { Logger } from "@podwire/base";
+import type { WatchCache } from "../cache/watch-cache.ts";
+import type { ApiRequest, ApiResponse, User } from "../call.ts";
+import {
+  API_SERVICES,
+  CLUSTER_ROLE_BINDINGS,
+  CLUSTER_ROLES,
+  FLOW_SCHEMAS,
+  NAMESPACES,
+  PRIORITY_CLASSES,
+  PRIORITY_LEVELS,
+  ROLE_BINDINGS,
+  ROLES,
+} from "./generated/tables.ts";
+
+/** An object without kind; `name`, `namespace`, `labels` belong into metadata, the rest stays beside it. */
+export interface BootstrapRow {
+  name: string;
+  namespace?: string;
+  labels?: Record<string, string>;
+  annotations?: Record<string, string>;
+  [field: string]: unknown;
+}
+
+export interface BootstrapOptions {
+  handle: (request: ApiRequest, user: User) => Promise<ApiResponse>;
+  cache: WatchCache;
+  log: Logger;
+  advertiseAddress: string;
+  securePort: number;
+  kubernetesServiceIp: string;
+  /** The service CIDR as text. */
+  serviceRange: string;
+}
+
+const SELF: User = { name: "system:apiserver", groups: ["system:masters", "system:authenticated"] };
+const RBAC = "/apis/rbac.authorization.k8s.io/v1";
+const RBAC_DEFAULTS = {
+  labels: { "kubernetes.io/bootstrapping": "rbac-defaults" },
+  annotations: { "rbac.authorization.kubernetes.io/autoupdate": "true" },
+};
+/** Requests under way at once. */
+const PARALLEL = 16;
+
+export async function bootstrap(o: BootstrapOptions): Promise<void> {
+  const tasks: (() => Promise<void>)[] = [];
+  const rows = (list: readonly BootstrapRow[], path: (r: BootstrapRow) => string, group: string, resource: string, extra: object = {}) => {
+    for (const r of list) {
+      if (o.cache.of(group, resource).get(r.namespace ?? "", r.name)) continue;
+      tasks.push(() => post(o, path(r), objectOf(r, extra)));
+    }
+  };
+  const run = async () => {
+    const workers = Array.from({ length: PARALLEL }, async () => {
+      for (let t = tasks.shift(); t; t = tasks.shift()) await t();
+    });
+    await Promise.all(workers);
+  };
+  rows(NAMESPACES, () => "/api/v1/namespaces", "", "namespaces");
+  await run();
+  rows(aggregated(CLUSTER_ROLES), () => `${RBAC}/clusterroles`, "rbac.authorization.k8s.io", "clusterroles", RBAC_DEFAULTS);
+  rows(CLUSTER_ROLE_BINDINGS, () => `${RBAC}/clusterrolebindings`, "rbac.authorization.k8s.io", "clusterrolebindings", RBAC_DEFAULTS);
+  rows(ROLES, (r) => `${RBAC}/namespaces/${r.namespace}/roles`, "rbac.authorization.k8s.io", "roles", RBAC_DEFAULTS);
+  rows(ROLE_BINDINGS, (r) => `${RBAC}/namespaces/${r.namespace}/rolebindings`, "rbac.authorization.k8s.io", "rolebindings", RBAC_DEFAULTS);
+  rows(PRIORITY_CLASSES, () => "/apis/scheduling.k8s.io/v1/priorityclasses", "scheduling.k8s.io", "priorityclasses");
+  const flow = "flowcontrol.apiserver.k8s.io";
+  rows(PRIORITY_LEVELS, () => `/apis/${flow}/v1/prioritylevelconfigurations`, flow, "prioritylevelconfigurations");
+  rows(FLOW_SCHEMAS, () => `/apis/${flow}/v1/flowschemas`, flow, "flowschemas");
+  rows(API_SERVICES, () => "/apis/apiregistration.k8s.io/v1/apiservices", "apiregistration.k8s.io", "apiservices");
+  await run();
+  await kubernetesService(o);
+}
+
+async function kubernetesService(o: BootstrapOptions): Promise<void> {
+  const labels = { component: "apiserver", provider: "kubernetes" };
+  if (!o.cache.of("networking.k8s.io", "servicecidrs").get("", "kubernetes")) {
+    await post(o, "/apis/networking.k8s.io/v1/servicecidrs", { metadata: { name: "kubernetes" }, spec: { cidrs: [o.serviceRange] } });
+  }
+  if (!o.cache.of("", "services").get("default", "kubernetes")) {
+    const ports = [{ name: "https", protocol: "TCP", port: 443, targetPort: o.securePort }];
+    await post(o, "/api/v1/namespaces/default/services", {
+      metadata: { name: "kubernetes", labels },
+      spec: { type: "ClusterIP", clusterIP: o.kubernetesServiceIp, ports, sessionAffinity: "None" },
+    });
+  }
+  const ports = [{ name: "https", protocol: "TCP", port: o.securePort }];
+  await put(o, "/api/v1/namespaces/default/endpoints/kubernetes", {
+    kind: "Endpoints",
+    apiVersion: "v1",
+    metadata: { name: "kubernetes", namespace: "default", labels: { "endpointslice.kubernetes.io/skip-mirror": "true" } },
+    subsets: [{ addresses: [{ ip: o.advertiseAddress }], ports }],
+  });
+  const slice = {
+    kind: "EndpointSlice",
+    apiVersion: "discovery.k8s.io/v1",
+    metadata: { name: "kubernetes", namespace: "default", labels: { "kubernetes.io/service-name": "kubernetes" } },
+    addressType: "IPv4",
+    endpoints: [{ addresses: [o.advertiseAddress], conditions: { ready: true } }],
+    ports,
+  };
+  const slices = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices";
+  if (o.cache.of("discovery.k8s.io", "endpointslices").get("default", "kubernetes")) await put(o, `${slices}/kubernetes`, slice);
+  else await post(o, slices, slice);
+}
+
+/** The rules of roles that collect others' by label, as the aggregation controller would fill them in. */
+export function aggregated(roles: readonly BootstrapRow[]): BootstrapRow[] {
+  const rulesOf = (role: BootstrapRow, depth: number): unknown[] => {
+    const selectors = (role["aggregationRule"] as { clusterRoleSelectors?: { matchLabels?: Record<string, string> }[] } | undefined)
+      ?.clusterRoleSelectors;
+    if (!selectors || depth > 4) return (role["rules"] as unknown[]) ?? [];
+    const parts = roles.filter((r) => selectors.some((s) => Object.entries(s.matchLabels ?? {}).every(([k, v]) => r.labels?.[k] === v)));
+    const seen = new Set<string>();
+    return parts
+      .sort((a, b) => (a.name < b.name ? -1 : 1))
+      .flatMap((r) => rulesOf(r, depth + 1))
+      .filter((r) => {
+        const text = JSON.stringify(r);
+        if (seen.has(text)) return false;
+        seen.add(text);
+        return true;
+      });
+  };
+  return roles.map((r) => (r["aggregationRule"] ? { ...r, rules: rulesOf(r, 0) } : r));
+}
+
+function objectOf(r: BootstrapRow, extra: { labels?: object; annotations?: object }): unknown {
+  const { name, namespace, labels, annotations, ...rest } = r;
+  return {
+    metadata: {
+      name,
+      ...(namespace ? { namespace } : {}),
+      labels: { ...extra.labels, ...labels },
+      annotations: { ...extra.annotations, ...annotations },
+    },
+    ...rest,
+  };
+}
+
+async function post(o: BootstrapOptions, path: string, body: unknown): Promise<void> {
+  await send(o, "POST", path, body, [201, 409]);
+}
+
+async function put(o: BootstrapOptions, path: string, body: unknown): Promise<void> {
+  await send(o, "PUT", path, body, [200, 201, 409]);
+}
+
+async function send(o: BootstrapOptions, method: string, path: string, body: unknown, good: readonly number[]): Promise<void> {
+  const headers = { "content-type": "application/json", "user-agent": "kube-apiserver/v1.34" };
+  const r = await o.handle({ method, path, headers, body: new TextEncoder().encode(JSON.stringify(body)) }, SELF);
+  if (!good.includes(r.status))
+    o.log.error({ method, path, status: r.status, answer: String(r.body).slice(0, 500) }, "a bootstrap object could not be written");
+}

@@ -1,0 +1,56 @@
+// Flags of the apiserver, with kube-apiserver's names. Nothing else reads the environment.
+import { bool, z } from "@podwire/base";
+import type { PortRange } from "./resources/allocators.ts";
+import { type IpRange, parseIpRange } from "./resources/ip-range.ts";
+
+const ipRange = z.string().transform((s, ctx): IpRange => {
+  const r = parseIpRange(s);
+  if (r) return r;
+  ctx.addIssue({ code: "custom", message: `not an IPv4 range: ${s}` });
+  return z.NEVER;
+});
+
+const portRange = z.string().transform((s, ctx): PortRange => {
+  const m = /^(\d+)-(\d+)$/.exec(s);
+  const first = Number(m?.[1]);
+  const last = Number(m?.[2]);
+  if (m && first > 0 && first <= last && last < 65536) return { first, size: last - first + 1 };
+  ctx.addIssue({ code: "custom", message: `not a port range: ${s}` });
+  return z.NEVER;
+});
+
+const port = z.coerce.number().int().min(0).max(65535);
+
+export const FLAGS = {
+  "secure-port": port.default(6443),
+  "bind-address": z.string().default("127.0.0.1"),
+  "cert-dir": z.string().default(""),
+  "client-ca-file": z.string().default(""),
+  "tls-cert-file": z.string().default(""),
+  "tls-private-key-file": z.string().default(""),
+  "token-auth-file": z.string().default(""),
+  "anonymous-auth": bool.default(true),
+  "authorization-mode": z.string().default("Node,RBAC"),
+  "advertise-address": z.string().default("172.30.0.2"),
+  "service-cluster-ip-range": ipRange.prefault("10.96.0.0/12"),
+  "service-node-port-range": portRange.prefault("30000-32767"),
+  "service-account-issuer": z.string().default("https://kubernetes.default.svc.cluster.local"),
+  "service-account-key-file": z.string().default(""),
+  "service-account-signing-key-file": z.string().default(""),
+  "api-audiences": z.string().default(""),
+  "external-hostname": z.string().default(""),
+  "enable-admission-plugins": z.string().default(""),
+  "disable-admission-plugins": z.string().default(""),
+  "allow-privileged": bool.default(true),
+  "max-requests-inflight": z.coerce.number().int().min(0).default(400),
+  "max-mutating-requests-inflight": z.coerce.number().int().min(0).default(200),
+  "event-ttl": z.string().default("1h"),
+  "audit-policy-file": z.string().default(""),
+  "audit-log-path": z.string().default(""),
+  "encryption-provider-config": z.string().default(""),
+  "runtime-config": z.string().default(""),
+  "feature-gates": z.string().default(""),
+  "storage-backend": z.enum(["jetstream", "memory"]).default("jetstream"),
+};
+
+export type ApiServerConfig = z.infer<z.ZodObject<typeof FLAGS>>;

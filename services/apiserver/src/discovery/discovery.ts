@@ -1,0 +1,245 @@
+// Discovery: /api and /apis, each legacy (APIVersions, APIGroupList, APIGroup, APIResourceList) and aggregated (apidiscovery.k8s.io v2 and
+// v2beta1). Built from the catalogue and cached until it changes.
+import { createHash } from "node:crypto";
+import type { ResourceInfo } from "@podwire/api";
+import { statusErrors } from "@podwire/api";
+import type { ApiResponse } from "../call.ts";
+import type { RequestInfo } from "../request/request-info.ts";
+import { apiVersionOf, type Catalogue } from "../resources/catalogue.ts";
+import { jsonResponse, textResponse } from "../response.ts";
+
+/** Order of the built-in groups in lists, as kube-apiserver registers them; others follow by name. */
+const GROUP_ORDER = [
+  "apiregistration.k8s.io",
+  "apps",
+  "events.k8s.io",
+  "authentication.k8s.io",
+  "authorization.k8s.io",
+  "autoscaling",
+  "batch",
+  "certificates.k8s.io",
+  "networking.k8s.io",
+  "policy",
+  "rbac.authorization.k8s.io",
+  "storage.k8s.io",
+  "admissionregistration.k8s.io",
+  "apiextensions.k8s.io",
+  "scheduling.k8s.io",
+  "coordination.k8s.io",
+  "node.k8s.io",
+  "discovery.k8s.io",
+  "resource.k8s.io",
+  "flowcontrol.apiserver.k8s.io",
+];
+
+interface Cached {
+  body: string;
+  etag: string;
+}
+
+export class Discovery {
+  readonly #catalogue: Catalogue;
+  readonly #serverAddress: string;
+  readonly #openApi: (info: RequestInfo, accept: string) => ApiResponse | undefined;
+  #generation = 0;
+  #documents = new Map<string, Cached>();
+
+  constructor(
+    catalogue: Catalogue,
+    serverAddress: string,
+    openApi: (info: RequestInfo, accept: string) => ApiResponse | undefined = () => undefined,
+  ) {
+    this.#catalogue = catalogue;
+    this.#serverAddress = serverAddress;
+    this.#openApi = openApi;
+  }
+
+  /** undefined: not a discovery path. */
+  answer(info: RequestInfo, accept: string, method: string): ApiResponse | undefined {
+    const path = info.path.length > 1 ? info.path.replace(/\/+$/, "") : info.path;
+    if (path === "/" || path === "") return this.#document("/", () => ({ paths: this.#paths() }));
+    if (path.startsWith("/openapi/")) return this.#openApi(info, accept);
+    if (path !== "/api" && path !== "/apis" && !path.startsWith("/api/") && !path.startsWith("/apis/")) return undefined;
+    if (method !== "GET") throw statusErrors.methodNotAllowed();
+    if (path === "/api" || path === "/apis") {
+      const version = aggregatedVersion(accept);
+      if (version) return this.#aggregated(path === "/api", version);
+      return this.#document(path, () => (path === "/api" ? this.#coreVersions() : this.#groupList()));
+    }
+    const parts = path.split("/").slice(1);
+    if (parts[0] === "api") {
+      if (parts.length !== 2) return undefined;
+      if (parts[1] !== "v1") throw statusErrors.genericNotFound();
+      return this.#document(path, () => this.#resourceList("", "v1"));
+    }
+    const group = parts[1] as string;
+    const versions = this.#catalogue.groups().get(group);
+    if (!versions || group === "") return textResponse(404, "404 page not found\n");
+    if (parts.length === 2) return this.#document(path, () => this.#group(group, versions));
+    const version = parts[2] as string;
+    if (!versions.includes(version)) throw statusErrors.genericNotFound();
+    return this.#document(path, () => this.#resourceList(group, version));
+  }
+
+  groups(): string[] {
+    const present = [...this.#catalogue.groups().keys()].filter((g) => g !== "");
+    const rank = (g: string) => {
+      const i = GROUP_ORDER.indexOf(g);
+      return i < 0 ? GROUP_ORDER.length : i;
+    };
+    return present.sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
+  }
+
+  #document(id: string, make: () => unknown, contentType = "application/json"): ApiResponse {
+    if (this.#generation !== this.#catalogue.generation) {
+      this.#documents.clear();
+      this.#generation = this.#catalogue.generation;
+    }
+    let d = this.#documents.get(id);
+    if (!d) {
+      const body = JSON.stringify(make());
+      d = { body, etag: `"${createHash("sha512").update(body).digest("hex").toUpperCase()}"` };
+      this.#documents.set(id, d);
+    }
+    const r = jsonResponse(200, null);
+    r.body = d.body;
+    r.headers["content-type"] = contentType;
+    if (contentType !== "application/json") {
+      r.headers["etag"] = d.etag;
+      r.headers["vary"] = "Accept";
+    }
+    return r;
+  }
+
+  #aggregated(core: boolean, version: "v2" | "v2beta1"): ApiResponse {
+    const contentType = `application/json;g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList`;
+    return this.#document(
+      `${core ? "/api" : "/apis"} ${version}`,
+      () => ({
+        kind: "APIGroupDiscoveryList",
+        apiVersion: `apidiscovery.k8s.io/${version}`,
+        metadata: {},
+        items: (core ? [""] : this.groups()).map((g) => this.#groupDiscovery(g)),
+      }),
+      contentType,
+    );
+  }
+
+  #groupDiscovery(group: string): unknown {
+    const versions = this.#catalogue.groups().get(group) ?? [];
+    return {
+      metadata: group === "" ? { creationTimestamp: null } : { name: group, creationTimestamp: null },
+      versions: versions.map((version) => ({
+        version,
+        resources: this.#catalogue.inVersion(group, version).map((s) => resourceDiscovery(s.info)),
+        freshness: "Current",
+      })),
+    };
+  }
+
+  #coreVersions(): unknown {
+    return {
+      kind: "APIVersions",
+      versions: ["v1"],
+      serverAddressByClientCIDRs: [{ clientCIDR: "0.0.0.0/0", serverAddress: this.#serverAddress }],
+    };
+  }
+
+  #groupList(): unknown {
+    return {
+      kind: "APIGroupList",
+      apiVersion: "v1",
+      groups: this.groups().map((g) => groupBody(g, this.#catalogue.groups().get(g) ?? [])),
+    };
+  }
+
+  #group(group: string, versions: readonly string[]): unknown {
+    return { kind: "APIGroup", apiVersion: "v1", ...groupBody(group, versions) };
+  }
+
+  #resourceList(group: string, version: string): unknown {
+    const resources: unknown[] = [];
+    for (const { info } of this.#catalogue.inVersion(group, version)) {
+      resources.push(legacyResource(info));
+      for (const s of info.subresources) {
+        resources.push({
+          name: `${info.resource}/${s.name}`,
+          singularName: "",
+          namespaced: info.namespaced,
+          ...(s.foreign ? { group: s.group, version: s.version } : {}),
+          kind: s.kind,
+          verbs: [...s.verbs].sort(),
+        });
+      }
+    }
+    (resources as { name: string }[]).sort((a, b) => (a.name < b.name ? -1 : 1));
+    return {
+      kind: "APIResourceList",
+      ...(group === "" ? {} : { apiVersion: "v1" }),
+      groupVersion: apiVersionOf(group, version),
+      resources,
+    };
+  }
+
+  #paths(): string[] {
+    const paths = ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/readyz", "/version"];
+    for (const [g, versions] of this.#catalogue.groups()) {
+      if (g === "") continue;
+      paths.push(`/apis/${g}`, ...versions.map((v) => `/apis/${g}/${v}`));
+    }
+    return paths.sort();
+  }
+}
+
+function aggregatedVersion(accept: string): "v2" | "v2beta1" | undefined {
+  for (const clause of accept.split(",")) {
+    const m =
+      /g=apidiscovery\.k8s\.io/.test(clause) && /as=APIGroupDiscoveryList/.test(clause)
+        ? /v=(v2beta1|v2)(;|$)/.exec(clause.replace(/\s/g, ""))
+        : null;
+    if (m && clause.trim().startsWith("application/json")) return m[1] as "v2" | "v2beta1";
+    if (clause.trim() === "application/json") return undefined;
+  }
+  return undefined;
+}
+
+function groupBody(group: string, versions: readonly string[]): Record<string, unknown> {
+  const list = versions.map((version) => ({ groupVersion: `${group}/${version}`, version }));
+  return { name: group, versions: list, preferredVersion: list[0] };
+}
+
+function legacyResource(info: ResourceInfo): Record<string, unknown> {
+  const stored = info.verbs.includes("list") && info.verbs.includes("create");
+  return {
+    name: info.resource,
+    singularName: info.singular,
+    namespaced: info.namespaced,
+    kind: info.kind,
+    verbs: [...info.verbs].sort(),
+    ...(info.shortNames.length > 0 ? { shortNames: info.shortNames } : {}),
+    ...(info.categories.length > 0 ? { categories: info.categories } : {}),
+    ...(stored ? { storageVersionHash: hashOf(info) } : {}),
+  };
+}
+
+function hashOf(info: ResourceInfo): string {
+  return createHash("sha256").update(`${info.group}/${info.version}/${info.kind}`).digest().subarray(0, 8).toString("base64");
+}
+
+function resourceDiscovery(info: ResourceInfo): Record<string, unknown> {
+  const subresources = info.subresources.map((s) => ({
+    subresource: s.name,
+    responseKind: { group: s.group, version: s.version, kind: s.kind },
+    verbs: [...s.verbs].sort(),
+  }));
+  return {
+    resource: info.resource,
+    responseKind: { group: info.group, version: info.version, kind: info.kind },
+    scope: info.namespaced ? "Namespaced" : "Cluster",
+    singularResource: info.singular,
+    verbs: [...info.verbs].sort(),
+    ...(info.shortNames.length > 0 ? { shortNames: info.shortNames } : {}),
+    ...(info.categories.length > 0 ? { categories: info.categories } : {}),
+    ...(subresources.length > 0 ? { subresources } : {}),
+  };
+}

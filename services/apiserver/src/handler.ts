@@ -1,0 +1,190 @@
+// The request pipeline, free of transports: route, authorize, admit, store, answer. `handle` never throws: everything that goes wrong
+// becomes a Status. Invariant: what is not authorized is not read, not even to find out whether it exists.
+import { forbiddenReason, StatusError, statusErrors } from "@podwire/api";
+import { impersonated } from "./authentication/impersonation.ts";
+import type { Api, ApiRequest, ApiResponse, Call, User } from "./call.ts";
+import type { Discovery } from "./discovery/discovery.ts";
+import type { Health } from "./discovery/health.ts";
+import { negotiate, type Output } from "./request/accept.ts";
+import { nameInFieldSelector, parseRequest, type RequestInfo } from "./request/request-info.ts";
+import { errorResponse, textResponse } from "./response.ts";
+import { type Route, route } from "./routing.ts";
+import { subresource } from "./subresources/subresources.ts";
+import { virtualResource } from "./subresources/virtual.ts";
+import { create } from "./verbs/create.ts";
+import { remove, removeCollection } from "./verbs/delete.ts";
+import { get } from "./verbs/get.ts";
+import { list } from "./verbs/list.ts";
+import { patch } from "./verbs/patch.ts";
+import { update } from "./verbs/update.ts";
+import { watch } from "./verbs/watch.ts";
+
+/** Bodies beyond this are refused with 413 (the transports stop reading there). */
+export const MAX_BODY_BYTES = 3 * 1024 * 1024;
+
+export interface RequestCounters {
+  requests: Map<string, number>;
+  inFlight: number;
+  watches: number;
+}
+
+/** Answers paths outside the API groups' resources; undefined: not mine. */
+export type PathHandler = (info: RequestInfo, request: ApiRequest, user: User) => ApiResponse | Promise<ApiResponse> | undefined;
+
+export class Handler {
+  readonly #api: Api;
+  readonly #discovery: Discovery;
+  readonly #health: Health;
+  readonly #paths: readonly PathHandler[];
+  readonly counters: RequestCounters = { requests: new Map(), inFlight: 0, watches: 0 };
+
+  constructor(api: Api, parts: { discovery: Discovery; health: Health; paths?: readonly PathHandler[] }) {
+    this.#api = api;
+    this.#discovery = parts.discovery;
+    this.#health = parts.health;
+    this.#paths = parts.paths ?? [];
+  }
+
+  /** Answers one request of an authenticated (or anonymous) user. */
+  async handle(request: ApiRequest, user: User): Promise<ApiResponse> {
+    const info = parseRequest(request.method, request.path);
+    const warnings: string[] = [];
+    this.counters.inFlight++;
+    let response: ApiResponse;
+    try {
+      response = await this.#answer(request, info, user, warnings);
+    } catch (e) {
+      if (!(e instanceof StatusError))
+        this.#api.log.error({ err: e, method: request.method, path: info.path }, "a request failed inside the server");
+      response = errorResponse(e);
+    } finally {
+      this.counters.inFlight--;
+    }
+    const key = `${info.verb} ${info.resource || "-"} ${response.status}`;
+    this.counters.requests.set(key, (this.counters.requests.get(key) ?? 0) + 1);
+    if (warnings.length > 0) response.headers["warning"] = warnings.map((w) => `299 - ${quoted(w)}`);
+    return response;
+  }
+
+  async #answer(request: ApiRequest, info: RequestInfo, authenticated: User, warnings: string[]): Promise<ApiResponse> {
+    const user = impersonated(this.#api, request, authenticated);
+    this.#authorize(info, user);
+    if (!info.isResource) return this.#nonResource(request, info, user);
+    if (!METHODS.has(request.method)) throw statusErrors.methodNotAllowed();
+    const r = route(request.method, info, this.#api.catalogue);
+    const output = outputOf(request, info, r);
+    const call: Call = {
+      request,
+      info,
+      user,
+      served: r.served,
+      namespace: r.namespace,
+      name: r.name,
+      subresource: r.subresource,
+      output,
+      warnings,
+      userAgent: text(request.headers["user-agent"]),
+    };
+    try {
+      return await this.#verb(call, r);
+    } catch (e) {
+      if (e instanceof StatusError && output.encoding === "yaml") return errorResponse(e, output);
+      throw e;
+    }
+  }
+
+  #verb(call: Call, r: Route): Promise<ApiResponse> {
+    const api = this.#api;
+    if (r.subresource !== "") return subresource(api, call, r);
+    const virtual = virtualResource(api, call, r);
+    if (virtual) return virtual;
+    switch (r.verb) {
+      case "get":
+        return get(api, call);
+      case "list":
+        return list(api, call);
+      case "watch":
+        return watch(api, call);
+      case "create":
+        return create(api, call);
+      case "update":
+        return update(api, call);
+      case "patch":
+        return patch(api, call);
+      case "delete":
+        return remove(api, call);
+      case "deletecollection":
+        return removeCollection(api, call);
+      default:
+        throw statusErrors.methodNotAllowed();
+    }
+  }
+
+  #authorize(info: RequestInfo, user: User): void {
+    const verb = info.verb;
+    const decision = this.#api.authorizer.authorize({
+      user,
+      verb,
+      isResource: info.isResource,
+      group: info.group,
+      version: info.version,
+      resource: info.resource,
+      subresource: info.subresource,
+      namespace: info.namespace,
+      name:
+        info.name ||
+        (info.isResource && (verb === "list" || verb === "watch" || verb === "deletecollection")
+          ? (nameInFieldSelector(info.query.get("fieldSelector")) ?? "")
+          : ""),
+      path: info.path,
+    });
+    if (decision.allowed) return;
+    const why = forbiddenReason(
+      info.isResource
+        ? { user: user.name, verb, group: info.group, resource: info.resource, subresource: info.subresource, namespace: info.namespace }
+        : { user: user.name, verb, path: info.path },
+    );
+    throw statusErrors.forbidden(
+      { group: info.group, resource: info.resource },
+      info.name,
+      decision.reason ? `${why}: ${decision.reason}` : why,
+    );
+  }
+
+  async #nonResource(request: ApiRequest, info: RequestInfo, user: User): Promise<ApiResponse> {
+    for (const h of this.#paths) {
+      const r = h(info, request, user);
+      if (r) return r;
+    }
+    return (
+      (await this.#health.answer(info)) ??
+      this.#discovery.answer(info, text(request.headers["accept"]), request.method) ??
+      textResponse(404, "404 page not found\n")
+    );
+  }
+}
+
+const METHODS = new Set(["GET", "POST", "PUT", "PATCH", "DELETE"]);
+
+function outputOf(request: ApiRequest, info: RequestInfo, r: Route): Output {
+  const accept = text(request.headers["accept"]);
+  if (
+    r.subresource === "log" ||
+    r.subresource === "exec" ||
+    r.subresource === "attach" ||
+    r.subresource === "portforward" ||
+    r.subresource === "proxy"
+  )
+    return negotiate(undefined);
+  const output = negotiate(accept === "" ? undefined : accept);
+  return info.query.get("pretty") === "true" ? { ...output, pretty: true } : output;
+}
+
+function text(v: string | string[] | undefined): string {
+  return Array.isArray(v) ? v.join(",") : (v ?? "");
+}
+
+/** A warning as a quoted-string (RFC 9111); control characters go. */
+function quoted(w: string): string {
+  return `"${w.replace(/[\u0000-\u001f\u007f]/g, " ").replace(/(["\\])/g, "\\$1")}"`;
+}

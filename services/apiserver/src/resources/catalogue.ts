@@ -1,0 +1,184 @@
+// Which resources are served: the built-in ones of the registry and, live, custom ones. Each with where it is stored and how it behaves.
+// Invariant: two served resources with the same storage key (HorizontalPodAutoscaler v1 and v2, Event of both groups) share one cache.
+import { type KubeObject, type ResourceInfo, registry } from "@podwire/api";
+import { CachedObject, encodeText } from "../cache/cached-object.ts";
+import { printTable } from "../semantics.ts";
+import { conversionOf } from "./conversion.ts";
+import { type Strategy, strategyOf } from "./strategy.ts";
+
+export interface TableOptions {
+  nowMs: number;
+  includeObject: "None" | "Metadata" | "Object";
+}
+
+/** A resource in one version, as it is served. */
+export interface Served {
+  readonly info: ResourceInfo;
+  readonly apiVersion: string;
+  /** Group and resource of the storage key. */
+  readonly storage: { group: string; resource: string };
+  readonly strategy: Strategy;
+  /** A custom resource's behaviour; undefined for built-in ones. */
+  readonly custom: CustomResource | undefined;
+  /** The object in this version as JSON with kind and apiVersion. */
+  full(o: CachedObject): Buffer;
+  /** As an item of a list. */
+  item(o: CachedObject): Buffer;
+  /** Decoded in this version, shared: read only. */
+  decoded(o: CachedObject): KubeObject;
+  /** From the storage version to this one, and back; identity for most. May change its argument. */
+  toServed(o: KubeObject): KubeObject;
+  toStorage(o: KubeObject): KubeObject;
+  table(objects: KubeObject[], o: TableOptions): unknown;
+  /** Members besides kind, apiVersion and metadata that an empty object of this kind shows (Go structs without omitempty). */
+  readonly emptyMembers: Record<string, unknown>;
+}
+
+/** What a CustomResourceDefinition version adds; made by customresources/. */
+export interface CustomResource {
+  readonly definition: KubeObject;
+  readonly schema: unknown;
+  readonly scale?: { specReplicasPath: string; statusReplicasPath: string; labelSelectorPath?: string };
+}
+
+export class Catalogue {
+  readonly #builtIn = new Map<string, Served>();
+  readonly #custom = new Map<string, Served>();
+  #groups: Map<string, string[]> | undefined;
+  /** Counts changes of what is served; discovery compares it. */
+  generation = 1;
+
+  constructor() {
+    for (const info of registry.resources()) this.#builtIn.set(idOf(info.group, info.version, info.resource), builtIn(info));
+  }
+
+  find(group: string, version: string, resource: string): Served | undefined {
+    const id = idOf(group, version, resource);
+    return this.#builtIn.get(id) ?? this.#custom.get(id);
+  }
+
+  /** Throws when absent: for resources that the server itself needs. */
+  need(group: string, version: string, resource: string): Served {
+    const s = this.find(group, version, resource);
+    if (!s) throw new Error(`the registry has no ${group}/${version} ${resource}`);
+    return s;
+  }
+
+  byKind(group: string, version: string, kind: string): Served | undefined {
+    for (const s of this.all()) if (s.info.group === group && s.info.version === version && s.info.kind === kind) return s;
+    return undefined;
+  }
+
+  /** The served form whose version is the storage version of a storage key. */
+  ofStorage(group: string, resource: string): Served | undefined {
+    for (const s of this.all()) {
+      if (s.storage.group === group && s.storage.resource === resource && s.info.group === group && conversionOf(s.info) === undefined)
+        return s;
+    }
+    return undefined;
+  }
+
+  *all(): IterableIterator<Served> {
+    yield* this.#builtIn.values();
+    yield* this.#custom.values();
+  }
+
+  isBuiltIn(group: string, version?: string): boolean {
+    for (const s of this.#builtIn.values())
+      if (s.info.group === group && (version === undefined || s.info.version === version)) return true;
+    return false;
+  }
+
+  /** Group -> versions in order of preference. The core group is "". */
+  groups(): Map<string, string[]> {
+    if (!this.#groups) {
+      this.#groups = new Map();
+      for (const s of this.all()) {
+        const versions = this.#groups.get(s.info.group) ?? [];
+        if (!versions.includes(s.info.version)) versions.push(s.info.version);
+        this.#groups.set(s.info.group, versions);
+      }
+      for (const versions of this.#groups.values()) versions.sort(compareVersions);
+    }
+    return this.#groups;
+  }
+
+  inVersion(group: string, version: string): Served[] {
+    return [...this.all()].filter((s) => s.info.group === group && s.info.version === version);
+  }
+
+  /** Replaces all custom resources. */
+  setCustom(resources: Iterable<Served>): void {
+    this.#custom.clear();
+    for (const s of resources) this.#custom.set(idOf(s.info.group, s.info.version, s.info.resource), s);
+    this.#groups = undefined;
+    this.generation++;
+  }
+}
+
+function idOf(group: string, version: string, resource: string): string {
+  return `${group}/${version}/${resource}`;
+}
+
+export function apiVersionOf(group: string, version: string): string {
+  return group === "" ? version : `${group}/${version}`;
+}
+
+/** Kubernetes' order of versions: GA before beta before alpha, then the larger first; others by name. */
+export function compareVersions(a: string, b: string): number {
+  const pa = /^v(\d+)(?:(alpha|beta)(\d+))?$/.exec(a);
+  const pb = /^v(\d+)(?:(alpha|beta)(\d+))?$/.exec(b);
+  if (!pa || !pb) return pa ? -1 : pb ? 1 : a < b ? -1 : a > b ? 1 : 0;
+  const rank = (m: RegExpExecArray) => (m[2] === undefined ? 2 : m[2] === "beta" ? 1 : 0);
+  return rank(pb) - rank(pa) || Number(pb[1]) - Number(pa[1]) || Number(pb[3] ?? 0) - Number(pa[3] ?? 0);
+}
+
+function builtIn(info: ResourceInfo): Served {
+  const conversion = conversionOf(info);
+  const apiVersion = apiVersionOf(info.group, info.version);
+  const table = (objects: KubeObject[], o: TableOptions) => printTable(info, objects, o);
+  const strategy = strategyOf(info);
+  if (!conversion) {
+    const same = (o: KubeObject) => o;
+    return {
+      info,
+      apiVersion,
+      storage: { group: info.group, resource: info.resource },
+      strategy,
+      custom: undefined,
+      full: (o) => o.full,
+      item: (o) => o.item,
+      decoded: (o) => o.object,
+      toServed: same,
+      toStorage: same,
+      table,
+      emptyMembers: emptyMembersOf(info),
+    };
+  }
+  const converted = (o: CachedObject): CachedObject =>
+    CachedObject.fromValue(o.key, o.revision, Buffer.from(encodeText(conversion.toServed(o.copy()))));
+  return {
+    info,
+    apiVersion,
+    storage: conversion.storage,
+    strategy,
+    custom: undefined,
+    full: (o) => o.format(apiVersion, () => converted(o).full),
+    item: (o) => o.format(`${apiVersion} item`, () => converted(o).item),
+    decoded: (o) => JSON.parse(o.format(apiVersion, () => converted(o).full).toString("utf8")),
+    toServed: conversion.toServed,
+    toStorage: conversion.toStorage,
+    table,
+    emptyMembers: emptyMembersOf(info),
+  };
+}
+
+function emptyMembersOf(info: ResourceInfo): Record<string, unknown> {
+  return EMPTY_MEMBERS.get(info.kind) ?? {};
+}
+
+const EMPTY_MEMBERS: ReadonlyMap<string, Record<string, unknown>> = new Map([
+  ["Pod", { spec: { containers: null }, status: {} }],
+  ["Service", { spec: {}, status: { loadBalancer: {} } }],
+  ["Namespace", { spec: {}, status: {} }],
+]);

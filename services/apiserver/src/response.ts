@@ -1,0 +1,144 @@
+// Answers: objects, lists and Status as bytes in the form the client asked for.
+// Invariant: an object that lies in the cache is never encoded again for JSON; its bytes are copied into the answer.
+import { type KubeObject, StatusError, statusErrors } from "@podwire/api";
+import { reasonOf } from "@podwire/base";
+import { stringify as yamlStringify } from "yaml";
+import type { CachedObject } from "./cache/cached-object.ts";
+import type { ApiResponse } from "./call.ts";
+import { ACCEPTED, type Output } from "./request/accept.ts";
+import type { Served } from "./resources/catalogue.ts";
+
+const JSON_HEADERS: Record<string, string> = { "content-type": "application/json", "cache-control": "no-cache, private" };
+export const COMMA = Buffer.from(",");
+
+export function jsonResponse(status: number, value: unknown): ApiResponse {
+  return { status, headers: { ...JSON_HEADERS }, body: JSON.stringify(value) };
+}
+
+export function textResponse(status: number, text: string): ApiResponse {
+  return { status, headers: { "content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff" }, body: text };
+}
+
+/** A generated value in JSON or YAML. */
+export function valueResponse(status: number, value: unknown, output: Output): ApiResponse {
+  return { status, headers: { ...JSON_HEADERS, "content-type": output.contentType }, body: encode(value, output) };
+}
+
+export function encode(value: unknown, output: Output): string {
+  return output.encoding === "yaml" ? yamlStringify(value, { aliasDuplicateObjects: false, lineWidth: 0 }) : JSON.stringify(value);
+}
+
+/** Any thrown thing as the Status that Kubernetes would answer; what is not a StatusError is an internal error. */
+export function statusOf(e: unknown): Record<string, any> & { code: number } {
+  if (e instanceof StatusError) return e.status as never;
+  return statusErrors.internal(reasonOf(e)).status as never;
+}
+
+export function errorResponse(e: unknown, output?: Output): ApiResponse {
+  const status = statusOf(e);
+  const r = output ? valueResponse(status.code, status, output) : jsonResponse(status.code, status);
+  const retry = status["details"]?.retryAfterSeconds;
+  if (retry > 0) r.headers["retry-after"] = String(retry);
+  return r;
+}
+
+export function success(code: number, details?: Record<string, unknown>): Record<string, unknown> {
+  return { kind: "Status", apiVersion: "v1", metadata: {}, status: "Success", ...(details ? { details } : {}), code };
+}
+
+/** One object in the shape that was asked for. */
+export function objectResponse(
+  status: number,
+  o: CachedObject,
+  served: Served,
+  output: Output,
+  nowMs: number,
+  includeObject: string | null = null,
+): ApiResponse {
+  if (output.shape === "object") {
+    if (output.encoding === "json") return { status, headers: { ...JSON_HEADERS }, body: served.full(o) };
+    return valueResponse(status, JSON.parse(served.full(o).toString("utf8")), output);
+  }
+  return valueResponse(status, shaped(o, served, output, nowMs, includeObject), output);
+}
+
+/** Table or PartialObjectMetadata of one object. */
+export function shaped(
+  o: CachedObject,
+  served: Served,
+  output: Output,
+  nowMs: number,
+  includeObject: string | null,
+  columns = true,
+): unknown {
+  if (output.shape === "Table") {
+    const table = served.table([served.decoded(o)], { nowMs, includeObject: includeObjectOf(includeObject) }) as Record<string, any>;
+    table["apiVersion"] = `meta.k8s.io/${output.metaVersion}`;
+    table["metadata"] = { resourceVersion: String(o.revision) };
+    if (!columns) table["columnDefinitions"] = null;
+    return table;
+  }
+  if (output.shape === "PartialObjectMetadataList") throw notConvertible();
+  return partial(o.object, output.metaVersion);
+}
+
+export function partial(o: KubeObject, version: string): Record<string, unknown> {
+  return { kind: "PartialObjectMetadata", apiVersion: `meta.k8s.io/${version}`, metadata: o.metadata };
+}
+
+export function includeObjectOf(v: string | null): "None" | "Metadata" | "Object" {
+  if (v === null || v === "" || v === "Metadata") return "Metadata";
+  if (v === "None" || v === "Object") return v;
+  throw statusErrors.badRequest(`unrecognized includeObject value: ${JSON.stringify(v)}`);
+}
+
+export interface ListMeta {
+  resourceVersion: string;
+  continue?: string;
+  remainingItemCount?: number;
+}
+
+/** A list in the shape that was asked for. */
+export function listResponse(
+  objects: readonly CachedObject[],
+  meta: ListMeta,
+  served: Served,
+  output: Output,
+  nowMs: number,
+  includeObject: string | null,
+): ApiResponse {
+  if (output.shape === "object" && output.encoding === "json") {
+    const head = `{"kind":"${served.info.listKind}","apiVersion":"${served.apiVersion}","metadata":${JSON.stringify(meta)},"items":[`;
+    const parts: Uint8Array[] = [Buffer.from(head)];
+    for (let i = 0; i < objects.length; i++) {
+      if (i > 0) parts.push(COMMA);
+      parts.push(served.item(objects[i] as CachedObject));
+    }
+    parts.push(Buffer.from("]}"));
+    return { status: 200, headers: { ...JSON_HEADERS }, body: Buffer.concat(parts) };
+  }
+  if (output.shape === "object") {
+    const items = objects.map((o) => JSON.parse(served.item(o).toString("utf8")));
+    return valueResponse(200, { kind: served.info.listKind, apiVersion: served.apiVersion, metadata: meta, items }, output);
+  }
+  if (output.shape === "Table") {
+    const table = served.table(
+      objects.map((o) => served.decoded(o)),
+      { nowMs, includeObject: includeObjectOf(includeObject) },
+    ) as Record<string, any>;
+    table["apiVersion"] = `meta.k8s.io/${output.metaVersion}`;
+    table["metadata"] = meta;
+    return valueResponse(200, table, output);
+  }
+  if (output.shape === "PartialObjectMetadata") throw notConvertible();
+  const items = objects.map((o) => partial(o.object, output.metaVersion));
+  return valueResponse(
+    200,
+    { kind: "PartialObjectMetadataList", apiVersion: `meta.k8s.io/${output.metaVersion}`, metadata: meta, items },
+    output,
+  );
+}
+
+function notConvertible(): StatusError {
+  return statusErrors.notAcceptable(ACCEPTED);
+}

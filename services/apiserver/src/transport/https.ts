@@ -1,0 +1,285 @@
+// HTTPS: HTTP/2 and HTTP/1.1 on one port by ALPN. TLS ends here once; two plain servers speak the protocols over the decrypted sockets,
+// which may be the host's or those of the apiserver's NIC on the wire. Invariant: at most MAX_BODY_BYTES of a body are kept.
+import http, { type IncomingMessage, type ServerResponse } from "node:http";
+import http2, { type ServerHttp2Stream } from "node:http2";
+import type { Duplex } from "node:stream";
+import tls, { type TLSSocket } from "node:tls";
+import { gzip } from "node:zlib";
+import { statusErrors } from "@podwire/api";
+import type { Logger } from "@podwire/base";
+import { ANONYMOUS, certificateUser, type TokenAuthenticator } from "../authentication/authenticator.ts";
+import type { ApiRequest, ApiResponse, ResponseSink, User } from "../call.ts";
+import { MAX_BODY_BYTES } from "../handler.ts";
+import { errorResponse } from "../response.ts";
+
+export interface HttpsOptions {
+  cert: string;
+  key: string;
+  /** Authorities whose client certificates count. */
+  clientCa: string;
+  handle: (request: ApiRequest, user: User) => Promise<ApiResponse>;
+  tokens: TokenAuthenticator;
+  anonymous: boolean;
+  /** Serves WebSocket and SPDY upgrades of HTTP/1.1 connections. */
+  upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer, authenticate: () => Promise<User>) => void;
+  log: Logger;
+}
+
+/** Bodies from this size on are compressed for clients that take gzip. */
+const GZIP_FROM_BYTES = 128 * 1024;
+const GZIP_LEVEL = 1;
+const MAX_STREAMS_PER_CONNECTION = 1_000;
+const KEEP_ALIVE_MS = 180_000;
+
+export class HttpsTransport {
+  readonly #o: HttpsOptions;
+  readonly #tls: tls.Server;
+  readonly #http1: http.Server;
+  readonly #http2: http2.Http2Server;
+  readonly #sockets = new Set<TLSSocket>();
+  readonly #users = new WeakMap<TLSSocket, User | null>();
+
+  constructor(o: HttpsOptions) {
+    this.#o = o;
+    this.#http1 = http.createServer(
+      { keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: 0, headersTimeout: 60_000, maxHeaderSize: 64 * 1024 },
+      (req, res) => this.#onHttp1(req, res),
+    );
+    this.#http1.on("upgrade", (req: IncomingMessage, socket: Duplex, head: Buffer) =>
+      o.upgrade(req, socket, head, () => this.#authenticate(socket as TLSSocket, req.headers.authorization)),
+    );
+    this.#http2 = http2.createServer({ settings: { maxConcurrentStreams: MAX_STREAMS_PER_CONNECTION, initialWindowSize: 1 << 20 } });
+    this.#http2.on("stream", (stream, headers) => this.#onHttp2(stream as ServerHttp2Stream, headers));
+    this.#http2.on("sessionError", () => {});
+    this.#tls = tls.createServer(
+      {
+        cert: o.cert,
+        key: o.key,
+        ca: o.clientCa,
+        requestCert: true,
+        rejectUnauthorized: false,
+        ALPNProtocols: ["h2", "http/1.1"],
+        minVersion: "TLSv1.2",
+      },
+      (socket) => this.#onSecure(socket),
+    );
+    this.#tls.on("tlsClientError", () => {});
+  }
+
+  /** Resolves with the port. */
+  listen(port: number, host: string): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.#tls.once("error", reject);
+      this.#tls.listen(port, host, () => {
+        this.#tls.off("error", reject);
+        this.#tls.on("error", (err) => this.#o.log.error({ err }, "the listening socket failed"));
+        resolve((this.#tls.address() as { port: number }).port);
+      });
+    });
+  }
+
+  /** Serves one more accepted connection, from another network. */
+  accept(socket: Duplex): void {
+    this.#tls.emit("connection", socket);
+  }
+
+  close(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#tls.close(() => resolve());
+      for (const s of this.#sockets) s.destroy();
+    });
+  }
+
+  #onSecure(socket: TLSSocket): void {
+    this.#sockets.add(socket);
+    socket.on("close", () => this.#sockets.delete(socket));
+    socket.on("error", () => socket.destroy());
+    socket.setNoDelay?.(true);
+    if (socket.alpnProtocol === "h2") this.#http2.emit("connection", socket);
+    else this.#http1.emit("connection", socket);
+  }
+
+  /** Throws 401. */
+  async #authenticate(socket: TLSSocket, authorization: string | undefined): Promise<User> {
+    if (authorization !== undefined) {
+      const m = /^bearer +(\S+)/i.exec(authorization);
+      const user = m ? await this.#o.tokens.authenticate(m[1] as string) : undefined;
+      if (user) return user;
+      if (m) throw statusErrors.unauthorized();
+    }
+    const byCertificate = this.#certificate(socket);
+    if (byCertificate) return byCertificate;
+    if (this.#o.anonymous) return ANONYMOUS;
+    throw statusErrors.unauthorized();
+  }
+
+  #certificate(socket: TLSSocket): User | undefined {
+    let user = this.#users.get(socket);
+    if (user === undefined) {
+      const raw = socket.authorized ? socket.getPeerCertificate().raw : undefined;
+      user = (raw && certificateUser(raw)) ?? null;
+      this.#users.set(socket, user);
+    }
+    return user ?? undefined;
+  }
+
+  #onHttp1(req: IncomingMessage, res: ServerResponse): void {
+    const gone = new AbortController();
+    res.on("close", () => gone.abort());
+    const request: ApiRequest = {
+      method: req.method ?? "GET",
+      path: req.url ?? "/",
+      headers: req.headers,
+      signal: gone.signal,
+      sourceAddress: req.socket.remoteAddress ?? "",
+    };
+    collect(req, (body) => {
+      void this.#respond(request, body, req.socket as TLSSocket, {
+        send: (r, bytes) => {
+          if (bytes !== undefined) r.headers["content-length"] = String(bytes.length);
+          res.writeHead(r.status, r.headers);
+          if (req.method === "HEAD") res.end();
+          else res.end(bytes);
+        },
+        stream: (r) => {
+          res.writeHead(r.status, r.headers);
+          res.flushHeaders();
+          return sinkOf(res, () => res.writableLength);
+        },
+      });
+    });
+  }
+
+  #onHttp2(stream: ServerHttp2Stream, headers: http2.IncomingHttpHeaders): void {
+    const gone = new AbortController();
+    stream.on("close", () => gone.abort());
+    stream.on("error", () => {});
+    const session = stream.session as http2.ServerHttp2Session;
+    const socket = session.socket as unknown as TLSSocket;
+    const request: ApiRequest = {
+      method: String(headers[":method"]),
+      path: String(headers[":path"]),
+      headers: headers as ApiRequest["headers"],
+      signal: gone.signal,
+      sourceAddress: socket.remoteAddress ?? "",
+    };
+    const respond = (body: Uint8Array | "too large") =>
+      void this.#respond(request, body, socketOf(session), {
+        send: (r, bytes) => {
+          if (stream.destroyed || stream.closed) return;
+          const head: http2.OutgoingHttpHeaders = { ":status": r.status, ...r.headers };
+          if (bytes === undefined || bytes.length === 0 || request.method === "HEAD") {
+            stream.respond(head, { endStream: true });
+            return;
+          }
+          head["content-length"] = bytes.length;
+          stream.respond(head);
+          stream.end(bytes);
+        },
+        stream: (r) => {
+          if (!stream.destroyed) stream.respond({ ":status": r.status, ...r.headers });
+          return sinkOf(stream, () => stream.writableLength);
+        },
+      });
+    if (stream.endAfterHeaders) respond(EMPTY);
+    else collect(stream, respond);
+  }
+
+  async #respond(request: ApiRequest, body: Uint8Array | "too large", socket: TLSSocket, out: Out): Promise<void> {
+    let r: ApiResponse;
+    try {
+      const user = await this.#authenticate(socket, one(request.headers["authorization"]));
+      if (body === "too large") throw statusErrors.requestEntityTooLarge(`limit is ${MAX_BODY_BYTES}`);
+      if (body.length > 0) request.body = body;
+      r = await this.#o.handle(request, user);
+    } catch (e) {
+      r = errorResponse(e);
+    }
+    try {
+      if (r.connection || r.portForward) r = errorResponse(statusErrors.badRequest("Upgrade request required"));
+      if (r.stream) {
+        r.stream(out.stream(r));
+        return;
+      }
+      const bytes = typeof r.body === "string" ? Buffer.from(r.body) : r.body;
+      if (bytes && bytes.length >= GZIP_FROM_BYTES && takesGzip(request)) {
+        gzip(bytes, { level: GZIP_LEVEL }, (err, zipped) => {
+          if (err) return out.send(r, bytes);
+          out.send({ ...r, headers: { ...r.headers, "content-encoding": "gzip", vary: "Accept-Encoding" } }, zipped);
+        });
+        return;
+      }
+      out.send(r, bytes ?? EMPTY);
+    } catch (err) {
+      this.#o.log.warn({ err, path: request.path }, "an answer could not be sent");
+    }
+  }
+}
+
+interface Out {
+  send(r: ApiResponse, bytes: Uint8Array | undefined): void;
+  stream(r: ApiResponse): ResponseSink;
+}
+
+const EMPTY = new Uint8Array(0);
+
+/** The TLS socket below a session; the session's own `socket` is a proxy that hides some methods. */
+function socketOf(session: http2.ServerHttp2Session): TLSSocket {
+  return session.socket as unknown as TLSSocket;
+}
+
+function takesGzip(request: ApiRequest): boolean {
+  return request.method === "GET" && /\bgzip\b/.test(one(request.headers["accept-encoding"]) ?? "");
+}
+
+function one(v: string | string[] | undefined): string | undefined {
+  return Array.isArray(v) ? v[0] : v;
+}
+
+/** Reads a body to its end, or says that it is too large. */
+function collect(from: IncomingMessage | ServerHttp2Stream, done: (body: Uint8Array | "too large") => void): void {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  let over = false;
+  from.on("data", (c: Buffer) => {
+    size += c.length;
+    if (size <= MAX_BODY_BYTES) chunks.push(c);
+    else if (!over) {
+      over = true;
+      chunks.length = 0;
+      done("too large");
+    }
+  });
+  from.on("end", () => {
+    if (!over) done(chunks.length === 1 ? (chunks[0] as Buffer) : chunks.length === 0 ? EMPTY : Buffer.concat(chunks));
+  });
+  from.on("error", () => {});
+}
+
+function sinkOf(out: ServerResponse | ServerHttp2Stream, backlog: () => number): ResponseSink {
+  let closed = out.destroyed;
+  out.on("close", () => {
+    closed = true;
+  });
+  out.on("error", () => {
+    closed = true;
+  });
+  return {
+    write: (bytes) => !closed && out.write(bytes),
+    end: () => {
+      if (closed || out.writableEnded) return;
+      out.end();
+    },
+    get closed() {
+      return closed || out.writableEnded;
+    },
+    get backlog() {
+      return backlog();
+    },
+    onClose: (cb) => {
+      if (closed) cb();
+      else out.on("close", cb);
+    },
+    onDrain: (cb) => void out.once("drain", cb),
+  };
+}

@@ -1,0 +1,151 @@
+// POST to a collection (endpoints/handlers/create.go and registry/rest/create.go).
+// Order: decode and default, names and system fields, managedFields, mutating admission, preparation, validation, validating
+// admission, allocation, store.
+import { type KubeObject, prepareForCreate, StatusError, statusErrors } from "@podwire/api";
+import type { Attributes } from "../admission/chain.ts";
+import type { Api, ApiResponse, Call } from "../call.ts";
+import { type WriteOptions, writeOptions } from "../request/options.ts";
+import { objectResponse } from "../response.ts";
+import { updateManaged, validateCreate } from "../semantics.ts";
+import type { Written } from "../storage/object-storage.ts";
+import { bindNamespace, decodeObject, managerOf, timeText } from "./body.ts";
+
+/** Letters of a generated suffix and how often another name is tried when one is taken. */
+const SUFFIX_LENGTH = 5;
+const NAME_ATTEMPTS = 8;
+const MAX_GENERATED_PREFIX = 58;
+
+export async function create(api: Api, call: Call): Promise<ApiResponse> {
+  const options = writeOptions(call.info.query, "CreateOptions");
+  const object = decodeObject(call, call.served.info, options.fieldValidation);
+  bindNamespace(call, object);
+  if (object.metadata.resourceVersion) throw new StatusError(500, "", "resourceVersion should not be set on objects to be created");
+  const written = await createObject(api, call, object, options);
+  return objectResponse(201, written.cached, call.served, call.output, api.clock.nowMs(), call.info.query.get("includeObject"));
+}
+
+/** Everything after decoding; used by create-on-update and apply as well. */
+export async function createObject(
+  api: Api,
+  call: Call,
+  object: KubeObject,
+  options: WriteOptions,
+  managed: ((o: KubeObject) => KubeObject) | undefined = undefined,
+  kind: "CreateOptions" | "UpdateOptions" | "PatchOptions" = "CreateOptions",
+): Promise<Written> {
+  const { info } = call.served;
+  const generated = !object.metadata.name && !!object.metadata.generateName;
+  fillSystemFields(api, object);
+  let o = managed
+    ? managed(object)
+    : updateManaged(info, undefined, object, {
+        manager: managerOf(options.fieldManager, call.userAgent),
+        operation: "Update",
+        time: timeText(api.clock.nowMs()),
+        subresource: call.subresource || undefined,
+      });
+  const attributes = attributesOf(call, "CREATE", o, undefined, options, kind);
+  try {
+    await api.admission.admit(attributes);
+    o = attributes.object as KubeObject;
+    for (let attempt = 1; ; attempt++) {
+      prepareForCreate(info, o, { nowMs: api.clock.nowMs() });
+      const errors = validateCreate(info, o);
+      if (errors.length > 0) throw statusErrors.invalid(info, o.metadata.name ?? "", errors);
+      attributes.object = o;
+      await api.admission.validate(attributes);
+      try {
+        return await store(api, call, o, options, attributes);
+      } catch (e) {
+        if (!generated || attempt >= NAME_ATTEMPTS || !StatusError.is(e, "AlreadyExists")) throw e;
+        o.metadata.name = generateName(api, o.metadata.generateName as string);
+      }
+    }
+  } catch (e) {
+    for (const undo of attributes.undo) undo();
+    throw e;
+  }
+}
+
+async function store(api: Api, call: Call, o: KubeObject, options: WriteOptions, attributes: Attributes): Promise<Written> {
+  const { served } = call;
+  const key = { ...served.storage, namespace: o.metadata.namespace ?? "", name: o.metadata.name as string };
+  const allocation = await api.allocators.onCreate(served.info, o, options.dryRun);
+  try {
+    const stored = served.toStorage(o);
+    if (options.dryRun) {
+      if (await api.storage.read(key, false)) throw statusErrors.alreadyExists(served.info, key.name);
+      for (const undo of attributes.undo) undo();
+      attributes.undo.length = 0;
+      const w = api.storage.unwritten(key, stored);
+      allocation?.release();
+      return w;
+    }
+    return await api.storage.create(key, stored, served.info);
+  } catch (e) {
+    allocation?.release();
+    if (StatusError.is(e, "AlreadyExists")) throw await existsError(api, e, key, served.info);
+    throw e;
+  }
+}
+
+/** An object that is on its way out says so, as kube-apiserver does. */
+async function existsError(
+  api: Api,
+  e: StatusError,
+  key: { group: string; resource: string; namespace: string; name: string },
+  info: { group: string; resource: string },
+) {
+  const there = await api.storage.read(key, false);
+  if (!there?.object.metadata.deletionTimestamp) return e;
+  return new StatusError(409, "AlreadyExists", `object is being deleted: ${e.message}`, {
+    name: key.name,
+    ...(info.group ? { group: info.group } : {}),
+    kind: info.resource,
+  });
+}
+
+export function attributesOf(
+  call: Call,
+  operation: Attributes["operation"],
+  object: KubeObject | undefined,
+  oldObject: KubeObject | undefined,
+  options: { dryRun: boolean; fieldManager?: string; fieldValidation?: string },
+  optionsKind: string,
+): Attributes {
+  const { info } = call.served;
+  const sent: Record<string, unknown> = { kind: optionsKind, apiVersion: "meta.k8s.io/v1" };
+  if (options.dryRun) sent["dryRun"] = ["All"];
+  if (options.fieldManager) sent["fieldManager"] = options.fieldManager;
+  if (options.fieldValidation && call.info.query.has("fieldValidation")) sent["fieldValidation"] = options.fieldValidation;
+  return {
+    operation,
+    info,
+    kind: { group: info.group, version: info.version, kind: info.kind },
+    subresource: call.subresource,
+    namespace: call.namespace,
+    name: call.name || object?.metadata.name || "",
+    object,
+    oldObject,
+    options: sent,
+    dryRun: options.dryRun,
+    user: call.user,
+    warnings: call.warnings,
+    undo: [],
+  };
+}
+
+/** uid, creationTimestamp, a generated name; what only the server may set goes (rest.FillObjectMetaSystemFields). */
+export function fillSystemFields(api: Api, o: KubeObject): void {
+  const m = o.metadata;
+  delete m.deletionTimestamp;
+  delete m.deletionGracePeriodSeconds;
+  delete m.selfLink;
+  m.creationTimestamp = timeText(api.clock.nowMs());
+  m.uid = api.random.uuid();
+  if (!m.name && m.generateName) m.name = generateName(api, m.generateName);
+}
+
+function generateName(api: Api, prefix: string): string {
+  return prefix.slice(0, MAX_GENERATED_PREFIX) + api.random.suffix(SUFFIX_LENGTH);
+}

@@ -1,0 +1,75 @@
+// GET of a collection: resourceVersion and resourceVersionMatch, limit and continue, selectors; all from the watch cache.
+// Invariant: the pages of one chunked list show the state of one revision, whatever is written in between, or the client gets 410.
+import { type StatusError, statusErrors } from "@podwire/api";
+import type { CachedObject } from "../cache/cached-object.ts";
+import type { Api, ApiResponse, Call } from "../call.ts";
+import { type ListOptions, listOptions } from "../request/options.ts";
+import { type ListMeta, listResponse } from "../response.ts";
+import { decodeContinue, encodeContinue } from "./continue-token.ts";
+import { awaitRevision, parseRevision } from "./get.ts";
+
+const CONTINUE_EXPIRED =
+  "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.";
+
+export async function list(api: Api, call: Call): Promise<ApiResponse> {
+  const options = listOptions(call.info.query, call.served.info, false);
+  const found = await findList(api, call, options);
+  return listResponse(found.objects, found.meta, call.served, call.output, api.clock.nowMs(), call.info.query.get("includeObject"));
+}
+
+/** The objects of a list request and its metadata. */
+export async function findList(api: Api, call: Call, o: ListOptions): Promise<{ objects: CachedObject[]; meta: ListMeta }> {
+  const resources = api.cache.of(call.served.storage.group, call.served.storage.resource);
+  const accept = selection(call, o);
+  const limit = Math.max(0, o.limit);
+  let revision = 0;
+  let after: string | undefined;
+  if (o.continue !== "") {
+    if (o.resourceVersion !== "" && o.resourceVersion !== "0")
+      throw statusErrors.badRequest("specifying resource version is not allowed when using continue");
+    const token = decodeContinue(o.continue);
+    after = token.after;
+    if (token.revision < 0) await awaitRevision(api, "", call.request.signal);
+    else {
+      await awaitRevision(api, String(token.revision), call.request.signal);
+      if (token.revision < resources.windowStart) throw continueExpired(after);
+      revision = token.revision;
+    }
+  } else {
+    const asked = await awaitRevision(api, o.resourceVersion, call.request.signal);
+    const legacyExact = o.resourceVersionMatch === "" && limit > 0 && asked > 0;
+    if (o.resourceVersionMatch === "Exact" || legacyExact) {
+      revision = parseRevision(o.resourceVersion);
+      if (revision < resources.windowStart) throw statusErrors.expired("The resourceVersion for the provided list is too old.");
+    }
+  }
+  const at = revision === 0 ? api.cache.revision : revision;
+  const slice = resources.slice({ namespace: call.namespace || undefined, after, limit, revision, accept });
+  const meta: ListMeta = { resourceVersion: String(at) };
+  if (slice.next !== undefined) {
+    meta.continue = encodeContinue({ revision: at, after: slice.next });
+    if (!accept) meta.remainingItemCount = slice.remaining;
+  }
+  return { objects: slice.objects, meta };
+}
+
+/** The filter of a list or watch, or undefined when everything passes. */
+export function selection(call: Call, o: ListOptions): ((c: CachedObject) => boolean) | undefined {
+  const labels = o.labelSelector && !o.labelSelector.empty ? o.labelSelector : undefined;
+  const fields = o.fieldSelector;
+  const name = call.name;
+  if (!labels && !fields && name === "") return undefined;
+  const { served } = call;
+  return (c) => {
+    if (name !== "" && c.key.name !== name) return false;
+    if (labels && !labels.matches(c.object.metadata.labels ?? {})) return false;
+    return !fields || fields.matches(served.decoded(c));
+  };
+}
+
+function continueExpired(after: string): StatusError {
+  const e = statusErrors.expired(CONTINUE_EXPIRED);
+  const status = e.status as unknown as { metadata: Record<string, unknown> };
+  status.metadata = { continue: encodeContinue({ revision: -1, after }) };
+  return e;
+}

@@ -1,0 +1,188 @@
+// PUT, and what PATCH shares with it (endpoints/handlers/update.go, registry/generic/registry/store.go, registry/rest/update.go).
+// Invariant: every attempt starts from a fresh copy of the stored object; the object that is written was validated as a whole.
+import { type KubeObject, prepareForUpdate, StatusError, statusErrors } from "@podwire/api";
+import type { Attributes } from "../admission/chain.ts";
+import type { Api, ApiResponse, Call } from "../call.ts";
+import { type WriteOptions, writeOptions } from "../request/options.ts";
+import { objectResponse } from "../response.ts";
+import { updateManaged, validateUpdate } from "../semantics.ts";
+import { Deletion, type Written } from "../storage/object-storage.ts";
+import { bindName, bindNamespace, decodeObject, managerOf, timeText } from "./body.ts";
+import { attributesOf, createObject } from "./create.ts";
+
+export async function update(api: Api, call: Call): Promise<ApiResponse> {
+  const options = writeOptions(call.info.query, "UpdateOptions");
+  const decode = () => {
+    const object = decodeObject(call, call.served.info, options.fieldValidation);
+    bindNamespace(call, object);
+    bindName(call, object);
+    return object;
+  };
+  let first: KubeObject | undefined = decode();
+  const written = await updateObject(api, call, {
+    options,
+    kind: "UpdateOptions",
+    allowCreate: call.served.strategy.allowCreateOnUpdate && call.subresource === "",
+    next: () => {
+      const o = first ?? decode();
+      first = undefined;
+      return o;
+    },
+    managed: (live, next) =>
+      updateManaged(call.served.info, live, next, {
+        manager: managerOf(options.fieldManager, call.userAgent),
+        operation: "Update",
+        time: timeText(api.clock.nowMs()),
+        subresource: call.subresource || undefined,
+      }),
+  });
+  return objectResponse(
+    written.created ? 201 : 200,
+    written.cached,
+    call.served,
+    call.output,
+    api.clock.nowMs(),
+    call.info.query.get("includeObject"),
+  );
+}
+
+export interface UpdateRequest {
+  options: WriteOptions;
+  kind: "UpdateOptions" | "PatchOptions";
+  allowCreate: boolean;
+  /** The new object from the current one (a private copy in the served version; undefined: absent and to be created). */
+  next: (current: KubeObject | undefined) => KubeObject | Promise<KubeObject>;
+  /** Records who owns which fields. */
+  managed: (live: KubeObject | undefined, next: KubeObject) => KubeObject;
+}
+
+export async function updateObject(api: Api, call: Call, r: UpdateRequest): Promise<Written & { created: boolean; deleted: boolean }> {
+  const { served } = call;
+  const key = { ...served.storage, namespace: call.namespace, name: call.name };
+  let undo: (() => void)[] = [];
+  let release: (() => void) | undefined;
+  let before: KubeObject | undefined;
+  const rollBack = () => {
+    for (const u of undo) u();
+    undo = [];
+    release?.();
+    release = undefined;
+  };
+  if (r.allowCreate && !(await api.storage.read(key, false))) {
+    const created = await createOnUpdate(api, call, r);
+    if (created) return { ...created, created: true, deleted: false };
+  }
+  try {
+    const written = await api.storage.update(
+      key,
+      async (stored, revision) => {
+        rollBack();
+        if (!stored) throw statusErrors.notFound(served.info, call.name);
+        const current = served.toServed(stored);
+        const live = served.toServed(stored === current ? clone(stored) : stored);
+        const attributes = attributesOf(call, "UPDATE", undefined, current, r.options, r.kind);
+        undo = attributes.undo;
+        const next = await prepared(api, call, r, live, current, revision, attributes);
+        if (served.strategy.deleteDuringUpdate(next) && (call.subresource === "" || call.subresource === "finalize"))
+          return new Deletion(served.toStorage(next));
+        before = current;
+        release = (await api.allocators.onUpdate(served.info, next, current, r.options.dryRun))?.release;
+        return served.toStorage(next);
+      },
+      { dryRun: r.options.dryRun, errorResource: served.info },
+    );
+    if (r.options.dryRun) rollBack();
+    else if (written.deleted) api.allocators.onDelete(served.info, written.object);
+    else if (before && written.changed) api.allocators.afterUpdate(served.info, written.object, before);
+    return written;
+  } catch (e) {
+    rollBack();
+    throw e;
+  }
+}
+
+async function prepared(
+  api: Api,
+  call: Call,
+  r: UpdateRequest,
+  live: KubeObject,
+  current: KubeObject,
+  revision: number,
+  attributes: Attributes,
+): Promise<KubeObject> {
+  const { info, strategy } = call.served;
+  let next = await r.next(live);
+  checkUid(call, next, current);
+  next = r.managed(current, next);
+  attributes.object = next;
+  await api.admission.admit(attributes);
+  next = attributes.object as KubeObject;
+  checkRevision(call, next, revision, strategy.allowUnconditionalUpdate || r.kind === "PatchOptions");
+  inherit(next, current);
+  api.allocators.inherit(info, next, current);
+  prepareForUpdate(info, next, current, call.subresource || undefined);
+  const errors = validateUpdate(info, next, current, call.subresource || undefined);
+  if (errors.length > 0) throw statusErrors.invalid(info, call.name, errors);
+  attributes.object = next;
+  await api.admission.validate(attributes);
+  return next;
+}
+
+async function createOnUpdate(api: Api, call: Call, r: UpdateRequest): Promise<Written | undefined> {
+  const object = await r.next(undefined);
+  if (object.metadata.uid && r.kind === "UpdateOptions") throw uidConflict(call, object.metadata.uid, "");
+  delete object.metadata.resourceVersion;
+  try {
+    return await createObject(api, call, object, r.options, (o) => r.managed(undefined, o), r.kind);
+  } catch (e) {
+    if (StatusError.is(e, "AlreadyExists")) return undefined; // somebody was faster: update it
+    throw e;
+  }
+}
+
+/** An object that names another uid is an update of another object. */
+function checkUid(call: Call, next: KubeObject, current: KubeObject): void {
+  const uid = next.metadata.uid;
+  if (uid && uid !== current.metadata.uid) throw uidConflict(call, uid, current.metadata.uid ?? "");
+}
+
+function uidConflict(call: Call, asked: string, actual: string): StatusError {
+  const { resource } = call.served.storage;
+  const key = `/registry/${resource}/${call.namespace ? `${call.namespace}/` : ""}${call.name}`;
+  return statusErrors.conflict(
+    call.served.info,
+    call.name,
+    `StorageError: invalid object, Code: 4, Key: ${key}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: ${asked}, UID in object meta: ${actual}`,
+  );
+}
+
+function checkRevision(call: Call, next: KubeObject, revision: number, unconditional: boolean): void {
+  const text = next.metadata.resourceVersion ?? "";
+  if (text !== "" && !/^\d+$/.test(text))
+    throw new StatusError(500, "", `strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`);
+  if (text === "" || Number(text) === 0) {
+    if (unconditional) return;
+    const { group, resource } = call.served.info;
+    throw statusErrors.invalid({ group, kind: resource }, call.name, [
+      { type: "FieldValueInvalid", field: "metadata.resourceVersion", badValue: 0, detail: "must be specified for an update" },
+    ]);
+  }
+  if (Number(text) !== revision) throw statusErrors.conflict(call.served.info, call.name);
+}
+
+/** What a client may leave out, and what it may not change (rest.BeforeUpdate). */
+function inherit(next: KubeObject, current: KubeObject): void {
+  const n = next.metadata;
+  const c = current.metadata;
+  if (c.generation === undefined) delete n.generation;
+  else n.generation = c.generation;
+  n.creationTimestamp ??= c.creationTimestamp;
+  n.uid ??= c.uid;
+  if (c.deletionTimestamp !== undefined) n.deletionTimestamp ??= c.deletionTimestamp;
+  if (c.deletionGracePeriodSeconds !== undefined) n.deletionGracePeriodSeconds ??= c.deletionGracePeriodSeconds;
+  if (n.selfLink) delete n.selfLink;
+}
+
+export function clone<T>(o: T): T {
+  return JSON.parse(JSON.stringify(o));
+}

@@ -1,0 +1,220 @@
+// Watches: a stream of events from a revision on, from the watch cache (apiserver/pkg/storage/cacher, endpoints/handlers/watch.go).
+// Invariants: a client sees each change of what it selects once and in order, never a change older than its start; an event's bytes are
+// encoded once for all watchers of a format; a client that does not read is cut off, not waited for.
+import { statusErrors } from "@podwire/api";
+import { CachedObject } from "../cache/cached-object.ts";
+import type { CacheEvent, ResourceCache } from "../cache/resource-cache.ts";
+import type { Api, ApiResponse, Call, ResponseSink } from "../call.ts";
+import { type ListOptions, listOptions } from "../request/options.ts";
+import { includeObjectOf, shaped, statusOf } from "../response.ts";
+import { awaitRevision, parseRevision } from "./get.ts";
+import { selection } from "./list.ts";
+
+/** A watcher with more than this queued and unread is cut off. */
+const MAX_BACKLOG_BYTES = 32 * 1024 * 1024;
+const BOOKMARK_PERIOD_MS = 60_000;
+/** A last bookmark goes out this long before the timeout. */
+const BOOKMARK_BEFORE_END_MS = 2_000;
+/** --min-request-timeout: without timeoutSeconds a watch lasts between this and twice this. */
+const MIN_REQUEST_TIMEOUT_S = 1_800;
+
+export async function watch(api: Api, call: Call): Promise<ApiResponse> {
+  const options = listOptions(call.info.query, call.served.info, true);
+  if (call.output.encoding === "yaml")
+    throw statusErrors.notAcceptable([
+      "application/json",
+      "application/json;stream=watch",
+      "application/vnd.kubernetes.protobuf",
+      "application/vnd.kubernetes.protobuf;stream=watch",
+    ]);
+  const from = options.resourceVersion;
+  const initial = options.sendInitialEvents ?? (from === "" || from === "0");
+  if (from === "" || (options.sendInitialEvents && from !== "0")) await awaitRevision(api, from, call.request.signal);
+  const start = initial ? -1 : from === "" || from === "0" ? api.cache.revision : parseRevision(from);
+  return {
+    status: 200,
+    headers: { "content-type": "application/json", "cache-control": "no-cache, private" },
+    stream: (sink) => new Watch(api, call, options, sink).begin(start),
+  };
+}
+
+class Watch {
+  readonly #api: Api;
+  readonly #call: Call;
+  readonly #options: ListOptions;
+  readonly #sink: ResponseSink;
+  readonly #resources: ResourceCache;
+  readonly #accept: ((c: CachedObject) => boolean) | undefined;
+  readonly #idPrefix: string;
+  readonly #format: string;
+  readonly #listener = (e: CacheEvent) => this.#onEvent(e);
+  #pending: Buffer[] = [];
+  #flushing = false;
+  #ended = false;
+  #first = true;
+  #sentRevision = 0;
+  #startRevision = 0;
+  #cancel: (() => void)[] = [];
+
+  constructor(api: Api, call: Call, options: ListOptions, sink: ResponseSink) {
+    this.#api = api;
+    this.#call = call;
+    this.#options = options;
+    this.#sink = sink;
+    this.#resources = api.cache.of(call.served.storage.group, call.served.storage.resource);
+    this.#accept = selection(call, options);
+    this.#idPrefix = call.namespace === "" ? "" : `${call.namespace}/`;
+    const { shape, metaVersion } = call.output;
+    this.#format =
+      shape === "object"
+        ? call.served.apiVersion
+        : `${call.served.apiVersion} ${shape} ${metaVersion} ${call.info.query.get("includeObject") ?? ""}`;
+    if (shape === "Table") includeObjectOf(call.info.query.get("includeObject"));
+  }
+
+  /** `revision` -1: the current state first; else events after it. */
+  begin(revision: number): void {
+    const { clock, cache } = this.#api;
+    this.#sink.onClose(() => this.#end(false));
+    this.#cancel.push(cache.onRestart(() => this.#end(true)));
+    if (revision >= 0 && revision < this.#resources.windowStart) {
+      const e = statusErrors.expired(`too old resource version: ${revision} (${this.#resources.windowStart})`);
+      this.#line("ERROR", Buffer.from(JSON.stringify(statusOf(e))));
+      return this.#end(true);
+    }
+    if (revision < 0) {
+      const at = cache.revision;
+      for (const o of this.#resources.values(this.#call.namespace || undefined)) {
+        if (!this.#accept || this.#accept(o)) this.#line("ADDED", this.#object(o, undefined));
+      }
+      this.#sentRevision = at;
+      if (this.#options.sendInitialEvents) this.#bookmark(at, true);
+    } else {
+      this.#startRevision = revision;
+      this.#sentRevision = revision;
+      for (const e of this.#resources.eventsAfter(revision)) this.#onEvent(e);
+    }
+    this.#resources.watchers.add(this.#listener);
+    this.#cancel.push(() => this.#resources.watchers.delete(this.#listener));
+    const timeoutMs = 1000 * (this.#options.timeoutSeconds ?? MIN_REQUEST_TIMEOUT_S * (1 + this.#api.random.float()));
+    const over = clock.after(timeoutMs, () => this.#end(true), { unref: true });
+    this.#cancel.push(() => over.cancel());
+    if (this.#options.allowWatchBookmarks) {
+      const every = clock.every(BOOKMARK_PERIOD_MS, () => this.#bookmark(cache.revision, false), { unref: true });
+      const last = clock.after(Math.max(0, timeoutMs - BOOKMARK_BEFORE_END_MS), () => this.#bookmark(cache.revision, false), {
+        unref: true,
+      });
+      this.#cancel.push(
+        () => every.cancel(),
+        () => last.cancel(),
+      );
+    }
+  }
+
+  #onEvent(e: CacheEvent): void {
+    if (e.revision <= this.#startRevision) return;
+    if (this.#idPrefix !== "" && !e.id.startsWith(this.#idPrefix)) return;
+    this.#sentRevision = e.revision;
+    let type = e.deleted ? "DELETED" : e.previous ? "MODIFIED" : "ADDED";
+    if (this.#accept) {
+      const now = !e.deleted && this.#accept(e.object);
+      const before = e.previous !== undefined && this.#accept(e.previous);
+      if (!now && !before) return;
+      type = now ? (before ? "MODIFIED" : "ADDED") : "DELETED";
+      if (!now && !e.deleted) return this.#line("DELETED", this.#object(atRevision(e.previous as CachedObject, e.revision), undefined));
+    }
+    if (this.#format === this.#call.served.apiVersion || !this.#first) {
+      const id = `${type} ${this.#format}`;
+      e.lines ??= new Map();
+      let line = e.lines.get(id);
+      if (!line) {
+        line = lineOf(type, this.#object(e.object, e));
+        e.lines.set(id, line);
+      }
+      return this.#write(line);
+    }
+    this.#line(type, this.#object(e.object, e));
+  }
+
+  #object(o: CachedObject, _event: CacheEvent | undefined): Buffer {
+    const { output, served, info } = this.#call;
+    if (output.shape === "object") return served.full(o);
+    const value = shaped(o, served, output, this.#api.clock.nowMs(), info.query.get("includeObject"), this.#first);
+    this.#first = false;
+    return Buffer.from(JSON.stringify(value));
+  }
+
+  #bookmark(revision: number, initialEnd: boolean): void {
+    if (this.#ended) return;
+    const { served, output } = this.#call;
+    const metadata: Record<string, unknown> = { resourceVersion: String(Math.max(revision, this.#sentRevision)) };
+    if (initialEnd) metadata["annotations"] = { "k8s.io/initial-events-end": "true" };
+    let object: Record<string, unknown> = { kind: served.info.kind, apiVersion: served.apiVersion, metadata, ...served.emptyMembers };
+    if (output.shape === "PartialObjectMetadata")
+      object = { kind: "PartialObjectMetadata", apiVersion: `meta.k8s.io/${output.metaVersion}`, metadata };
+    if (output.shape === "Table") {
+      const row = { cells: [], object: { kind: "PartialObjectMetadata", apiVersion: `meta.k8s.io/${output.metaVersion}`, metadata } };
+      object = {
+        kind: "Table",
+        apiVersion: `meta.k8s.io/${output.metaVersion}`,
+        metadata: { resourceVersion: metadata["resourceVersion"] },
+        columnDefinitions: null,
+        rows: [row],
+      };
+    }
+    this.#line("BOOKMARK", Buffer.from(JSON.stringify(object)));
+  }
+
+  #line(type: string, object: Buffer): void {
+    this.#write(lineOf(type, object));
+  }
+
+  #write(line: Buffer): void {
+    if (this.#ended) return;
+    this.#pending.push(line);
+    if (this.#flushing) return;
+    this.#flushing = true;
+    this.#api.clock.soon(() => this.#flush());
+  }
+
+  #flush(): void {
+    this.#flushing = false;
+    if (this.#ended || this.#pending.length === 0) return;
+    const bytes = this.#pending.length === 1 ? (this.#pending[0] as Buffer) : Buffer.concat(this.#pending);
+    this.#pending = [];
+    this.#sink.write(bytes);
+    if (this.#sink.backlog > MAX_BACKLOG_BYTES) {
+      this.#api.log.warn(
+        { user: this.#call.user.name, path: this.#call.info.path, backlogBytes: this.#sink.backlog },
+        "a watcher does not read; cut off",
+      );
+      this.#end(true);
+    }
+  }
+
+  #end(flush: boolean): void {
+    if (this.#ended) return;
+    if (flush) this.#flush();
+    this.#ended = true;
+    this.#pending = [];
+    for (const c of this.#cancel) c();
+    this.#cancel = [];
+    if (!this.#sink.closed) this.#sink.end();
+  }
+}
+
+function lineOf(type: string, object: Buffer): Buffer {
+  const head = `{"type":"${type}","object":`;
+  const line = Buffer.allocUnsafeSlow(head.length + object.length + 2);
+  line.write(head, 0, "latin1");
+  object.copy(line, head.length);
+  line.write("}\n", head.length + object.length, "latin1");
+  return line;
+}
+
+/** A version's content with another revision: what a client last saw, deleted now as far as its selector goes. */
+function atRevision(o: CachedObject, revision: number): CachedObject {
+  const copy = o.copy();
+  const { resourceVersion: _, ...metadata } = copy.metadata;
+  return CachedObject.fromValue(o.key, revision, Buffer.from(JSON.stringify({ ...copy, metadata })));
+}
