@@ -91,7 +91,7 @@ describe("handshake and close, golden transcripts", () => {
       "10 b > a SA 0:0(0) ack 1 win 65535 mss 1460 sackOK wscale 5",
       "20 a > b A 1:1(0) ack 1 win 32768",
       "100 a > b PA 1:6(5) ack 1 win 32768",
-      "110 b > a A 1:1(0) ack 6 win 32768",
+      "110 b > a A 1:1(0) ack 6 win 32767",
       "115 b > a PA 1:7(6) ack 6 win 32768",
       "125 a > b A 6:6(0) ack 7 win 32768",
       "200 a > b FA 6:6(0) ack 7 win 32768",

@@ -55,13 +55,6 @@ export function consumed(c: Connection): void {
 
 /** Half close: what was written is still sent, then the FIN. */
 export function shutdown(c: Connection): void {
-  if (c.state === "synSent") {
-    // RFC 9293 3.10.4: CLOSE in SYN-SENT deletes the connection; queued data is dropped.
-    if (c.sendBuffer.length === 0) {
-      finish(c, "");
-      return;
-    }
-  }
   c.finQueued = true;
 }
 
