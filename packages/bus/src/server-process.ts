@@ -45,7 +45,10 @@ const KEPT_LOG_LINES = 20;
 const MAX_LOG_LINE = 4096;
 const READY_POLL_MS = 10;
 
+/** Throws NatsServerError: port taken, bad configuration, not ready in time. */
 export async function startNatsServer(o: NatsServerOptions): Promise<NatsServerProcess> {
+  // Without this look, another server on the port would answer our question whether ours is ready.
+  if (await accepts(o.host, o.port)) throw new NatsServerError(`port ${o.port} is taken: a nats-server answers there`, []);
   const child = execa(o.binary, ["-c", o.configFile], {
     stdin: "ignore",
     stdout: "ignore",
