@@ -1,72 +1,107 @@
-// The Corefile: server blocks of plugins with arguments and nested properties (CoreDNS's configuration language). Only parsing;
-// which plugins mean something is `coredns/index.ts`.
+// The Corefile: server blocks of directives with arguments and nested properties (CoreDNS's configuration language). Only parsing;
+// what a directive means is `setup.ts`. Errors name file and line as CoreDNS does.
 import { PodwireError } from "@podwire/base";
 
 export interface Directive {
   name: string;
   args: string[];
   block: Directive[];
+  line: number;
 }
 
 export interface ServerBlock {
-  /** "." or "example.org", without a port. */
+  /** Lower case, with a final dot: "." or "example.org.". */
   zones: string[];
   port: number;
-  plugins: Directive[];
+  directives: Directive[];
 }
 
-export class CorefileError extends PodwireError {}
-
-/** Tokens with their line; a newline ends a directive. */
-function tokens(text: string): string[] {
-  const out: string[] = [];
-  for (const raw of text.split("\n")) {
-    const line = raw.replace(/(^|\s)#.*$/, "");
-    for (const m of line.matchAll(/"((?:[^"\\]|\\.)*)"|(\S+)/g)) out.push(m[1] ?? (m[2] as string));
-    out.push("\n");
+export class CorefileError extends PodwireError {
+  constructor(line: number, message: string) {
+    super(`Corefile:${line} - Error during parsing: ${message}`);
   }
+}
+
+interface Token {
+  text: string;
+  line: number;
+}
+
+/** A newline ends a directive, so it is a token too. */
+function tokens(text: string): Token[] {
+  const out: Token[] = [];
+  text.split("\n").forEach((raw, i) => {
+    const line = i + 1;
+    const code = raw.replace(/(^|\s)#.*$/, "");
+    for (const m of code.matchAll(/"((?:[^"\\]|\\.)*)"|(\S+)/g)) out.push({ text: m[1] ?? (m[2] as string), line });
+    out.push({ text: "\n", line });
+  });
   return out;
 }
 
 export function parseCorefile(text: string): ServerBlock[] {
   const t = tokens(text);
   let at = 0;
-  const blocks: ServerBlock[] = [];
+  const last = () => t.at(-1)?.line ?? 1;
+
   const directives = (): Directive[] => {
     const out: Directive[] = [];
     for (;;) {
-      while (t[at] === "\n") at++;
-      if (at >= t.length) throw new CorefileError("Corefile: unexpected EOF, expecting '}'");
-      if (t[at] === "}") {
-        at++;
-        return out;
-      }
-      const d: Directive = { name: t[at++] as string, args: [], block: [] };
-      while (at < t.length && t[at] !== "\n" && t[at] !== "{" && t[at] !== "}") d.args.push(t[at++] as string);
-      if (t[at] === "{") {
+      while (t[at]?.text === "\n") at++;
+      const token = t[at];
+      if (!token) throw new CorefileError(last(), "Unexpected EOF, expecting '}'");
+      at++;
+      if (token.text === "}") return out;
+      const d: Directive = { name: token.text, args: [], block: [], line: token.line };
+      while (t[at] && !["\n", "{", "}"].includes(t[at]?.text as string)) d.args.push(t[at++]?.text as string);
+      if (t[at]?.text === "{") {
         at++;
         d.block = directives();
       }
       out.push(d);
     }
   };
+
+  const blocks: ServerBlock[] = [];
   for (;;) {
-    while (t[at] === "\n") at++;
-    if (at >= t.length) return blocks;
+    while (t[at]?.text === "\n") at++;
+    const first = t[at];
+    if (!first) return blocks;
     const keys: string[] = [];
-    while (at < t.length && t[at] !== "{") {
-      if (t[at] !== "\n") keys.push((t[at] as string).replace(/,$/, ""));
-      at++;
+    while (t[at] && t[at]?.text !== "{") {
+      const key = t[at++]?.text as string;
+      if (key !== "\n") keys.push(key.replace(/,$/, ""));
     }
-    if (at >= t.length) throw new CorefileError("Corefile: unexpected EOF, expecting '{'");
+    if (!t[at]) throw new CorefileError(last(), "Unexpected EOF, expecting '{'");
     at++;
-    const plugins = directives();
-    let port = 53;
-    const zones = keys.map((k) => {
-      const m = /^(?:dns:\/\/)?(.*?)(?::(\d+))?$/.exec(k) as RegExpExecArray;
-      if (m[2] !== undefined) port = Number(m[2]);
-      return m[1] === "" ? "." : (m[1] as string);
-    });
-    blocks.push({ zones, port, plugins });
+    blocks.push({ ...addresses(keys, first.line), directives: directives() });
   }
+}
+
+/** Keys of a block: "cluster.local:1053", "dns://.:53", "10.0.0.0/8" (reverse). */
+function addresses(keys: string[], line: number): { zones: string[]; port: number } {
+  let port = 53;
+  const zones = keys.flatMap((k) => {
+    const m = /^(?:([a-z]+):\/\/)?(.*?)(?::(\d+))?$/.exec(k) as RegExpExecArray;
+    if (m[1] !== undefined && m[1] !== "dns") throw new CorefileError(line, `transport ${m[1]}:// is not built in Podwire, only dns://`);
+    if (m[3] !== undefined) port = Number(m[3]);
+    return zonesOf(m[2] as string);
+  });
+  return { zones, port };
+}
+
+/** A zone as written, or the reverse zones of an IPv4 prefix on an octet boundary. */
+export function zonesOf(text: string): string[] {
+  const cidr = /^(\d+)\.(\d+)\.(\d+)\.(\d+)\/(8|16|24|32)$/.exec(text);
+  if (cidr) {
+    const octets = cidr.slice(1, 1 + Number(cidr[5]) / 8).reverse();
+    return [`${octets.join(".")}.in-addr.arpa.`];
+  }
+  const lower = text.toLowerCase();
+  return [lower === "" || lower === "." ? "." : lower.endsWith(".") ? lower : `${lower}.`];
+}
+
+/** Whether `name` (lower case, final dot) lies in `zone`. */
+export function inZone(name: string, zone: string): boolean {
+  return zone === "." || name === zone || name.endsWith(`.${zone}`);
 }

@@ -1,130 +1,172 @@
-// registry.k8s.io/coredns/coredns: cluster DNS as a pod. Reads its Corefile, watches Services and EndpointSlices, answers over UDP
-// and TCP. Plugins that mean something here: kubernetes, hosts, forward, health, ready, prometheus (an empty page), log, template-free
-// `errors`, `cache`, `loop`, `reload`, `loadbalance` are accepted and need nothing; any other is refused as CoreDNS refuses it.
-import { reasonOf } from "@podwire/base";
-import dnsPacket, { type Answer as WireAnswer, type DecodedPacket } from "dns-packet";
+// registry.k8s.io/coredns/coredns: cluster DNS as a pod. Reads its Corefile, follows Services and EndpointSlices, answers over UDP and
+// TCP, serves /health, /ready and /metrics, and takes a changed Corefile without a restart.
+import { type Clock, reasonOf, type Timer } from "@podwire/base";
 import type { Process } from "../../kernel/process.ts";
-import type { StreamSocket } from "../../net/net-stack.ts";
-import { parseResolvConf } from "../../net/resolver.ts";
+import type { StreamServer, StreamSocket } from "../../net/net-stack.ts";
 import type { ImageSpec } from "../image.ts";
-import { type Directive, parseCorefile } from "./corefile.ts";
-import { type Answer, answerKubernetes, KubernetesIndex, type KubernetesConfig, type Record } from "./records.ts";
+import { readQuery, recordsOf, replyBytes, writeReply } from "./message.ts";
+import { emptyReply, Metrics, type Reply, type Surroundings } from "./plugin.ts";
+import type { KubernetesState } from "./plugins/kubernetes.ts";
+import { KubernetesIndex } from "./records.ts";
+import { type Setup, serverFor, setUp } from "./setup.ts";
 import type { KubeWatch } from "./source.ts";
 
-const KNOWN = new Set(["errors", "health", "ready", "kubernetes", "prometheus", "forward", "cache", "loop", "reload", "loadbalance", "log", "hosts", "lameduck", "minimal", "whoami", "bind", "rewrite"]);
 const VERSION = "1.12.1";
-/** Answers past this many bytes are truncated over UDP when the question carries no EDNS size. */
-const UDP_LIMIT = 512;
-const UPSTREAM_TIMEOUT_MS = 2000;
-
-interface Settings {
-  port: number;
-  kubernetes: KubernetesConfig | undefined;
-  upstreams: string[];
-  hosts: Map<string, string[]>;
-  healthPort: number;
-  readyPort: number;
-  log: boolean;
-}
-
-export function settingsOf(corefile: string, resolvConf: string): Settings {
-  const [block] = parseCorefile(corefile);
-  const s: Settings = { port: block?.port ?? 53, kubernetes: undefined, upstreams: [], hosts: new Map(), healthPort: 0, readyPort: 0, log: false };
-  for (const d of block?.plugins ?? []) {
-    if (!KNOWN.has(d.name)) throw new Error(`Corefile: Unknown directive '${d.name}'`);
-    if (d.name === "kubernetes") s.kubernetes = kubernetesOf(d);
-    if (d.name === "health") s.healthPort = portOf(d, 8080);
-    if (d.name === "ready") s.readyPort = portOf(d, 8181);
-    if (d.name === "log") s.log = true;
-    if (d.name === "hosts") for (const h of d.block) if (/^[\d.:a-f]+$/i.test(h.name)) for (const n of h.args) s.hosts.set(`${n.toLowerCase()}.`, [...(s.hosts.get(`${n.toLowerCase()}.`) ?? []), h.name]);
-    if (d.name === "forward") for (const to of d.args.slice(1)) s.upstreams.push(...(to.startsWith("/") ? parseResolvConf(resolvConf).nameservers : [to.replace(/^dns:\/\//, "").replace(/:53$/, "")]));
-  }
-  return s;
-}
-
-function portOf(d: Directive, standard: number): number {
-  const m = /:(\d+)$/.exec(d.args[0] ?? "");
-  return m ? Number(m[1]) : standard;
-}
-
-function kubernetesOf(d: Directive): KubernetesConfig {
-  const c: KubernetesConfig = { zones: d.args.map((z) => (z.endsWith(".") ? z : `${z}.`)), podMode: "disabled", ignoreEmptyService: false, exposedNamespaces: null, ttl: 5, serverIPs: [] };
-  for (const o of d.block) {
-    if (o.name === "pods") c.podMode = o.args[0] as KubernetesConfig["podMode"];
-    if (o.name === "ttl") c.ttl = Number(o.args[0]);
-    if (o.name === "namespaces") c.exposedNamespaces = o.args;
-    if (o.name === "ignore") c.ignoreEmptyService = o.args.includes("empty_service");
-  }
-  return c;
-}
+/** The TC bit (RFC 1035 4.1.1). */
+const TRUNCATED = 0x0200;
+/** Questions of one TCP connection under way at a time. */
+const MAX_PIPELINED = 64;
 
 export async function corednsMain(p: Process): Promise<number> {
   const at = p.argv.indexOf("-conf");
   const path = at > 0 ? (p.argv[at + 1] ?? "Corefile") : "Corefile";
-  let settings: Settings;
-  try {
-    settings = settingsOf(p.fs.readText(path), p.fs.exists("/etc/resolv.conf") ? p.fs.readText("/etc/resolv.conf") : "");
-  } catch (e) {
-    await p.printError(`${path}: ${reasonOf(e)}\n`);
-    return 1;
-  }
   const index = new KubernetesIndex();
-  let synced = settings.kubernetes === undefined;
   const source = p.container.annex.get("kube-watch") as KubeWatch | undefined;
   const facts = p.container.annex.get("pod") as { ip(): string } | undefined;
-  if (settings.kubernetes && facts) settings.kubernetes.serverIPs = [facts.ip()];
-  if (settings.kubernetes && source) void follow(p, source, index, settings.kubernetes).then(() => (synced = true));
-  else if (settings.kubernetes) await p.printError("plugin/kubernetes: no way to reach the API: answers are SERVFAIL\n");
+  let synced = false;
+  const state: KubernetesState = { index, synced: () => synced, addresses: () => (facts ? [facts.ip()] : []) };
+  const around = surroundingsOf(p);
+  const text = () => p.fs.readText(path);
 
-  const respond = (query: Uint8Array, udp: boolean): Promise<Uint8Array | undefined> => handle(p, settings, index, () => synced, query, udp);
-  const u = p.net.udp(p, { port: settings.port });
-  u.onMessage((bytes, from) => {
-    void respond(bytes, true).then((answer) => {
-      if (answer !== undefined && !p.ended) u.send(answer, from.port, from.address);
-    });
+  let setup: Setup;
+  let corefile: string;
+  try {
+    corefile = text();
+    setup = setUp(corefile, around, state, replyBytes);
+  } catch (e) {
+    await p.printError(`${reasonOf(e)}\n`);
+    return 1;
+  }
+  if (/^\s*kubernetes\b/m.test(corefile)) {
+    if (source) void follow(p, source, index, corefile).then(() => (synced = true));
+    else await p.printError("plugin/kubernetes: no way to reach the API: answers are SERVFAIL\n");
+  }
+  around.metrics.set("coredns_build_info", { version: VERSION, revision: "podwire", goversion: "none" }, 1);
+  const current = { setup };
+  for (const port of new Set(setup.servers.map((s) => s.port))) serveDns(p, port, current, around);
+  serveHttp(p, current, around);
+  for (const s of setup.servers) for (const z of s.zones) await p.print(`${z}:${s.port}\n`);
+  await p.print(`CoreDNS-${VERSION}\nlinux/amd64, podwire\n`);
+
+  const ended = { done: false };
+  p.onSignal(15, () => {
+    // Keeps answering while endpoints go away, as `health { lameduck }` says.
+    if (ended.done) return;
+    ended.done = true;
+    around.print("[INFO] SIGTERM: Shutting down servers then terminating");
+    p.clock.after(current.setup.lameduckMs, () => p.terminate({ code: 0, signal: 0 }), { unref: true });
   });
-  p.net.listen(p, { port: settings.port }, (s) => serveTcp(s, (q) => respond(q, false)));
-  if (settings.healthPort > 0) p.net.serveHttp(p, { port: settings.healthPort }, (req, res) => void (req.url === "/health" ? res.end("OK") : notFound(res)));
-  if (settings.readyPort > 0)
-    p.net.serveHttp(p, { port: settings.readyPort }, (req, res) => {
-      if (req.url !== "/ready") return void notFound(res);
-      res.statusCode = synced ? 200 : 503;
-      res.end(synced ? "OK" : "kubernetes");
-    });
-  await p.print(`.:${settings.port}\nCoreDNS-${VERSION}\nlinux/amd64, podwire\n`);
-  p.onSignal(15, () => p.terminate({ code: 0, signal: 0 }));
-  await p.block(() => () => undefined);
-  return 0;
+  for (;;) {
+    await p.sleep((current.setup.reloadSeconds || 3600) * 1000);
+    if (current.setup.reloadSeconds === 0) continue;
+    try {
+      const changed = text();
+      if (changed === corefile) continue;
+      corefile = changed;
+      around.print("[INFO] Reloading");
+      current.setup = setUp(corefile, around, state, replyBytes);
+      around.print("[INFO] Reloading complete");
+    } catch (e) {
+      around.print(`[ERROR] Restart failed: ${reasonOf(e)}`);
+    }
+  }
 }
 
-function notFound(res: { statusCode: number; end(s: string): unknown }): void {
-  res.statusCode = 404;
-  res.end("404 page not found\n");
+function surroundingsOf(p: Process): Surroundings {
+  return {
+    clock: unreferenced(p.clock),
+    random: p.random,
+    print: (line) => void p.print(`${line}\n`),
+    readText: (path) => p.fs.readText(path),
+    metrics: new Metrics(),
+    async exchange(server, q, o) {
+      const name = q.name.replace(/\.$/, "");
+      const a = await p.net.query(server.address, name, q.type, { timeoutMs: o.timeoutMs, tcp: o.tcp, port: server.port });
+      return {
+        rcode: a.rcode,
+        answers: recordsOf(a.answers),
+        authority: recordsOf(a.authorities),
+        additional: recordsOf(a.additionals),
+        authoritative: false,
+        truncated: (a.flags & TRUNCATED) !== 0,
+      };
+    },
+  };
 }
 
-async function follow(p: Process, source: KubeWatch, index: KubernetesIndex, c: KubernetesConfig): Promise<void> {
+/** A server's timers do not keep a test or a node alive. */
+function unreferenced(clock: Clock): Clock {
+  return { ...clock, after: (ms: number, fn: () => void): Timer => clock.after(ms, fn, { unref: true }) };
+}
+
+async function follow(p: Process, source: KubeWatch, index: KubernetesIndex, corefile: string): Promise<void> {
   const all = [
     source.watch("namespaces", { set: (o) => index.setNamespace(o.metadata.name), remove: (o) => index.removeNamespace(o.metadata.name) }),
     source.watch("services", { set: (o) => index.setService(o), remove: (o) => index.removeService(o) }),
     source.watch("endpointslices", { set: (o) => index.setSlice(o), remove: (o) => index.removeSlice(o) }),
-    ...(c.podMode === "verified" ? [source.watch("pods", { set: (o) => index.setPod(o), remove: (o) => index.removePod(o) })] : []),
+    ...(/\bpods\s+verified\b/.test(corefile)
+      ? [source.watch("pods", { set: (o) => index.setPod(o), remove: (o) => index.removePod(o) })]
+      : []),
   ];
   for (const w of all) p.onExit(() => w.stop());
   await Promise.all(all.map((w) => w.synced));
 }
 
+interface Current {
+  setup: Setup;
+}
+
+function serveDns(p: Process, port: number, current: Current, around: Surroundings): void {
+  const respond = async (bytes: Uint8Array, protocol: "udp" | "tcp", from: { address: string; port: number }) => {
+    const query = readQuery(bytes, protocol, from);
+    if (query === undefined) {
+      around.metrics.add("coredns_dns_malformed_total");
+      return undefined;
+    }
+    const q = query.question;
+    const server = q && serverFor(current.setup.servers, port, q.name);
+    let reply: Reply;
+    if (!q) reply = emptyReply("FORMERR");
+    else if (!server) reply = emptyReply("REFUSED");
+    else
+      try {
+        reply = await server.answer(q);
+      } catch (e) {
+        around.print(`[ERROR] Recovered from panic in server: "dns://:${port}" ${reasonOf(e)}`);
+        reply = emptyReply("SERVFAIL");
+      }
+    const labels = { server: `dns://:${port}`, zone: server?.zones[0] ?? "dropped" };
+    around.metrics.add("coredns_dns_requests_total", { ...labels, proto: protocol, type: q?.type ?? "other" });
+    around.metrics.add("coredns_dns_responses_total", { ...labels, rcode: reply.rcode });
+    return writeReply(query, reply, protocol);
+  };
+  const u = p.net.udp(p, { port });
+  u.onMessage((bytes, from) => {
+    void respond(bytes, "udp", from).then((answer) => {
+      if (answer !== undefined && !p.ended) u.send(answer, from.port, from.address);
+    });
+  });
+  p.net.listen(p, { port }, (s) => {
+    const from = { address: s.remoteAddress ?? "", port: s.remotePort ?? 0 };
+    serveTcp(s, (q) => respond(q, "tcp", from));
+  });
+}
+
+/** Messages with a length in front (RFC 1035 4.2.2, RFC 7766). */
 function serveTcp(s: StreamSocket, respond: (q: Uint8Array) => Promise<Uint8Array | undefined>): void {
   let buffered: Buffer = Buffer.alloc(0);
+  let running = 0;
   s.on("error", () => s.destroy());
   s.on("end", () => s.end());
   s.on("data", (d: Buffer) => {
     buffered = buffered.length === 0 ? d : Buffer.concat([buffered, d]);
-    while (buffered.length >= 2) {
+    while (buffered.length >= 2 && buffered.length >= 2 + buffered.readUInt16BE(0)) {
       const length = buffered.readUInt16BE(0);
-      if (buffered.length < 2 + length) return;
       const query = buffered.subarray(2, 2 + length);
       buffered = buffered.subarray(2 + length);
+      if (++running > MAX_PIPELINED) return void s.destroy();
       void respond(query).then((answer) => {
+        running--;
         if (answer === undefined || s.destroyed) return;
         const framed = Buffer.alloc(2 + answer.length);
         framed.writeUInt16BE(answer.length, 0);
@@ -135,77 +177,23 @@ function serveTcp(s: StreamSocket, respond: (q: Uint8Array) => Promise<Uint8Arra
   });
 }
 
-const RCODES: { [rcode: string]: number } = { NOERROR: 0, FORMERR: 1, SERVFAIL: 2, NXDOMAIN: 3, NOTIMP: 4, REFUSED: 5 };
+type Page = () => { status: number; text: string };
 
-async function handle(p: Process, s: Settings, index: KubernetesIndex, synced: () => boolean, query: Uint8Array, udp: boolean): Promise<Uint8Array | undefined> {
-  let q: DecodedPacket;
-  try {
-    q = dnsPacket.decode(Buffer.from(query));
-  } catch {
-    return undefined;
-  }
-  const question = q.questions?.[0];
-  if (q.type !== "query" || question === undefined) return undefined;
-  const name = question.name.endsWith(".") ? question.name : `${question.name}.`;
-  const answer = await answerQuestion(p, s, index, synced(), name, question.type);
-  if (s.log) void p.print(`[INFO] ${udp ? "udp" : "tcp"} "${question.type} IN ${name}" ${answer.rcode}\n`);
-  const edns = q.additionals?.find((r) => r.type === "OPT") as { udpPayloadSize?: number } | undefined;
-  const encode = (a: Answer, truncated: boolean) =>
-    dnsPacket.encode({
-      type: "response",
-      id: q.id ?? 0,
-      flags: dnsPacket.AUTHORITATIVE_ANSWER | ((q.flags ?? 0) & dnsPacket.RECURSION_DESIRED) | dnsPacket.RECURSION_AVAILABLE | (truncated ? dnsPacket.TRUNCATED_RESPONSE : 0) | (RCODES[a.rcode] ?? 2),
-      questions: q.questions ?? [],
-      answers: a.answers.map(wireRecord),
-      authorities: a.authority.map(wireRecord),
-      additionals: [...a.additional.map(wireRecord), ...(edns ? [{ type: "OPT", name: ".", udpPayloadSize: 4096, flags: 0, options: [], extendedRcode: 0, ednsVersion: 0, flag_do: false } as unknown as WireAnswer] : [])],
-    });
-  let bytes = encode(answer, false);
-  const limit = udp ? Math.max(UDP_LIMIT, edns?.udpPayloadSize ?? UDP_LIMIT) : 65_535;
-  if (bytes.length > limit) {
-    const fewer = { ...answer, additional: [], answers: [...answer.answers] };
-    do {
-      fewer.answers.pop();
-      bytes = encode(fewer, true);
-    } while (bytes.length > limit && fewer.answers.length > 0);
-  }
-  return bytes;
-}
-
-async function answerQuestion(p: Process, s: Settings, index: KubernetesIndex, synced: boolean, name: string, type: string): Promise<Answer> {
-  const none = { answers: [], authority: [], additional: [] };
-  const hosts = s.hosts.get(name.toLowerCase());
-  if (hosts) return { ...none, rcode: "NOERROR", answers: hosts.filter((ip) => ip.includes(":") === (type === "AAAA")).map((data) => ({ name, type, ttl: 3600, data })) };
-  if (s.kubernetes) {
-    const a = answerKubernetes(index, s.kubernetes, name, type);
-    if (a !== undefined) {
-      if (!synced) return { ...none, rcode: "SERVFAIL" };
-      if (a.external !== undefined) {
-        const up = await forward(p, s, a.external, type);
-        return { ...a, answers: [...a.answers, ...(up?.answers ?? [])] };
-      }
-      if (a.rcode === "NOERROR" || !name.endsWith(".arpa.")) return a;
-    }
-  }
-  return (await forward(p, s, name, type)) ?? { ...none, rcode: "SERVFAIL" };
-}
-
-/** Asks the upstreams in turn; undefined when none answers or there is none. */
-async function forward(p: Process, s: Settings, name: string, type: string): Promise<Answer | undefined> {
-  for (const server of s.upstreams) {
-    try {
-      const a = await p.net.query(server, name.replace(/\.$/, ""), type, { timeoutMs: UPSTREAM_TIMEOUT_MS });
-      const records = (list: WireAnswer[]) => list.filter((r) => r.type !== "OPT").map((r): Record => ({ name: `${r.name}.`.replace(/\.\.$/, "."), type: r.type, ttl: (r as { ttl?: number }).ttl ?? 0, data: (r as { data: unknown }).data }));
-      return { rcode: a.rcode as Answer["rcode"], answers: records(a.answers), authority: records(a.authorities), additional: records(a.additionals) };
-    } catch {
-      // The next upstream may answer.
-    }
-  }
-  return undefined;
-}
-
-function wireRecord(r: Record): WireAnswer {
-  return { name: r.name, type: r.type, ttl: r.ttl, class: "IN", data: r.data } as WireAnswer;
+function serveHttp(p: Process, current: Current, around: Surroundings): void {
+  const serve = (port: number, path: string, page: Page): { listener: StreamServer } | undefined =>
+    port === 0
+      ? undefined
+      : p.net.serveHttp(p, { port }, (req, res) => {
+          const { status, text } = req.url === path ? page() : { status: 404, text: "404 page not found\n" };
+          res.writeHead(status, { "content-type": "text/plain; charset=utf-8" });
+          res.end(text);
+        });
+  serve(current.setup.healthPort, "/health", () => ({ status: 200, text: "OK" }));
+  serve(current.setup.readyPort, "/ready", () => {
+    const waiting = current.setup.notReady();
+    return waiting.length === 0 ? { status: 200, text: "OK" } : { status: 503, text: waiting.join(",") };
+  });
+  serve(current.setup.metricsPort, "/metrics", () => ({ status: 200, text: around.metrics.text() }));
 }
 
 export const coredns: ImageSpec = {
@@ -216,6 +204,7 @@ export const coredns: ImageSpec = {
   exposedPorts: [
     { port: 53, protocol: "UDP" },
     { port: 53, protocol: "TCP" },
+    { port: 9153, protocol: "TCP" },
   ],
   sizeBytes: 22_384_805,
   files: [{ path: "/coredns", program: corednsMain }],

@@ -212,7 +212,8 @@ export function answerKubernetes(index: KubernetesIndex, c: KubernetesConfig, qn
   if (matched.endsWith(".arpa.")) return answerReverse(index, c, zone, primary, qname, qtype, done);
   const prefix = lower.slice(0, -zone.length).replace(/\.$/, "");
   if (prefix === "") return answerApex(c, zone, qname, qtype, soa, done);
-  if (prefix === "dns-version") return qtype === "TXT" ? done("NOERROR", [{ name: qname, type: "TXT", ttl: 28_800, data: ["1.1.0"] }]) : done("NOERROR", []);
+  if (prefix === "dns-version")
+    return qtype === "TXT" ? done("NOERROR", [{ name: qname, type: "TXT", ttl: 28_800, data: ["1.1.0"] }]) : done("NOERROR", []);
   if (prefix === "ns.dns") return done("NOERROR", addresses(qname, qtype, c.serverIPs, c.ttl));
   const found = findName(index, c, zone, prefix.split("."));
   if (found.rcode === "NXDOMAIN") return done("NXDOMAIN", []);
@@ -225,7 +226,8 @@ export function answerKubernetes(index: KubernetesIndex, c: KubernetesConfig, qn
     if (inner !== undefined) return { ...inner, answers: [cname, ...inner.answers], authority: [] };
     return { ...done("NOERROR", [cname]), external: target };
   }
-  if (qtype === "A" || qtype === "AAAA") return done("NOERROR", addresses(qname, qtype, unique(found.targets.map((t) => t.address)), c.ttl));
+  if (qtype === "A" || qtype === "AAAA")
+    return done("NOERROR", addresses(qname, qtype, unique(found.targets.map((t) => t.address)), c.ttl));
   if (qtype === "SRV") return answerSrv(found, c, qname, done);
   return done("NOERROR", []);
 }
@@ -237,11 +239,17 @@ function answerSrv(found: Found, c: KubernetesConfig, qname: string, done: Done)
   const additional = new Map<string, Record>();
   for (const t of found.targets) {
     pairs.set(`${t.host} ${t.port}`, { host: t.host, port: t.port });
-    for (const r of addresses(t.host, t.address.includes(":") ? "AAAA" : "A", [t.address], c.ttl)) additional.set(`${r.name} ${r.type} ${r.data}`, r);
+    for (const r of addresses(t.host, t.address.includes(":") ? "AAAA" : "A", [t.address], c.ttl))
+      additional.set(`${r.name} ${r.type} ${r.data}`, r);
   }
   const weight = Math.floor(100 / Math.max(1, found.targets.length));
   const answers = [...pairs.values()].map(
-    (x): Record => ({ name: qname, type: "SRV", ttl: c.ttl, data: { priority: 0, weight: Math.max(weight, 1), port: x.port, target: x.host } }),
+    (x): Record => ({
+      name: qname,
+      type: "SRV",
+      ttl: c.ttl,
+      data: { priority: 0, weight: Math.max(weight, 1), port: x.port, target: x.host },
+    }),
   );
   return done("NOERROR", answers, [...additional.values()]);
 }
@@ -254,7 +262,15 @@ function answerApex(c: KubernetesConfig, zone: string, qname: string, qtype: str
   return done("NOERROR", [{ name: qname, type: "NS", ttl: c.ttl, data: host }], glue);
 }
 
-function answerReverse(index: KubernetesIndex, c: KubernetesConfig, zone: string, primary: string, qname: string, qtype: string, done: Done): Answer | undefined {
+function answerReverse(
+  index: KubernetesIndex,
+  c: KubernetesConfig,
+  zone: string,
+  primary: string,
+  qname: string,
+  qtype: string,
+  done: Done,
+): Answer | undefined {
   const lower = qname.toLowerCase();
   if (lower === zone) return answerApex(c, zone, qname, qtype, soaOf(zone, c.ttl), done);
   const ip = reverseIp(lower);
@@ -264,10 +280,15 @@ function answerReverse(index: KubernetesIndex, c: KubernetesConfig, zone: string
   if (s && exposed(c, s.namespace)) names.push(`${s.name}.${s.namespace}.svc.${primary}`);
   else
     for (const slice of index.slicesAt(ip))
-      if (exposed(c, slice.namespace)) for (const e of slice.endpoints) if (e.address === ip) names.push(`${e.hostname}.${slice.service}.${slice.namespace}.svc.${primary}`);
+      if (exposed(c, slice.namespace))
+        for (const e of slice.endpoints)
+          if (e.address === ip) names.push(`${e.hostname}.${slice.service}.${slice.namespace}.svc.${primary}`);
   if (names.length === 0) return done("NXDOMAIN", []);
   if (qtype !== "PTR") return done("NOERROR", []);
-  return done("NOERROR", unique(names).map((n): Record => ({ name: qname, type: "PTR", ttl: c.ttl, data: n })));
+  return done(
+    "NOERROR",
+    unique(names).map((n): Record => ({ name: qname, type: "PTR", ttl: c.ttl, data: n })),
+  );
 }
 
 function findName(index: KubernetesIndex, c: KubernetesConfig, zone: string, labels: string[]): Found {
@@ -324,7 +345,8 @@ const NO_PORT: Port = { name: "", port: -1, protocol: "" };
 
 function findPod(index: KubernetesIndex, c: KubernetesConfig, namespace: string, front: string[]): Found {
   if (c.podMode === "disabled" || !exposed(c, namespace)) return NX;
-  if (front.length === 0) return index.hasNamespace(namespace) || c.podMode === "insecure" ? (index.hasNamespace(namespace) ? NODATA : NX) : NX;
+  if (front.length === 0)
+    return index.hasNamespace(namespace) || c.podMode === "insecure" ? (index.hasNamespace(namespace) ? NODATA : NX) : NX;
   if (front.length > 1) return NX;
   const label = front[0] as string;
   const ip = /^\d+-\d+-\d+-\d+$/.test(label) ? label.replaceAll("-", ".") : label.replaceAll("-", ":");
