@@ -2,7 +2,7 @@
 // it on the same key (see the store contract). Invariant: what cannot be understood or may have been lost is reported, never
 // skipped in silence.
 import { type Bus, type BusMessage, subjectsOf } from "@podwire/bus";
-import type { KubeObject, ResourceRef } from "./object.ts";
+import { apiVersionOf, type KubeObject, type ResourceRef } from "./object.ts";
 
 export interface StoreEvent<T extends KubeObject> {
   namespace: string;
@@ -40,7 +40,7 @@ export function followEvents<T extends KubeObject>(
     else if (s === "disconnected" || s === "closed") handlers.onLost(s);
   });
   const subscription = bus.subscribe(subjects.eventPrefix(ref.group, ref.resource, namespace), (m) => {
-    const e = parse<T>(m, subjects);
+    const e = parse<T>(m, subjects, ref);
     if (e) handlers.onEvent(e);
     else handlers.onLost(`malformed event on ${m.subject}`);
   });
@@ -52,7 +52,7 @@ export function followEvents<T extends KubeObject>(
   };
 }
 
-function parse<T extends KubeObject>(m: BusMessage, subjects: ReturnType<typeof subjectsOf>): StoreEvent<T> | undefined {
+function parse<T extends KubeObject>(m: BusMessage, subjects: ReturnType<typeof subjectsOf>, ref: ResourceRef): StoreEvent<T> | undefined {
   const key = subjects.keyOf(m.subject);
   const revision = Number(m.header(SEQUENCE));
   const previousRevision = Number(m.header(LAST_SEQUENCE) ?? "0");
@@ -60,6 +60,8 @@ function parse<T extends KubeObject>(m: BusMessage, subjects: ReturnType<typeof 
   try {
     const object = JSON.parse(decoder.decode(m.data)) as T;
     object.metadata.resourceVersion = String(revision);
+    object.apiVersion ??= apiVersionOf(ref);
+    object.kind ??= ref.kind;
     return { namespace: key.namespace, name: key.name, revision, previousRevision, deleted: m.header(OPERATION) === "DEL", object };
   } catch {
     return undefined;

@@ -5,7 +5,7 @@
 import { type Clock, type Logger, type Random, reasonOf } from "@podwire/base";
 import type { Bus } from "@podwire/bus";
 import type { ApiClient } from "./api-client.ts";
-import { isExpired } from "./errors.ts";
+import { isExpired, isNotFound } from "./errors.ts";
 import { type EventFeed, followEvents } from "./event-source.ts";
 import type { KubeObject, ResourceRef } from "./object.ts";
 import { type IndexFunction, type Lister, ObjectCache } from "./object-cache.ts";
@@ -242,6 +242,12 @@ export function informer<T extends KubeObject = KubeObject>(o: InformerOptions<T
         if (isExpired(e)) {
           watchFrom = undefined;
           continue;
+        }
+        if (isNotFound(e) && !synced) {
+          // The server does not have this resource (yet): it is empty, and asked for again from time to time.
+          cache.replace([], 0);
+          markSynced();
+          failures = 8;
         }
         const backOff = Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(failures++, 12));
         const delay = backOff * (0.5 + o.random.float() / 2);

@@ -1,0 +1,40 @@
+// All controllers of this process, by kube-controller-manager's names for --controllers.
+import type { StartController } from "../context.ts";
+import { startDeployment } from "./deployment/controller.ts";
+import { startEndpoints } from "./endpoints/controller.ts";
+import { startEndpointSlice } from "./endpointslice/controller.ts";
+import { startGarbageCollector } from "./garbage-collector/controller.ts";
+import { startNamespace } from "./namespace/controller.ts";
+import { startNodeIpam } from "./node-ipam/controller.ts";
+import { startNodeLifecycle } from "./node-lifecycle/controller.ts";
+import { startNodeTtl } from "./node-ttl/controller.ts";
+import { startPodGc } from "./pod-gc/controller.ts";
+import { startReplicaSet, startReplicationController } from "./replicaset/controller.ts";
+import { startRootCa } from "./root-ca/controller.ts";
+import { startServiceAccount } from "./serviceaccount/controller.ts";
+import { startTaintEviction } from "./taint-eviction/controller.ts";
+
+export const CONTROLLERS: Readonly<Record<string, StartController>> = {
+  "deployment-controller": startDeployment,
+  "replicaset-controller": startReplicaSet,
+  "replicationcontroller-controller": startReplicationController,
+  "endpoints-controller": startEndpoints,
+  "endpointslice-controller": startEndpointSlice,
+  "namespace-controller": startNamespace,
+  "serviceaccount-controller": startServiceAccount,
+  "root-ca-certificate-publisher-controller": startRootCa,
+  "node-ipam-controller": startNodeIpam,
+  "node-lifecycle-controller": startNodeLifecycle,
+  "ttl-controller": startNodeTtl,
+  "taint-eviction-controller": startTaintEviction,
+  "pod-garbage-collector-controller": startPodGc,
+  "garbage-collector-controller": startGarbageCollector,
+};
+
+/** Which controllers a --controllers list names: "*" all, "name" one, "-name" not that one; "deployment" means "deployment-controller". */
+export function selectControllers(list: readonly string[]): string[] {
+  const full = (name: string) => (name in CONTROLLERS ? name : `${name}-controller`);
+  const off = new Set(list.filter((x) => x.startsWith("-")).map((x) => full(x.slice(1))));
+  const on = new Set(list.filter((x) => !x.startsWith("-") && x !== "*").map(full));
+  return Object.keys(CONTROLLERS).filter((name) => !off.has(name) && (list.includes("*") || on.has(name)));
+}
