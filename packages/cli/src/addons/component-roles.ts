@@ -1,9 +1,12 @@
-// What the edge may do as the cluster's cloud provider: follow Services, nodes and endpoints, and write a Service's address.
+// What components may do beyond Kubernetes' bootstrap roles. The edge, as the cluster's cloud provider, follows Services, nodes and
+// endpoints and writes a Service's address. The controller-manager runs all its loops as itself, which then needs every loop's role
+// (kube-controller-manager without --use-service-account-credentials); the garbage collector's and the namespace controller's are
+// already everything, so it is bound to cluster-admin.
 import type { KubeObject } from "@podwire/client";
 
 const NAME = "podwire:edge";
 
-export const edgeRole: readonly KubeObject[] = [
+export const componentRoles: readonly KubeObject[] = [
   {
     apiVersion: "rbac.authorization.k8s.io/v1",
     kind: "ClusterRole",
@@ -21,5 +24,12 @@ export const edgeRole: readonly KubeObject[] = [
     metadata: { name: NAME },
     roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: NAME },
     subjects: [{ apiGroup: "rbac.authorization.k8s.io", kind: "User", name: "system:cloud-controller-manager" }],
+  },
+  {
+    apiVersion: "rbac.authorization.k8s.io/v1",
+    kind: "ClusterRoleBinding",
+    metadata: { name: "podwire:controller-manager" },
+    roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "cluster-admin" },
+    subjects: [{ apiGroup: "rbac.authorization.k8s.io", kind: "User", name: "system:kube-controller-manager" }],
   },
 ];
