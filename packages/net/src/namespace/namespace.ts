@@ -12,7 +12,12 @@ import { type Underlay, VxlanDevice } from "../devices/vxlan.ts";
 import { Netfilter, type NetfilterHost } from "../netfilter/netfilter.ts";
 import type { Packet } from "../packet.ts";
 import { formatRoute, type Route, RouteTable } from "../routing/table.ts";
+import type { PingAnswer, PingOptions } from "../sockets/icmp-layer.ts";
 import type { IpLayer, OutputResult } from "../sockets/ip-layer.ts";
+import type { NetSocket } from "../sockets/net-socket.ts";
+import { type ConnectOptions, type ListenOptions, SocketLayer } from "../sockets/socket-layer.ts";
+import type { TcpServer } from "../sockets/tcp-server.ts";
+import type { UdpSocket } from "../sockets/udp-socket.ts";
 import type { FlowTuple, TraceFilter, TracePoint, TraceSink } from "../trace.ts";
 import { Addresses, networkPrefix } from "./addresses.ts";
 import { BridgePath } from "./bridge-path.ts";
@@ -91,6 +96,7 @@ export class NetNamespace implements DeviceHost, NetfilterHost, Underlay, IpLaye
   /** The route of everything local. */
   readonly localRoute: Route;
   sockets: LocalSockets | undefined;
+  private layer: SocketLayer | undefined;
   private readonly conntrackOptions: NetNamespaceInit["conntrack"];
   private readonly tunnels = new Map<number, VxlanDevice[]>();
   private readonly bridgePath: BridgeNetfilter;
@@ -287,6 +293,7 @@ export class NetNamespace implements DeviceHost, NetfilterHost, Underlay, IpLaye
     const nf = this.netfilterIfAny;
     return {
       ...this.counters.read(),
+      sockets: this.layer?.counters(),
       devices: Object.fromEntries([...this.devices].map(([n, d]) => [n, { ...d.counters }])),
       conntrack: nf === undefined ? undefined : { entries: nf.conntrack.count, ...nf.conntrack.stats },
     };
@@ -297,6 +304,30 @@ export class NetNamespace implements DeviceHost, NetfilterHost, Underlay, IpLaye
     this.neighbours.close();
     this.netfilterIfAny?.conntrack.close();
     for (const name of [...this.devices.keys()]) this.removeDevice(name);
+  }
+
+  // Sockets (sockets/socket-layer.ts); they come into being when first used
+
+  get socketLayer(): SocketLayer {
+    this.layer ??= new SocketLayer({ ip: this, clock: this.clock, random: this.random });
+    this.sockets = this.layer;
+    return this.layer;
+  }
+
+  tcpConnect(o: ConnectOptions): NetSocket {
+    return this.socketLayer.tcpConnect(o);
+  }
+
+  tcpListen(o: ListenOptions, onConnection?: (socket: NetSocket) => void): TcpServer {
+    return this.socketLayer.tcpListen(o, onConnection);
+  }
+
+  udpBind(o: { host?: string; port?: number } = {}): UdpSocket {
+    return this.socketLayer.udpBind(o);
+  }
+
+  ping(address: string, o?: PingOptions): Promise<PingAnswer> {
+    return this.socketLayer.ping(address, o);
   }
 
   // IpLayer: what sockets ask
@@ -442,14 +473,15 @@ export class NetNamespace implements DeviceHost, NetfilterHost, Underlay, IpLaye
     );
   }
 
-  /** A datagram to a local tunnel: takes it and says true. */
-  tunnelIn(p: Packet, f: Flow): boolean {
-    const devices = this.tunnels.get(f.dport);
-    if (devices === undefined) return false;
+  isTunnel(port: number): boolean {
+    return this.tunnels.size > 0 && this.tunnels.has(port);
+  }
+
+  /** Takes a datagram to a local tunnel. */
+  tunnelIn(p: Packet, f: Flow): void {
     p.pull(f.l4);
-    for (const d of devices) if (d.receive(p, f.src)) return true;
+    for (const d of this.tunnels.get(f.dport) ?? []) if (d.receive(p, f.src)) return;
     this.counters.drop("noTunnel");
-    return true;
   }
 
   private needDevice(device: Device | string): Device {

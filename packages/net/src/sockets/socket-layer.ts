@@ -90,6 +90,12 @@ export class SocketLayer {
     }
   }
 
+  /** `receive` in the words of a namespace that asks whether anybody wanted the packet: what nobody wants is answered here. */
+  input(p: Packet): true {
+    this.receive(p);
+    return true;
+  }
+
   /** Connects; errors arrive as the socket's "error" event, as with node:net. */
   tcpConnect(o: ConnectOptions): NetSocket {
     const remote = parseAddress(o.host);
