@@ -24,6 +24,7 @@ export {
 export { NatsServerError, type NatsServerOptions, type NatsServerProcess, startNatsServer } from "./server-process.ts";
 export { DEFAULT_WINDOW_BYTES, SILENCE_LIMIT_MS } from "./stream.ts";
 export { addressToken, Identity, type Key, type Subjects, subjectsOf, token, tokenAddress, untoken } from "./subjects.ts";
+export { armTrace, collectTracePoints, followTraceFilters, reportTraces } from "./traces.ts";
 export type { Refusal } from "./transport.ts";
 export type { WireCounters, WireFaults, WireFrame, WirePort } from "./wire.ts";
 export { BatchWriter, MAX_FRAME_BYTES, readBatch } from "./wire-batch.ts";

@@ -1,7 +1,7 @@
 // Traces for people who look: arms a filter in every process and hands on the points as they are reported.
 // Invariant: a trace ends by itself after TRACE_LIMIT_MS, and at most MAX_TRACES run at a time.
 import { type Clock, PodwireError, type Random, type Timer, z } from "@podwire/base";
-import { type Bus, decode, encode, type Subscription, subjectsOf } from "@podwire/bus";
+import { armTrace, type Bus, collectTracePoints, type Subscription } from "@podwire/bus";
 import type { TraceFilter, TracePoint } from "@podwire/net";
 
 export const TRACE_LIMIT_MS = 60_000;
@@ -32,7 +32,6 @@ export interface TraceDesk {
 }
 
 export function traceDesk(o: { bus: Bus; clock: Clock; random: Random }): TraceDesk {
-  const subjects = subjectsOf(o.bus.cluster);
   const running = new Map<number, { onPoint: (p: TracePoint) => void; onEnd: () => void; limit: Timer }>();
   let subscription: Subscription | undefined;
 
@@ -52,25 +51,14 @@ export function traceDesk(o: { bus: Bus; clock: Clock; random: Random }): TraceD
     start(request, onPoint, onEnd) {
       if (running.size >= MAX_TRACES) throw new TooManyTracesError();
       const traceId = 1 + o.random.below(0x7fff_fffe);
-      subscription ??= o.bus.subscribe(subjects.tracePointAny, (m) => {
-        for (const p of pointsIn(m.data)) running.get(p.traceId)?.onPoint(p);
-      });
+      subscription ??= collectTracePoints<TracePoint>(o.bus, (p) => running.get(p.traceId)?.onPoint(p));
       running.set(traceId, { onPoint, onEnd, limit: o.clock.after(TRACE_LIMIT_MS, () => end(traceId)) });
       const filter: TraceFilter = { ...request, traceId, maxPackets: MAX_PACKETS, untilMs: o.clock.nowMs() + TRACE_LIMIT_MS };
-      o.bus.publish(subjects.traceArm, encode(filter));
+      armTrace(o.bus, filter);
       return { traceId, stop: () => end(traceId) };
     },
     stop() {
       for (const id of [...running.keys()]) end(id);
     },
   };
-}
-
-function pointsIn(data: Uint8Array): TracePoint[] {
-  try {
-    const value = decode(data);
-    return (Array.isArray(value) ? value : [value]).filter((p): p is TracePoint => typeof (p as TracePoint)?.traceId === "number");
-  } catch {
-    return []; // Not ours; the bus counts malformed messages where it serves them.
-  }
 }

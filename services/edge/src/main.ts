@@ -2,14 +2,13 @@
 // router/ (which node gets a packet), listeners/ (real sockets) and internet/ (their counterparts on the wire).
 import type { EndpointSlice, Node } from "@podwire/api";
 import { oncePerMinute, PodwireError } from "@podwire/base";
-import { openWire, runComponent } from "@podwire/bus";
+import { followTraceFilters, openWire, reportTraces, runComponent } from "@podwire/bus";
 import { InformerSet, type KubeObject, natsClient, objectKey, Resources, runController } from "@podwire/client";
 import { type ServiceObject, serviceReconciler } from "./cloud/service-controller.ts";
 import { edgeFlags, portsOf } from "./config.ts";
 import { openInternet } from "./internet/internet.ts";
 import { HostPorts } from "./listeners/host-ports.ts";
 import { reachTable } from "./router/reach.ts";
-import { followTraceFilters, traceSinkOn } from "./tracing.ts";
 
 await runComponent({
   component: "edge",
@@ -25,7 +24,7 @@ await runComponent({
     const slices = informers.of<EndpointSlice & KubeObject>(Resources.endpointSlices);
     const reach = reachTable({ services, nodes, slices, random });
     const wire = openWire(bus, { address: identity.underlay, clock, random, log });
-    const internet = openInternet({ wire, clock, random, log, trace: traceSinkOn(bus, clock), candidates: reach.candidates });
+    const internet = openInternet({ wire, clock, random, log, trace: reportTraces(bus, clock), candidates: reach.candidates });
     followTraceFilters(bus, oncePerMinute(log, clock), internet.armTrace);
     const host = config["listen-address"];
     const hostPorts = new HostPorts({ host, internet, clock, log, reach: reach.of });

@@ -1,7 +1,7 @@
 // Follows packets through the cluster: arms a filter in every process, does something that sends them, and gathers the points that
 // the processes report. Points come from several processes; their order is the packet's own hop counter, then time.
 import type { Clock, Random } from "@podwire/base";
-import { type Bus, decode, encode, subjectsOf } from "@podwire/bus";
+import { armTrace, type Bus, collectTracePoints } from "@podwire/bus";
 import type { TraceFilter, TracePoint } from "@podwire/net";
 
 /** Processes report while a packet is under way; this long after the last point the trace is over. */
@@ -22,20 +22,17 @@ export interface CollectOptions {
 
 /** Runs `act` once the filter is armed (or just waits) and resolves with the points in order. */
 export async function collectTrace(o: CollectOptions, act?: () => Promise<void>): Promise<TracePoint[]> {
-  const subjects = subjectsOf(o.bus.cluster);
   const traceId = 1 + o.random.below(0x7fff_fffe);
   const points: TracePoint[] = [];
   let lastMs = o.clock.monotonicMs();
-  const subscription = o.bus.subscribe(subjects.tracePointAny, (m) => {
-    for (const p of pointsIn(m.data)) {
-      if (p.traceId !== traceId || points.length >= MAX_POINTS) continue;
-      points.push(p);
-      lastMs = o.clock.monotonicMs();
-    }
+  const subscription = collectTracePoints<TracePoint>(o.bus, (p) => {
+    if (p.traceId !== traceId || points.length >= MAX_POINTS) return;
+    points.push(p);
+    lastMs = o.clock.monotonicMs();
   });
   try {
     const filter: TraceFilter = { ...o.selection, traceId, maxPackets: o.maxPackets, untilMs: o.clock.nowMs() + o.timeoutMs };
-    o.bus.publish(subjects.traceArm, encode(filter));
+    armTrace(o.bus, filter);
     await o.bus.flush();
     await o.clock.sleep(20); // The filter has left the server; give every process a turn to take it.
     const deadline = o.clock.monotonicMs() + o.timeoutMs;
@@ -50,16 +47,6 @@ export async function collectTrace(o: CollectOptions, act?: () => Promise<void>)
     subscription.unsubscribe();
   }
   return inOrder(points);
-}
-
-/** One message holds a point or a list of them; anything else holds none. */
-function pointsIn(data: Uint8Array): TracePoint[] {
-  try {
-    const value = decode(data);
-    return (Array.isArray(value) ? value : [value]).filter((p): p is TracePoint => typeof (p as TracePoint)?.traceId === "number");
-  } catch {
-    return [];
-  }
 }
 
 /** By time, and points of one moment in the order of hops; clocks of one machine agree, so time orders across packets. */

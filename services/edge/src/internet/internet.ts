@@ -58,7 +58,7 @@ export function openInternet(o: InternetOptions): Internet {
 
   return {
     connect(remote, host, port, timeoutMs) {
-      const socket = ns.tcpConnect({ host, port, localAddress: clientOf(remote), timeoutMs });
+      const socket = ns.tcpConnect({ host, port, localAddress: clientOf(remote), timeoutMs, allowHalfOpen: true });
       socket.setNoDelay(true);
       return new Promise((resolve, reject) => {
         socket.once("error", reject);
