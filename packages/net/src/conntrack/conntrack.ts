@@ -60,6 +60,8 @@ export interface ConntrackFilter {
   dport?: number;
   backend?: IpAddress;
   backendPort?: number;
+  /** Only entries whose destination was not translated. */
+  untranslated?: true;
 }
 
 export interface ConntrackOptions {
@@ -76,6 +78,7 @@ export class Conntrack {
   private readonly timeouts: ConntrackTimeouts;
   private sweeper: Timer | undefined;
   private sweepAt = 0;
+  private readonly quoted = new Int32Array(TUPLE_WORDS * 2);
   /** Counters as conntrack -S names them. */
   readonly stats = { found: 0, created: 0, invalid: 0, insertFailed: 0, drop: 0, earlyDrop: 0, expired: 0, deleted: 0, natExhausted: 0 };
 
@@ -309,11 +312,19 @@ export class Conntrack {
     }
   }
 
-  /** An ICMP error belongs to the connection of the packet that it quotes, in the opposite direction. */
+  /** An ICMP error belongs to the connection of the packet that it quotes and travels as an answer to it: what is looked up is the
+   *  quoted packet's inverse, because the quoted packet itself may be translated already. */
   private trackError(f: Flow, inner: Flow | undefined): void {
-    const ref = inner === undefined ? -1 : this.live(this.table.findFlow(inner), this.clock.monotonicMs());
-    if (ref < 0) return void this.invalid(f);
-    f.ct = ref ^ 1;
+    let ref = -1;
+    if (inner !== undefined) {
+      writeTuple(this.quoted, 0, inner);
+      if (invertTuple(this.quoted, 0, TUPLE_WORDS)) ref = this.live(this.table.find(this.quoted, TUPLE_WORDS), this.clock.monotonicMs());
+    }
+    if (ref < 0) {
+      this.invalid(f);
+      return;
+    }
+    f.ct = ref;
     f.ctState = CtState.related;
   }
 
@@ -381,6 +392,7 @@ export class Conntrack {
     const reply = at + TUPLE_WORDS;
     if (x.protocol !== undefined && (rows[at + 9]! & 255) !== x.protocol) return false;
     if (x.dport !== undefined && (rows[at + 8]! & 0xffff) !== x.dport) return false;
+    if (x.untranslated && (rows[at + Field.status]! & Status.dstNat) !== 0) return false;
     if (x.backendPort !== undefined && rows[reply + 8]! >>> 16 !== x.backendPort) return false;
     if (x.src !== undefined && addressAt(rows, at) !== x.src) return false;
     if (x.dst !== undefined && addressAt(rows, at + 4, rows[at + 9]) !== x.dst) return false;

@@ -48,6 +48,18 @@ export class IpPath {
       f.ctState = p.ct.ctState;
       p.ct = null;
     }
+    // The outside of a tunnel passes the hooks by, both ways: what is inside meets them, and no connection is tracked twice.
+    if (
+      f.protocol === 17 &&
+      f.fragmentOffset === 0 &&
+      !f.moreFragments &&
+      ns.isTunnel(f.dport) &&
+      ns.isLocal(f.dst) &&
+      !ns.isLocal(f.src)
+    ) {
+      ns.tunnelIn(p, f);
+      return;
+    }
     if (ns.tracing.armed) ns.tracing.pick(p, f);
     const at: Position = { in: device.name, out: "", physIn: port, physOut: "" };
     if (!this.hook("prerouting", p, f, at)) return;
@@ -217,7 +229,6 @@ export class IpPath {
     if (!this.hook("input", p, f, at)) return;
     const icmp = f.protocol === 1 || f.protocol === 58;
     if (icmp && ns.link.neighbourDiscovery(p, f, at.in)) return;
-    if (f.protocol === 17 && ns.tunnelIn(p, f)) return;
     ns.counters.count("delivered");
     if (p.traceId !== 0) this.point(p, f, "route", "input", `local ${formatAddress(f.dst)}`, "deliver");
     if (icmp) {

@@ -207,7 +207,7 @@ export function listen(ns: NetNamespace, echo = true): Seen[] {
 }
 
 /** Lets queued packets arrive. */
-export async function settle(ms = 30): Promise<void> {
+export async function settle(ms = 150): Promise<void> {
   await new Promise((r) => setTimeout(r, ms));
 }
 

@@ -95,7 +95,7 @@ function printMatch(m: Match, protocol: ProtocolName | undefined): string {
     case "mark":
       return `-m mark ${not}--mark ${hex(m.value)}${m.mask >>> 0 === 0xffffffff ? "" : `/${hex(m.mask)}`}`;
     case "statistic":
-      return `-m statistic --mode random --probability ${m.probability.toFixed(11)}`;
+      return `-m statistic --mode random --probability ${(Math.round(m.probability * 0x80000000) / 0x80000000).toFixed(11)}`;
     case "addrtype":
       return `-m addrtype ${not}--${m.of}-type ${m.type}`;
     case "recent":

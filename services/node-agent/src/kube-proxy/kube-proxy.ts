@@ -1,0 +1,150 @@
+// The shell of kube-proxy: hears of Services and EndpointSlices, plans at most once per SYNC_DELAY_MS, brings the node's tables there.
+// Invariant: the tables are those of the last plan; nothing is written before both informers have synced; a change that cannot be
+// applied is logged and tried again with the next.
+import { type Clock, type Logger, reasonOf, type Timer } from "@podwire/base";
+import type { Informer } from "@podwire/client";
+import { type NetNamespace, parseAddress } from "@podwire/net";
+import { cleanConntrack } from "./conntrack-cleanup.ts";
+import { applyIptables } from "./iptables-apply.ts";
+import { type IptablesPlan, planIptables, type ServiceInput } from "./iptables-plan.ts";
+import type { ProxySettings } from "./iptables-rules.ts";
+import { type EndpointSliceLike, SERVICE_NAME, type ServiceLike } from "./service-ports.ts";
+
+/** Changes that come within this time make one plan (an endpoint change must reach the rules within 100 ms). */
+const SYNC_DELAY_MS = 10;
+/** A failed sync is tried again after this. */
+const RETRY_MS = 1000;
+
+export interface KubeProxyOptions {
+  /** The node's root namespace. */
+  namespace: NetNamespace;
+  services: Informer<any>;
+  endpointSlices: Informer<any>;
+  nodeName: string;
+  nodeLabels: Readonly<Record<string, string>>;
+  /** Addresses of the node, the primary one first. */
+  nodeIPs: readonly string[];
+  /** --cluster-cidr by family: tells pods' traffic from others'. */
+  clusterCIDRs: readonly string[];
+  masqueradeAll?: boolean;
+  nodePortAddresses?: readonly string[];
+  /** Default true, as --iptables-localhost-nodeports. */
+  localhostNodePorts?: boolean;
+  clock: Clock;
+  log: Logger;
+}
+
+export interface KubeProxy {
+  /** Both informers have synced and the first plan is applied. */
+  readonly ready: Promise<void>;
+  /** As `iptables-save` (4) or `ip6tables-save` (6) would print. */
+  dump(family?: 4 | 6): string;
+  counters(): Readonly<Record<string, number>>;
+  stop(): void;
+}
+
+export function startKubeProxy(o: KubeProxyOptions): KubeProxy {
+  const services = new Map<string, ServiceInput>();
+  const counters = { syncs: 0, failures: 0, chainsSet: 0, chainsRemoved: 0, conntrackCleaned: 0, lastSyncMs: 0 };
+  const families = ([4, 6] as const).filter((f) => o.nodeIPs.some((ip) => familyOf(ip) === f));
+  const settings = new Map(families.map((f) => [f, settingsOf(o, f)] as const));
+  const plans = new Map<4 | 6, IptablesPlan>();
+  let timer: Timer | undefined;
+  let stopped = false;
+  let started = false;
+  if (o.localhostNodePorts !== false) o.namespace.options.routeLocalnet = true;
+
+  const sync = () => {
+    timer = undefined;
+    if (stopped) return;
+    const begin = o.clock.monotonicMs();
+    try {
+      for (const family of families) {
+        const previous = plans.get(family);
+        const next = planIptables(services, settings.get(family) as ProxySettings, previous);
+        const applied = applyIptables(o.namespace.netfilter.ruleset(family), next, previous);
+        plans.set(family, next);
+        counters.chainsSet += applied.chainsSet;
+        counters.chainsRemoved += applied.chainsRemoved;
+        if (previous !== undefined) counters.conntrackCleaned += cleanConntrack(o.namespace.conntrack, previous, next);
+      }
+      counters.syncs++;
+      counters.lastSyncMs = o.clock.monotonicMs() - begin;
+    } catch (e) {
+      counters.failures++;
+      o.log.error({ err: reasonOf(e) }, "the rules of the Services could not be applied; trying again");
+      timer = o.clock.after(RETRY_MS, sync, { unref: true });
+    }
+  };
+  const changed = () => {
+    if (started && timer === undefined && !stopped) timer = o.clock.after(SYNC_DELAY_MS, sync, { unref: true });
+  };
+
+  const keyOf = (x: { metadata?: { namespace?: string; name?: string } }) => `${x.metadata?.namespace ?? ""}/${x.metadata?.name ?? ""}`;
+  const slicesByService = new Map<string, Map<string, EndpointSliceLike>>();
+  const refresh = (key: string, service: ServiceLike | undefined) => {
+    if (service === undefined) services.delete(key);
+    else services.set(key, { service, slices: [...(slicesByService.get(key)?.values() ?? [])] });
+    changed();
+  };
+  const serviceOfSlice = (s: EndpointSliceLike) => {
+    const name = s.metadata?.labels?.[SERVICE_NAME];
+    return name === undefined || name === "" ? undefined : `${s.metadata?.namespace ?? ""}/${name}`;
+  };
+  const putSlice = (s: EndpointSliceLike, remove: boolean) => {
+    const key = serviceOfSlice(s);
+    if (key === undefined) return;
+    const slices = slicesByService.get(key) ?? new Map<string, EndpointSliceLike>();
+    if (remove) slices.delete(keyOf(s));
+    else slices.set(keyOf(s), s);
+    if (slices.size === 0) slicesByService.delete(key);
+    else slicesByService.set(key, slices);
+    const known = services.get(key);
+    if (known !== undefined) refresh(key, known.service);
+  };
+  o.services.handle({
+    onAdd: (s) => refresh(keyOf(s), s),
+    onUpdate: (s) => refresh(keyOf(s), s),
+    onDelete: (s) => refresh(keyOf(s), undefined),
+  });
+  o.endpointSlices.handle({
+    onAdd: (s) => putSlice(s, false),
+    onUpdate: (s, old) => {
+      if (serviceOfSlice(old) !== serviceOfSlice(s)) putSlice(old, true);
+      putSlice(s, false);
+    },
+    onDelete: (s) => putSlice(s, true),
+  });
+  const ready = Promise.all([o.services.whenSynced(), o.endpointSlices.whenSynced()]).then(() => {
+    started = true;
+    sync();
+  });
+  return {
+    ready,
+    dump: (family = 4) => o.namespace.netfilter.ruleset(family).save(),
+    counters: () => ({ ...counters, services: services.size }),
+    stop: () => {
+      stopped = true;
+      timer?.cancel();
+    },
+  };
+}
+
+function familyOf(text: string): 4 | 6 | undefined {
+  const a = parseAddress(text.split("/")[0] ?? "");
+  return a === undefined ? undefined : typeof a === "number" ? 4 : 6;
+}
+
+function settingsOf(o: KubeProxyOptions, family: 4 | 6): ProxySettings {
+  return {
+    family,
+    nodeName: o.nodeName,
+    nodeLabels: o.nodeLabels,
+    nodeIPs: o.nodeIPs.filter((ip) => familyOf(ip) === family),
+    podCIDR: o.clusterCIDRs.find((c) => familyOf(c) === family),
+    masqueradeAll: o.masqueradeAll ?? false,
+    nodePortAddresses: o.nodePortAddresses,
+    localhostNodePorts: o.localhostNodePorts ?? true,
+    preferSameTrafficDistribution: true,
+  };
+}
