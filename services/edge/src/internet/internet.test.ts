@@ -7,9 +7,9 @@ import { seededRandom, silentLogger, systemClock } from "@podwire/base";
 import type { WireFrame, WirePort } from "@podwire/bus";
 import { NetNamespace, Nic, type TracePoint } from "@podwire/net";
 import { afterEach, beforeEach, expect, it } from "vitest";
+import type { OpenListener } from "../listeners/host-ports.ts";
 import { openTcp } from "../listeners/tcp.ts";
 import { openUdp } from "../listeners/udp.ts";
-import type { OpenListener } from "../listeners/host-ports.ts";
 import { type Internet, openInternet } from "./internet.ts";
 
 const VIP = "198.51.100.1";
