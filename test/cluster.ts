@@ -173,7 +173,6 @@ spec:
       containers:
         - name: web
           image: podwire/echo
-          env: [{ name: PORT, value: "8080" }]
           ports: [{ name: http, containerPort: 8080 }]
           readinessProbe: { httpGet: { path: /, port: http }, periodSeconds: 1 }
 ---

@@ -70,10 +70,7 @@ function clientPod(node: string, target: string): string {
         {
           name: "client",
           image: "podwire/client",
-          env: [
-            { name: "TARGET", value: target },
-            { name: "INTERVAL", value: "1s" },
-          ],
+          args: ["--interval=1", target],
         },
       ],
     },

@@ -29,7 +29,6 @@ export const demo: readonly KubeObject[] = [
             {
               name: "web",
               image: "podwire/echo",
-              env: [{ name: "PORT", value: String(PORT) }],
               ports: [{ name: "http", containerPort: PORT }],
               readinessProbe: { httpGet: { path: "/", port: "http" }, periodSeconds: 5 },
             },
@@ -53,10 +52,7 @@ export const demo: readonly KubeObject[] = [
         {
           name: "client",
           image: "podwire/client",
-          env: [
-            { name: "TARGET", value: `http://${DEMO_SERVICE}.${DEMO_NAMESPACE}.svc.cluster.local/` },
-            { name: "INTERVAL", value: "1s" },
-          ],
+          args: ["--interval=1", `http://${DEMO_SERVICE}.${DEMO_NAMESPACE}.svc.cluster.local/`],
         },
       ],
     },
