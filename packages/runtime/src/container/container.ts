@@ -53,7 +53,8 @@ export class StartError extends PodwireError {
   }
 }
 
-const RUNC = "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error during container init: ";
+const RUNC =
+  "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error during container init: ";
 
 export interface ExecOptions {
   stdin?: boolean;
@@ -278,8 +279,19 @@ export class Container {
   }
 
   /** What an OCI runtime checks before the process exists; asked by a process that is in no table. */
-  #checkExecutable(name: string, o: { env: Map<string, string>; cwd: Place; identity: Identity }, style: (name: string, e: SysError) => StartError): void {
-    const asker = new Process({ pid: 0, namespace: this.pids as PidNamespace, container: this.context, program: async () => 0, argv: [name], ...o });
+  #checkExecutable(
+    name: string,
+    o: { env: Map<string, string>; cwd: Place; identity: Identity },
+    style: (name: string, e: SysError) => StartError,
+  ): void {
+    const asker = new Process({
+      pid: 0,
+      namespace: this.pids as PidNamespace,
+      container: this.context,
+      program: async () => 0,
+      argv: [name],
+      ...o,
+    });
     try {
       resolveProgram(asker, name);
     } catch (e) {
@@ -329,7 +341,8 @@ function homeOf(passwd: string, uid: number): string {
 }
 
 const StartErrorStyle = {
-  start: (name: string, e: SysError) => new StartError(`${RUNC}${execMessage(name, e)}: unknown`, e.code === "ENOENT" ? 127 : e.code === "EACCES" ? 126 : 128),
+  start: (name: string, e: SysError) =>
+    new StartError(`${RUNC}${execMessage(name, e)}: unknown`, e.code === "ENOENT" ? 127 : e.code === "EACCES" ? 126 : 128),
   exec: (name: string, e: SysError) =>
     new StartError(
       `failed to exec in container: failed to start exec "${name}": OCI runtime exec failed: exec failed: unable to start container process: ${execMessage(name, e)}: unknown`,
@@ -338,7 +351,10 @@ const StartErrorStyle = {
 };
 
 function execMessage(name: string, e: SysError): string {
-  if (e.code === "ENOENT") return name.includes("/") ? `exec: "${name}": stat ${name}: no such file or directory` : `exec: "${name}": executable file not found in $PATH`;
+  if (e.code === "ENOENT")
+    return name.includes("/")
+      ? `exec: "${name}": stat ${name}: no such file or directory`
+      : `exec: "${name}": executable file not found in $PATH`;
   if (e.code === "EACCES") return `exec: "${name}": permission denied`;
   if (e.code === "ENOEXEC") return `exec ${name}: exec format error`;
   return `exec: "${name}": ${e.message.toLowerCase()}`;

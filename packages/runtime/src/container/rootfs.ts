@@ -3,7 +3,7 @@
 import type { Random } from "@podwire/base";
 import type { ImageFile, ImageSpec } from "../images/image.ts";
 import { CharInode, DirInode, FileInode, FileSystem, type Inode, SymlinkInode } from "../vfs/inode.ts";
-import { MountTable, type Mount } from "../vfs/mounts.ts";
+import { type Mount, MountTable } from "../vfs/mounts.ts";
 import { standardDevices } from "../vfs/regular-file.ts";
 
 interface TreeNode {
@@ -12,7 +12,9 @@ interface TreeNode {
 }
 
 const BASE: readonly ImageFile[] = [
-  ...["/bin", "/dev", "/etc", "/home", "/proc", "/sys", "/usr", "/usr/bin", "/usr/sbin", "/sbin", "/var", "/run", "/var/run", "/lib"].map((path) => ({ path, dir: true })),
+  ...["/bin", "/dev", "/etc", "/home", "/proc", "/sys", "/usr", "/usr/bin", "/usr/sbin", "/sbin", "/var", "/run", "/var/run", "/lib"].map(
+    (path) => ({ path, dir: true }),
+  ),
   { path: "/tmp", dir: true, mode: 0o1777 },
   { path: "/root", dir: true, mode: 0o700 },
 ];
@@ -97,7 +99,11 @@ const AS_ROOT = { uid: 0, gid: 0, groups: [0], override: true };
 
 /** Makes the mount table; missing mount points are created as a runtime does. */
 export function buildRootfs(o: RootfsOptions): MountTable {
-  const fs = new FileSystem({ type: "overlay", now: o.now, ...(o.sizeLimitBytes === undefined ? {} : { sizeLimitBytes: o.sizeLimitBytes }) });
+  const fs = new FileSystem({
+    type: "overlay",
+    now: o.now,
+    ...(o.sizeLimitBytes === undefined ? {} : { sizeLimitBytes: o.sizeLimitBytes }),
+  });
   fs.root.setFill(fillFrom(treeOf(o.image.files)));
   const rootMount: Mount = { root: fs.root, readOnly: false, source: "overlay", target: "/" };
   const table = new MountTable(rootMount);
@@ -107,7 +113,12 @@ export function buildRootfs(o: RootfsOptions): MountTable {
     dir.entries().set("shm", new DirInode(devices, 0o1777, 0, 0));
     dir.entries().set("pts", new DirInode(devices, 0o755, 0, 0));
     dir.entries().set("mqueue", new DirInode(devices, 0o1777, 0, 0));
-    for (const [name, target] of [["fd", "/proc/self/fd"], ["stdin", "/proc/self/fd/0"], ["stdout", "/proc/self/fd/1"], ["stderr", "/proc/self/fd/2"]] as const)
+    for (const [name, target] of [
+      ["fd", "/proc/self/fd"],
+      ["stdin", "/proc/self/fd/0"],
+      ["stdout", "/proc/self/fd/1"],
+      ["stderr", "/proc/self/fd/2"],
+    ] as const)
       dir.entries().set(name, new SymlinkInode(devices, target, 0, 0));
   });
   mountAt(table, { mountPath: "/dev", root: devices.root, readOnly: false, source: "tmpfs" });
@@ -129,5 +140,11 @@ function mountAt(table: MountTable, m: ContainerMount): void {
     dir.link(w.name, last && m.root.kind !== "dir" ? new FileInode(dir.fs, 0o755, 0, 0) : new DirInode(dir.fs, 0o755, 0, 0));
   });
   const place = table.resolve(table.root, path === "" ? "/" : path, AS_ROOT, true);
-  table.mount(place, { root: m.root, readOnly: m.readOnly, source: m.source ?? "/dev/root", target: path, ...(m.options === undefined ? {} : { options: m.options }) });
+  table.mount(place, {
+    root: m.root,
+    readOnly: m.readOnly,
+    source: m.source ?? "/dev/root",
+    target: path,
+    ...(m.options === undefined ? {} : { options: m.options }),
+  });
 }

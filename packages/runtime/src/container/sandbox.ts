@@ -68,7 +68,10 @@ export class PodSandbox {
 
   newPidNamespace(): PidNamespace {
     return new PidNamespace((p, error) =>
-      this.options.log.error({ err: error, pod: `${this.options.namespace}/${this.options.name}`, process: p.argv.join(" ") }, "a program of an image failed"),
+      this.options.log.error(
+        { err: error, pod: `${this.options.namespace}/${this.options.name}`, process: p.argv.join(" ") },
+        "a program of an image failed",
+      ),
     );
   }
 

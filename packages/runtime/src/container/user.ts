@@ -12,10 +12,47 @@ export interface UserRequest {
 }
 
 const ALL_CAPS = [
-  "CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP", "LINUX_IMMUTABLE", "NET_BIND_SERVICE",
-  "NET_BROADCAST", "NET_ADMIN", "NET_RAW", "IPC_LOCK", "IPC_OWNER", "SYS_MODULE", "SYS_RAWIO", "SYS_CHROOT", "SYS_PTRACE", "SYS_PACCT", "SYS_ADMIN",
-  "SYS_BOOT", "SYS_NICE", "SYS_RESOURCE", "SYS_TIME", "SYS_TTY_CONFIG", "MKNOD", "LEASE", "AUDIT_WRITE", "AUDIT_CONTROL", "SETFCAP", "MAC_OVERRIDE",
-  "MAC_ADMIN", "SYSLOG", "WAKE_ALARM", "BLOCK_SUSPEND", "AUDIT_READ", "PERFMON", "BPF", "CHECKPOINT_RESTORE",
+  "CHOWN",
+  "DAC_OVERRIDE",
+  "DAC_READ_SEARCH",
+  "FOWNER",
+  "FSETID",
+  "KILL",
+  "SETGID",
+  "SETUID",
+  "SETPCAP",
+  "LINUX_IMMUTABLE",
+  "NET_BIND_SERVICE",
+  "NET_BROADCAST",
+  "NET_ADMIN",
+  "NET_RAW",
+  "IPC_LOCK",
+  "IPC_OWNER",
+  "SYS_MODULE",
+  "SYS_RAWIO",
+  "SYS_CHROOT",
+  "SYS_PTRACE",
+  "SYS_PACCT",
+  "SYS_ADMIN",
+  "SYS_BOOT",
+  "SYS_NICE",
+  "SYS_RESOURCE",
+  "SYS_TIME",
+  "SYS_TTY_CONFIG",
+  "MKNOD",
+  "LEASE",
+  "AUDIT_WRITE",
+  "AUDIT_CONTROL",
+  "SETFCAP",
+  "MAC_OVERRIDE",
+  "MAC_ADMIN",
+  "SYSLOG",
+  "WAKE_ALARM",
+  "BLOCK_SUSPEND",
+  "AUDIT_READ",
+  "PERFMON",
+  "BPF",
+  "CHECKPOINT_RESTORE",
 ] as const;
 
 /** Turns "name", "uid", "uid:gid", "name:group" of an image into numbers; an unknown name is root, as nobody else is meant. */
@@ -38,7 +75,12 @@ export function identityOf(
   const name = own?.[0];
   const memberOf = name === undefined ? [] : groupLines.filter((g) => (g[3] ?? "").split(",").includes(name)).map((g) => Number(g[2]));
   const groups = [...new Set([gid, ...memberOf, ...(r.groups ?? [])])];
-  return { uid, gid, groups, caps: r.privileged ? new Set(ALL_CAPS) : uid === 0 || (r.addCaps?.length ?? 0) > 0 ? capsOf(r, uid, files.defaultCaps) : NONE };
+  return {
+    uid,
+    gid,
+    groups,
+    caps: r.privileged ? new Set(ALL_CAPS) : uid === 0 || (r.addCaps?.length ?? 0) > 0 ? capsOf(r, uid, files.defaultCaps) : NONE,
+  };
 }
 
 const NONE: ReadonlySet<string> = new Set();

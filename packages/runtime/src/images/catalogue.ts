@@ -1,9 +1,9 @@
 // The image catalogue: which references exist, and what stands in for those that do not.
 // Invariant: resolving the same reference twice gives the same image and digest, on every node.
 import { createHash } from "node:crypto";
+import { client } from "./client/index.ts";
 import { coredns } from "./coredns/index.ts";
 import { echo } from "./echo/index.ts";
-import { client } from "./client/index.ts";
 import type { Image, ImageSpec } from "./image.ts";
 import { pause } from "./pause/index.ts";
 import { type ImageReference, parseImageReference, referenceName } from "./reference.ts";
@@ -12,7 +12,14 @@ import { type ImageReference, parseImageReference, referenceName } from "./refer
 const IMAGES: readonly ImageSpec[] = [echo, client, pause, coredns];
 
 /** Names that the conformance suite needs to be absent, and registries that nobody may use. */
-const ABSENT = [/^invalid\.registry\.k8s\.io\//, /:non-existent$/, /:nonexistent$/, /:404$/, /^(.*\/)?(foo|webserver):(non-existent|404)$/, /\.invalid(:\d+)?\//];
+const ABSENT = [
+  /^invalid\.registry\.k8s\.io\//,
+  /:non-existent$/,
+  /:nonexistent$/,
+  /:404$/,
+  /^(.*\/)?(foo|webserver):(non-existent|404)$/,
+  /\.invalid(:\d+)?\//,
+];
 
 export type Resolution =
   | { kind: "image"; image: Image }
@@ -46,7 +53,10 @@ export class ImageCatalogue {
   #resolve(text: string): Resolution {
     const ref = parseImageReference(text);
     if (ref === undefined)
-      return { kind: "invalid", message: `Failed to apply default image tag "${text}": couldn't parse image name "${text}": invalid reference format` };
+      return {
+        kind: "invalid",
+        message: `Failed to apply default image tag "${text}": couldn't parse image name "${text}": invalid reference format`,
+      };
     const name = referenceName(ref);
     const notFound = `failed to pull and unpack image "${name}": failed to resolve reference "${name}": ${name}: not found`;
     if (ABSENT.some((a) => a.test(name) || a.test(text))) return { kind: "absent", message: notFound };
@@ -62,7 +72,9 @@ export class ImageCatalogue {
     const byName = (s: ImageSpec) => s.repositories.some((r) => r === short || r === ref.repository);
     const byLast = (s: ImageSpec) => s.repositories.some((r) => r === last || r.endsWith(`/${last}`));
     const tagged = (s: ImageSpec) => ref.tag === "" || s.tags.includes("*") || s.tags.includes(ref.tag);
-    return this.#specs.find((s) => byName(s) && tagged(s)) ?? this.#specs.find((s) => byLast(s) && tagged(s) && ref.registry !== "docker.io");
+    return (
+      this.#specs.find((s) => byName(s) && tagged(s)) ?? this.#specs.find((s) => byLast(s) && tagged(s) && ref.registry !== "docker.io")
+    );
   }
 }
 
@@ -70,6 +82,11 @@ const MAX_RESOLVED = 10_000;
 
 /** A digest that depends on the name only: there is no manifest to hash. */
 function digestOf(ref: ImageReference): string {
-  const hash = ref.digest !== "" ? ref.digest : `sha256:${createHash("sha256").update(`podwire:${referenceName(ref)}`).digest("hex")}`;
+  const hash =
+    ref.digest !== ""
+      ? ref.digest
+      : `sha256:${createHash("sha256")
+          .update(`podwire:${referenceName(ref)}`)
+          .digest("hex")}`;
   return `${ref.registry}/${ref.repository}@${hash}`;
 }

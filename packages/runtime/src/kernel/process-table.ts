@@ -1,8 +1,8 @@
 // A PID namespace (pid_namespaces(7)): one a container, one a pod when the processes are shared.
 // Invariant: a pid names at most one process, living or zombie; PID 1's death kills everything else; orphans go to PID 1;
 // inside the namespace PID 1 receives only signals that it handles, and from outside besides only KILL and STOP.
-import { strerror, SysError } from "./errno.ts";
-import { type ContainerContext, ExitRequest, Process, ProcessEnded, PIDS_LIMIT, type SpawnOptions } from "./process.ts";
+import { SysError, strerror } from "./errno.ts";
+import { type ContainerContext, ExitRequest, PIDS_LIMIT, Process, ProcessEnded, type SpawnOptions } from "./process.ts";
 import { SIGCHLD, SIGCONT, SIGKILL, SIGPIPE, SIGSTOP } from "./signals.ts";
 
 const PID_MAX = 4_194_304;
@@ -44,7 +44,8 @@ export class PidNamespace {
       if (e instanceof ExitRequest) return p.terminate({ code: e.code, signal: 0 });
       if (!(e instanceof SysError)) this.onProgramError(p, e);
       try {
-        if (!(e instanceof SysError && e.code === "EPIPE")) await p.write(2, `${p.name}: ${e instanceof SysError && e.path !== undefined ? `${e.path}: ` : ""}${strerror(e)}\n`);
+        if (!(e instanceof SysError && e.code === "EPIPE"))
+          await p.write(2, `${p.name}: ${e instanceof SysError && e.path !== undefined ? `${e.path}: ` : ""}${strerror(e)}\n`);
       } catch {
         // Standard error is closed: there is nobody to tell.
       }

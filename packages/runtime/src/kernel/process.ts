@@ -256,7 +256,9 @@ export class Process {
     if (this.status !== undefined) return this.#over();
     if (this.stopped) return this.#whileStopped();
     const wait = this.container.cpu.checkpoint();
-    return wait === undefined ? undefined : wait.then(() => (this.status !== undefined ? this.#over() : this.stopped ? this.#whileStopped() : undefined));
+    return wait === undefined
+      ? undefined
+      : wait.then(() => (this.status !== undefined ? this.#over() : this.stopped ? this.#whileStopped() : undefined));
   }
 
   /** nanosleep(2). "interrupted" when a signal handler ran. */
@@ -408,7 +410,10 @@ export class Process {
   }
 
   /** Waits for a child to end; takes its status. ECHILD when there is none. */
-  async waitpid(pid: number | "any", opts: { nohang?: boolean; interruptible?: boolean } = {}): Promise<{ pid: number; status: ExitStatus } | undefined> {
+  async waitpid(
+    pid: number | "any",
+    opts: { nohang?: boolean; interruptible?: boolean } = {},
+  ): Promise<{ pid: number; status: ExitStatus } | undefined> {
     for (;;) {
       const candidates = pid === "any" ? [...this.children] : [...this.children].filter((c) => c.pid === pid);
       if (candidates.length === 0) throw new SysError("ECHILD");
@@ -418,7 +423,8 @@ export class Process {
         return { pid: dead.pid, status: dead.status as ExitStatus };
       }
       if (opts.nohang) return undefined;
-      if ((await this.block((wake) => this.childChanged.add(wake), { interruptible: opts.interruptible ?? false })) === "interrupted") return undefined;
+      if ((await this.block((wake) => this.childChanged.add(wake), { interruptible: opts.interruptible ?? false })) === "interrupted")
+        return undefined;
     }
   }
 
@@ -450,8 +456,20 @@ const OWN_DESCRIPTOR = /^(?:\/dev\/fd\/|\/proc\/self\/fd\/)(\d+)$|^\/dev\/std(in
 
 /** Docker's and containerd's default capabilities. */
 export const DEFAULT_CAPS = [
-  "CHOWN", "DAC_OVERRIDE", "FSETID", "FOWNER", "MKNOD", "NET_RAW", "SETGID", "SETUID", "SETFCAP", "SETPCAP", "NET_BIND_SERVICE",
-  "SYS_CHROOT", "KILL", "AUDIT_WRITE",
+  "CHOWN",
+  "DAC_OVERRIDE",
+  "FSETID",
+  "FOWNER",
+  "MKNOD",
+  "NET_RAW",
+  "SETGID",
+  "SETUID",
+  "SETFCAP",
+  "SETPCAP",
+  "NET_BIND_SERVICE",
+  "SYS_CHROOT",
+  "KILL",
+  "AUDIT_WRITE",
 ] as const;
 
 export const ROOT: Identity = { uid: 0, gid: 0, groups: [0], caps: new Set<string>(DEFAULT_CAPS) };

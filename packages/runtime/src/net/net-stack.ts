@@ -36,8 +36,19 @@ export interface PingAnswer {
 }
 
 export interface NetStack {
-  tcpConnect(o: { host: string; port: number; localAddress?: string; localPort?: number; timeoutMs?: number }): StreamSocket;
-  tcpListen(o: { host?: string; port: number; backlog?: number }, onConnection: (s: StreamSocket) => void): StreamServer;
+  tcpConnect(o: {
+    host: string;
+    port: number;
+    localAddress?: string;
+    localPort?: number;
+    timeoutMs?: number;
+    allowHalfOpen?: boolean;
+  }): StreamSocket;
+  /** `allowHalfOpen` as in net.createServer: servers of node:http need it. */
+  tcpListen(
+    o: { host?: string; port: number; backlog?: number; allowHalfOpen?: boolean },
+    onConnection: (s: StreamSocket) => void,
+  ): StreamServer;
   udpBind(o: { host?: string; port?: number }): DatagramSocket;
   ping(address: string, o?: { timeoutMs?: number; ttl?: number; size?: number }): Promise<PingAnswer>;
 }

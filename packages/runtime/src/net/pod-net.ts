@@ -19,6 +19,7 @@ export interface Connection {
   localAddress?: string;
   localPort?: number;
   timeoutMs?: number;
+  allowHalfOpen?: boolean;
 }
 
 const IP = /^(\d{1,3}(\.\d{1,3}){3}|[0-9a-fA-F:]*:[0-9a-fA-F:.]*)$/;
@@ -72,7 +73,12 @@ export class PodNet {
   }
 
   /** One question to one server. */
-  query(server: string, name: string, type: string, o: { timeoutMs: number; tcp?: boolean; port?: number; recursion?: boolean }): Promise<DnsAnswer> {
+  query(
+    server: string,
+    name: string,
+    type: string,
+    o: { timeoutMs: number; tcp?: boolean; port?: number; recursion?: boolean },
+  ): Promise<DnsAnswer> {
     return dnsQuery(this.stack, this.#clock, this.#random, server, { name, type }, o);
   }
 
@@ -90,7 +96,11 @@ export class PodNet {
     });
   }
 
-  listen(owner: Owner, o: { host?: string; port: number; backlog?: number }, onConnection: (s: StreamSocket) => void): StreamServer {
+  listen(
+    owner: Owner,
+    o: { host?: string; port: number; backlog?: number; allowHalfOpen?: boolean },
+    onConnection: (s: StreamSocket) => void,
+  ): StreamServer {
     const open = new Set<StreamSocket>();
     const server = this.stack.tcpListen(o, (s) => {
       open.add(s);
@@ -111,9 +121,13 @@ export class PodNet {
   }
 
   /** node:http on a port of the pod. */
-  serveHttp(owner: Owner, o: { host?: string; port: number }, handler: http.RequestListener): { server: http.Server; listener: StreamServer } {
+  serveHttp(
+    owner: Owner,
+    o: { host?: string; port: number },
+    handler: http.RequestListener,
+  ): { server: http.Server; listener: StreamServer } {
     const server = http.createServer(handler);
-    const listener = this.listen(owner, o, (s) => void server.emit("connection", s));
+    const listener = this.listen(owner, { ...o, allowHalfOpen: true }, (s) => void server.emit("connection", s));
     owner.onExit(() => server.closeAllConnections());
     return { server, listener };
   }
@@ -123,7 +137,11 @@ export class PodNet {
     owner: Owner,
     o: { host: string; port: number; path: string; method?: string; headers?: Record<string, string>; connectTimeoutMs?: number },
   ): Promise<http.ClientRequest> {
-    const socket = await this.connect(owner, { host: o.host, port: o.port, ...(o.connectTimeoutMs === undefined ? {} : { timeoutMs: o.connectTimeoutMs }) });
+    const socket = await this.connect(owner, {
+      host: o.host,
+      port: o.port,
+      ...(o.connectTimeoutMs === undefined ? {} : { timeoutMs: o.connectTimeoutMs }),
+    });
     const bracketed = o.host.includes(":") ? `[${o.host}]` : o.host;
     return http.request({
       createConnection: () => socket as never,

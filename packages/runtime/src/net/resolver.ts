@@ -1,7 +1,7 @@
 // The C library's resolver (resolv.conf(5), hosts(5)): search list and ndots, UDP with retry over the name servers, TCP when
 // truncated. Pure parsing on top, the exchange over the pod's sockets below.
 import { type Clock, PodwireError, type Random } from "@podwire/base";
-import dnsPacket, { type Answer as WireAnswer, type DecodedPacket } from "dns-packet";
+import dnsPacket, { type DecodedPacket, type Answer as WireAnswer } from "dns-packet";
 import type { NetStack } from "./net-stack.ts";
 
 export interface ResolvConf {
@@ -16,7 +16,10 @@ export interface ResolvConf {
 export function parseResolvConf(text: string): ResolvConf {
   const r: ResolvConf = { nameservers: [], search: [], ndots: 1, timeoutMs: 5000, attempts: 2 };
   for (const raw of text.split("\n")) {
-    const words = raw.replace(/[#;].*$/, "").trim().split(/\s+/);
+    const words = raw
+      .replace(/[#;].*$/, "")
+      .trim()
+      .split(/\s+/);
     const [key, ...rest] = words;
     if (key === "nameserver" && rest[0] !== undefined && r.nameservers.length < 3) r.nameservers.push(rest[0]);
     else if (key === "search" || key === "domain") r.search = rest;
@@ -126,7 +129,8 @@ export function dnsQuery(
         bytes: bytes.length,
         rttMs: clock.monotonicMs() - started,
       };
-      if ((m.flags ?? 0) & dnsPacket.TRUNCATED_RESPONSE && !o.tcp) finish(() => resolve(dnsQuery(stack, clock, random, server, question, { ...o, tcp: true })));
+      if ((m.flags ?? 0) & dnsPacket.TRUNCATED_RESPONSE && !o.tcp)
+        finish(() => resolve(dnsQuery(stack, clock, random, server, question, { ...o, tcp: true })));
       else finish(() => resolve(answer));
     };
     try {
@@ -137,7 +141,8 @@ export function dnsQuery(
         s.on("error", (e) => finish(() => reject(e)));
         s.on("data", (d: Buffer) => {
           buffered = Buffer.concat([buffered, d]);
-          if (buffered.length >= 2 && buffered.length >= 2 + buffered.readUInt16BE(0)) take(buffered.subarray(2, 2 + buffered.readUInt16BE(0)));
+          if (buffered.length >= 2 && buffered.length >= 2 + buffered.readUInt16BE(0))
+            take(buffered.subarray(2, 2 + buffered.readUInt16BE(0)));
         });
         const framed = Buffer.alloc(2 + query.length);
         framed.writeUInt16BE(query.length, 0);

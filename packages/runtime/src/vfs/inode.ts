@@ -1,10 +1,11 @@
 // Inodes of the in-memory file systems: files, directories, links, FIFOs, sockets and devices with Linux's metadata.
 // Invariant: a directory's entries belong to the same FileSystem; `nlink` counts the names (plus "." and sub-".." for
 // directories); `fs.usedBytes` is the sum of the sizes of its files.
-import type { Program } from "../kernel/process.ts";
+
 import { SysError } from "../kernel/errno.ts";
 import type { FileKind, OpenFile } from "../kernel/open-file.ts";
 import type { Pipe } from "../kernel/pipe.ts";
+import type { Program } from "../kernel/process.ts";
 
 export interface FileSystemOptions {
   /** As `mount` and statfs(2) show it. */

@@ -99,7 +99,8 @@ export class MountTable {
     if (path.length > PATH_MAX) throw new SysError("ENAMETOOLONG", path);
     let links = 0;
     const walk = (start: Place, given: string, followLast: boolean): { dir: Place; name: string; place: Place | undefined } => {
-      const text = cred.pid !== undefined && given.startsWith("/proc/self") ? given.replace(/^\/proc\/self(?=\/|$)/, `/proc/${cred.pid}`) : given;
+      const text =
+        cred.pid !== undefined && given.startsWith("/proc/self") ? given.replace(/^\/proc\/self(?=\/|$)/, `/proc/${cred.pid}`) : given;
       let here = text.startsWith("/") ? this.root : start;
       const parts = text.split("/").filter((p) => p !== "");
       const mustBeDir = text.endsWith("/");
@@ -250,8 +251,10 @@ export class MountTable {
     const source = this.#writableDir(a.dir, cred, oldPath);
     const target = this.#writableDir(b.dir, cred, newPath);
     sticky(source, a.place.inode, cred, oldPath);
-    if (a.dir.mount !== b.dir.mount || source.get(a.name) !== a.place.inode) throw new SysError(source.get(a.name) !== a.place.inode ? "EBUSY" : "EXDEV", oldPath);
-    for (let p: Place | undefined = b.dir; p !== undefined; p = p.parent) if (p.inode === a.place.inode) throw new SysError("EINVAL", newPath);
+    if (a.dir.mount !== b.dir.mount || source.get(a.name) !== a.place.inode)
+      throw new SysError(source.get(a.name) !== a.place.inode ? "EBUSY" : "EXDEV", oldPath);
+    for (let p: Place | undefined = b.dir; p !== undefined; p = p.parent)
+      if (p.inode === a.place.inode) throw new SysError("EINVAL", newPath);
     if (b.place !== undefined) {
       if (b.place.inode === a.place.inode) return;
       const toDir = b.place.inode.kind === "dir";

@@ -30,12 +30,30 @@ export function mountProc(context: ContainerContext, pids: () => PidNamespace | 
   const bootMs = now();
   const fixed = new Map<string, Inode>();
   fixed.set("mounts", new SymlinkInode(proc, "self/mounts", 0, 0));
-  fixed.set("uptime", text(() => `${((now() - bootMs) / 1000).toFixed(2)} ${((now() - bootMs) / 1000).toFixed(2)}\n`));
-  fixed.set("loadavg", text(() => `0.00 0.00 0.00 1/${pids()?.processes.size ?? 0} 1\n`));
-  fixed.set("version", text(() => "Linux version 6.12.0-podwire (podwire) #1 SMP\n"));
-  fixed.set("meminfo", text(() => memInfo(context)));
-  fixed.set("cpuinfo", text(() => "processor\t: 0\nmodel name\t: Podwire vCPU\n\nprocessor\t: 1\nmodel name\t: Podwire vCPU\n\n"));
-  fixed.set("filesystems", text(() => "nodev\tproc\nnodev\ttmpfs\nnodev\toverlay\n\text4\n"));
+  fixed.set(
+    "uptime",
+    text(() => `${((now() - bootMs) / 1000).toFixed(2)} ${((now() - bootMs) / 1000).toFixed(2)}\n`),
+  );
+  fixed.set(
+    "loadavg",
+    text(() => `0.00 0.00 0.00 1/${pids()?.processes.size ?? 0} 1\n`),
+  );
+  fixed.set(
+    "version",
+    text(() => "Linux version 6.12.0-podwire (podwire) #1 SMP\n"),
+  );
+  fixed.set(
+    "meminfo",
+    text(() => memInfo(context)),
+  );
+  fixed.set(
+    "cpuinfo",
+    text(() => "processor\t: 0\nmodel name\t: Podwire vCPU\n\nprocessor\t: 1\nmodel name\t: Podwire vCPU\n\n"),
+  );
+  fixed.set(
+    "filesystems",
+    text(() => "nodev\tproc\nnodev\ttmpfs\nnodev\toverlay\n\text4\n"),
+  );
   const sysctl = (value: string) => text(() => `${value}\n`);
   const tree = (entries: Record<string, Inode>): DirInode => {
     const d = new DirInode(proc, 0o555, 0, 0);
@@ -45,8 +63,17 @@ export function mountProc(context: ContainerContext, pids: () => PidNamespace | 
   fixed.set(
     "sys",
     tree({
-      kernel: tree({ hostname: text(() => `${context.hostname()}\n`), shm_rmid_forced: sysctl("0"), pid_max: sysctl("4194304"), ostype: sysctl("Linux"), osrelease: sysctl("6.12.0-podwire") }),
-      net: tree({ ipv4: tree({ ip_forward: sysctl("1"), ip_local_port_range: sysctl("32768\t60999") }), core: tree({ somaxconn: sysctl("4096") }) }),
+      kernel: tree({
+        hostname: text(() => `${context.hostname()}\n`),
+        shm_rmid_forced: sysctl("0"),
+        pid_max: sysctl("4194304"),
+        ostype: sysctl("Linux"),
+        osrelease: sysctl("6.12.0-podwire"),
+      }),
+      net: tree({
+        ipv4: tree({ ip_forward: sysctl("1"), ip_local_port_range: sysctl("32768\t60999") }),
+        core: tree({ somaxconn: sysctl("4096") }),
+      }),
       vm: tree({ swappiness: sysctl("60") }),
     }),
   );
@@ -65,7 +92,15 @@ function memInfo(context: ContainerContext): string {
   const total = 8 * 1024 * 1024;
   const used = Math.round(context.memory.usedBytes / 1024);
   const row = (k: string, v: number) => `${`${k}:`.padEnd(16)}${String(v).padStart(8)} kB\n`;
-  return row("MemTotal", total) + row("MemFree", total - used) + row("MemAvailable", total - used) + row("Buffers", 0) + row("Cached", 0) + row("SwapTotal", 0) + row("SwapFree", 0);
+  return (
+    row("MemTotal", total) +
+    row("MemFree", total - used) +
+    row("MemAvailable", total - used) +
+    row("Buffers", 0) +
+    row("Cached", 0) +
+    row("SwapTotal", 0) +
+    row("SwapFree", 0)
+  );
 }
 
 function processDir(fs: FileSystem, p: Process): DirInode {
@@ -84,9 +119,17 @@ function processDir(fs: FileSystem, p: Process): DirInode {
   add("environ", () => [...p.env].map(([k, v]) => `${k}=${v}\0`).join(""), 0o400);
   add("mounts", () => mountsText(p.container.mounts));
   add("cgroup", () => "0::/\n");
-  add("stat", () => `${p.pid} (${p.name}) ${state()[0]} ${p.ppid} ${p.pgid} ${p.sid} 0 -1 0 0 0 0 0 ${Math.round(p.cpuMs / 10)} 0 0 0 20 0 1 0 0 ${p.memoryBytes} 0\n`);
+  add(
+    "stat",
+    () =>
+      `${p.pid} (${p.name}) ${state()[0]} ${p.ppid} ${p.pgid} ${p.sid} 0 -1 0 0 0 0 0 ${Math.round(p.cpuMs / 10)} 0 0 0 20 0 1 0 0 ${p.memoryBytes} 0\n`,
+  );
   add("status", () => statusText(p, state()));
-  add("limits", () => `Limit                     Soft Limit           Hard Limit           Units     \nMax open files            ${String(p.fds.limit).padEnd(21)}${String(p.fds.limit).padEnd(21)}files     \n`);
+  add(
+    "limits",
+    () =>
+      `Limit                     Soft Limit           Hard Limit           Units     \nMax open files            ${String(p.fds.limit).padEnd(21)}${String(p.fds.limit).padEnd(21)}files     \n`,
+  );
   d.entries().set("exe", new SymlinkInode(fs, p.exe, 0, 0));
   d.entries().set("cwd", new SymlinkInode(fs, p.cwdPath, 0, 0));
   const root = new DirInode(fs, 0o777, 0, 0);
@@ -108,7 +151,12 @@ function statusText(p: Process, state: string): string {
 
 /** /proc/mounts. */
 export function mountsText(table: MountTable): string {
-  return table.mounts.map((m: Mount) => `${m.source} ${m.target} ${m.root.fs.type} ${m.readOnly ? "ro" : "rw"},relatime${m.options ? `,${m.options}` : ""} 0 0\n`).join("");
+  return table.mounts
+    .map(
+      (m: Mount) =>
+        `${m.source} ${m.target} ${m.root.fs.type} ${m.readOnly ? "ro" : "rw"},relatime${m.options ? `,${m.options}` : ""} 0 0\n`,
+    )
+    .join("");
 }
 
 export { pathOf };

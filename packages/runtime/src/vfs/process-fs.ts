@@ -1,8 +1,9 @@
 // The file system calls as a process makes them: relative to its working directory, with its credentials and umask.
-import type { Process } from "../kernel/process.ts";
+
 import { SysError } from "../kernel/errno.ts";
+import type { Process } from "../kernel/process.ts";
 import { DirInode, FileInode, type Inode } from "./inode.ts";
-import { type Mount, type Place, type Stat, pathOf } from "./mounts.ts";
+import { type Mount, type Place, pathOf, type Stat } from "./mounts.ts";
 import { RegularFile } from "./regular-file.ts";
 
 export class ProcessFs {
@@ -105,7 +106,8 @@ export class ProcessFs {
   /** The whole content of a regular file. */
   readFile(path: string): Uint8Array {
     const f = this.#m.open(this.#p.cwd, path, this.#p.cred, { read: true });
-    if (!(f instanceof RegularFile)) throw new SysError("inode" in f && (f as { inode: unknown }).inode instanceof DirInode ? "EISDIR" : "EINVAL", path);
+    if (!(f instanceof RegularFile))
+      throw new SysError("inode" in f && (f as { inode: unknown }).inode instanceof DirInode ? "EISDIR" : "EINVAL", path);
     f.ref();
     const bytes = f.readNow(Number.MAX_SAFE_INTEGER);
     f.unref();

@@ -1,7 +1,8 @@
 // podwire/client: sends a request to a URL every n seconds and logs who answered.
 //   client [--interval SECONDS] [--count N] [--timeout SECONDS] URL
-import type { Process } from "../../kernel/process.ts";
+
 import { strerror } from "../../kernel/errno.ts";
+import type { Process } from "../../kernel/process.ts";
 import type { ImageSpec } from "../image.ts";
 
 interface Settings {

@@ -70,7 +70,8 @@ async function answer(p: Process, facts: PodFacts | undefined, req: http.Incomin
     headers: Object.fromEntries(Object.entries(req.headers).map(([k, v]) => [k, Array.isArray(v) ? v.join(", ") : (v ?? "")])),
     body: Buffer.concat(chunks).toString("utf8"),
   };
-  const wantsJson = /\bjson\b/.test(req.headers.accept ?? "") || /[?&]format=json\b/.test(req.url ?? "") || /\.json(\?|$)/.test(req.url ?? "");
+  const wantsJson =
+    /\bjson\b/.test(req.headers.accept ?? "") || /[?&]format=json\b/.test(req.url ?? "") || /\.json(\?|$)/.test(req.url ?? "");
   void p.print(`${remote} ${body.method} ${body.path}\n`);
   if (wantsJson) {
     res.setHeader("content-type", "application/json");

@@ -1,0 +1,65 @@
+// Flags of the node-agent; kubelet's and flannel's names where they have one. Nothing else reads the environment.
+import { bool, durationMs, z } from "@podwire/base";
+
+const list = z.string().transform((s) =>
+  s
+    .split(",")
+    .map((x) => x.trim())
+    .filter((x) => x !== ""),
+);
+
+const labels = z.string().transform((s, ctx): Record<string, string> => {
+  const out: Record<string, string> = {};
+  for (const pair of s.split(",").filter((x) => x !== "")) {
+    const at = pair.indexOf("=");
+    if (at < 1) {
+      ctx.addIssue({ code: "custom", message: `not a label: ${pair}` });
+      return z.NEVER;
+    }
+    out[pair.slice(0, at)] = pair.slice(at + 1);
+  }
+  return out;
+});
+
+const taints = z.string().transform((s, ctx): { key: string; value?: string; effect: string }[] => {
+  const out = [];
+  for (const text of s.split(",").filter((x) => x !== "")) {
+    const m = /^([^=:]+)(?:=([^:]*))?:(NoSchedule|PreferNoSchedule|NoExecute)$/.exec(text);
+    if (!m) {
+      ctx.addIssue({ code: "custom", message: `not a taint: ${text} (key=value:Effect)` });
+      return z.NEVER;
+    }
+    out.push({ key: m[1] as string, ...(m[2] === undefined ? {} : { value: m[2] }), effect: m[3] as string });
+  }
+  return out;
+});
+
+export const FLAGS = {
+  "node-name": z.string().default(""),
+  "node-ip": z.string().default(""),
+  "node-labels": labels.prefault(""),
+  "register-node": bool.default(true),
+  "register-with-taints": taints.prefault(""),
+  "cluster-cidr": z.string().default("10.244.0.0/16"),
+  "cluster-dns": list.prefault("10.96.0.10"),
+  "cluster-domain": z.string().default("cluster.local"),
+  /** The underlay's router: where packets to neither a node nor a pod go. */
+  "underlay-gateway": z.string().default("172.30.0.3"),
+  "underlay-prefix": z.coerce.number().int().min(8).max(30).default(16),
+  mtu: z.coerce.number().int().min(576).max(65_535).default(1500),
+  overlay: z.enum(["vxlan", "host-gw"]).default("vxlan"),
+  "max-pods": z.coerce.number().int().min(1).default(110),
+  cpus: z.string().default("8"),
+  memory: z.string().default("16Gi"),
+  "ephemeral-storage": z.string().default("100Gi"),
+  "kube-reserved-memory": z.string().default("100Mi"),
+  "node-status-update-frequency": durationMs.default(10_000),
+  "node-lease-duration-seconds": z.coerce.number().int().min(1).default(40),
+  /** Simulated time of an image's first pull. */
+  "image-pull-time": durationMs.default(0),
+  /** Unknown images fail to pull instead of being stood in for by the echo workload. */
+  "strict-images": bool.default(false),
+  "proxy-mode": z.enum(["iptables", "ipvs", "nftables", "none"]).default("iptables"),
+} as const;
+
+export type NodeAgentConfig = z.infer<z.ZodObject<typeof FLAGS>>;

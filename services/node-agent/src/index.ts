@@ -1,0 +1,3 @@
+// node-agent: one process is one node.
+export { FLAGS, type NodeAgentConfig } from "./config.ts";
+export { NodeAgent, type NodeAgentOptions } from "./node-agent.ts";

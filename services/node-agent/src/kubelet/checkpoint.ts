@@ -1,0 +1,112 @@
+// What must survive a power cut of the node: restart counts and ends of each pod's containers, one small file a pod.
+// Invariant: a file is replaced whole; an unreadable one is as none.
+import fs from "node:fs";
+import path from "node:path";
+import type { Clock } from "@podwire/base";
+import type { ContainerRecord, PodRecord, Termination } from "./pod-record.ts";
+
+interface SavedContainer {
+  kind: ContainerRecord["kind"];
+  restartCount: number;
+  containerId: string;
+  imageId: string;
+  runningSinceMs?: number;
+  terminated?: Termination;
+  last?: Termination;
+}
+
+export interface Checkpoint {
+  uid: string;
+  startMs: number;
+  containers: Record<string, SavedContainer>;
+}
+
+export class CheckpointStore {
+  readonly #folder: string;
+  readonly #clock: Clock;
+  readonly #dirty = new Map<string, PodRecord>();
+  #scheduled = false;
+  constructor(folder: string, clock: Clock) {
+    this.#folder = folder;
+    this.#clock = clock;
+    fs.mkdirSync(folder, { recursive: true });
+  }
+
+  load(): Map<string, Checkpoint> {
+    const out = new Map<string, Checkpoint>();
+    for (const name of fs.readdirSync(this.#folder)) {
+      if (!name.endsWith(".json")) continue;
+      try {
+        const c = JSON.parse(fs.readFileSync(path.join(this.#folder, name), "utf8")) as Checkpoint;
+        out.set(c.uid, c);
+      } catch {
+        fs.rmSync(path.join(this.#folder, name), { force: true });
+      }
+    }
+    return out;
+  }
+
+  save(r: PodRecord): void {
+    this.#dirty.set(r.uid, r);
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    this.#clock.soon(() => this.flush());
+  }
+
+  flush(): void {
+    this.#scheduled = false;
+    for (const [uid, r] of this.#dirty) {
+      const file = path.join(this.#folder, `${uid}.json`);
+      const containers: Record<string, SavedContainer> = {};
+      for (const [name, c] of r.containers)
+        containers[name] = {
+          kind: c.kind,
+          restartCount: c.restartCount,
+          containerId: c.containerId,
+          imageId: c.imageId,
+          ...(c.running ? { runningSinceMs: c.running.startedMs } : {}),
+          ...(c.terminated ? { terminated: c.terminated } : {}),
+          ...(c.last ? { last: c.last } : {}),
+        };
+      fs.writeFileSync(`${file}.new`, JSON.stringify({ uid, startMs: r.startMs, containers } satisfies Checkpoint));
+      fs.renameSync(`${file}.new`, file);
+    }
+    this.#dirty.clear();
+  }
+
+  remove(uid: string): void {
+    this.#dirty.delete(uid);
+    fs.rmSync(path.join(this.#folder, `${uid}.json`), { force: true });
+  }
+}
+
+/** Puts what was saved into a fresh record: what ran when the power went ended with code 255. */
+export function restore(r: PodRecord, saved: Checkpoint, nowMs: number): void {
+  r.startMs = saved.startMs;
+  for (const [name, s] of Object.entries(saved.containers)) {
+    const c = r.containers.get(name);
+    if (!c) continue;
+    c.restartCount = s.restartCount;
+    c.containerId = s.containerId;
+    c.imageId = s.imageId;
+    c.last = s.last;
+    c.terminated = s.terminated;
+    if (s.runningSinceMs !== undefined) {
+      c.last = s.terminated ?? s.last;
+      c.terminated = {
+        exitCode: 255,
+        signal: 0,
+        reason: "Unknown",
+        message: "",
+        startedMs: s.runningSinceMs,
+        finishedMs: nowMs,
+        containerId: s.containerId,
+      };
+    }
+    // A new sandbox runs its init containers again.
+    if (c.kind === "init" && c.terminated) {
+      c.last = c.terminated;
+      c.terminated = undefined;
+    }
+  }
+}

@@ -1,0 +1,295 @@
+// Starts and stops the containers of one pod: image, environment, mounts, hooks, probes, logs, exit reasons.
+// Invariant: every started container has exactly one exit recorded; probes of a container end before it is stopped.
+import type { Container as ContainerSpec } from "@podwire/api";
+import { PodwireError, reasonOf } from "@podwire/base";
+import { type Container, type ExitStatus, type FileInode, StartError } from "@podwire/runtime";
+import { containerOptions, textFile } from "./container-options.ts";
+import { ContainerConfigError, environment } from "./environment.ts";
+import { runHook } from "./hooks.ts";
+import type { LogFile } from "./log-file.ts";
+import { type ContainerRecord, isSidecar, NO_WAIT, type Termination } from "./pod-record.ts";
+import type { PodWorker } from "./pod-worker.ts";
+import type { ProbeTarget } from "./probes/probe.ts";
+import { Prober } from "./probes/prober.ts";
+
+const MAX_TERMINATION_MESSAGE_BYTES = 4096;
+const FALLBACK_LOG_BYTES = 2048;
+const FALLBACK_LOG_LINES = 80;
+/** The least a container gets after its preStop hook has used up the grace. */
+const MIN_GRACE_SECONDS = 2;
+
+class RunAsRootError extends PodwireError {}
+
+export class ContainerRunner {
+  readonly #w: PodWorker;
+  readonly #probers = new Map<string, Prober>();
+  readonly #logs = new Map<string, LogFile>();
+  readonly #graceTimers = new Map<string, (seconds: number) => void>();
+
+  constructor(worker: PodWorker) {
+    this.#w = worker;
+  }
+
+  async start(spec: ContainerSpec, c: ContainerRecord): Promise<void> {
+    const w = this.#w;
+    const { deps, record } = w;
+    const pod = record.pod;
+    const sandbox = record.sandbox;
+    if (!sandbox) return;
+    const fieldPath = w.fieldPath(spec);
+    const pulled = await deps.images.ensure(pod, spec, fieldPath);
+    if (!("image" in pulled)) {
+      c.waiting = { reason: pulled.reason, message: pulled.message };
+      w.wakeAt(deps.clock.nowMs() + pulled.retryMs);
+      return;
+    }
+    let container: Container;
+    const terminationLog = textFile(() => deps.clock.nowMs(), "", 0o666);
+    try {
+      const env = await environment(pod, spec, {
+        ...deps.environment(pod, sandbox),
+        onInvalid: (kind, name, keys) =>
+          w.event(
+            "Warning",
+            "InvalidEnvironmentVariableNames",
+            `Keys [${keys.join(", ")}] from the EnvFrom ${kind === "ConfigMap" ? "configMap" : "secret"} ${pod.metadata!.namespace}/${name} were skipped since they are considered invalid environment variable names.`,
+          ),
+      });
+      this.#checkNonRoot(spec, pulled.image.user);
+      container = sandbox.sandbox.createContainer(
+        containerOptions({ pod, spec, image: pulled.image, env, volumes: w.volumes, etc: w.etc, terminationLog }),
+      );
+    } catch (e) {
+      if (!(e instanceof ContainerConfigError || e instanceof RunAsRootError)) throw e;
+      c.waiting = { reason: "CreateContainerConfigError", message: reasonOf(e) };
+      w.event("Warning", "Failed", `Error: ${reasonOf(e)}`, spec);
+      w.wakeAt(deps.clock.nowMs() + 10_000);
+      return;
+    }
+    if (record.terminating || record.sandbox !== sandbox) return;
+    if (c.terminated || c.last) {
+      c.last = c.terminated ?? c.last;
+      c.restartCount++;
+    }
+    c.terminated = undefined;
+    c.waiting = NO_WAIT;
+    c.killReason = "";
+    c.stopping = false;
+    c.image = spec.image ?? "";
+    c.imageId = pulled.image.digest;
+    c.containerId = `podwire://${Buffer.from(deps.random.bytes(32)).toString("hex")}`;
+    c.started = !spec.startupProbe && !spec.readinessProbe ? true : !spec.startupProbe;
+    c.ready = !spec.readinessProbe;
+    c.ranHere = true;
+    w.event("Normal", "Created", `Created container: ${spec.name}`, spec);
+    const log = deps.logs.open(pod, spec.name!, c.restartCount);
+    this.#logs.set(spec.name!, log);
+    container.onOutput((stream, bytes) => log.write(stream, bytes));
+    try {
+      container.start();
+    } catch (e) {
+      if (!(e instanceof StartError)) throw e;
+      const now = deps.clock.nowMs();
+      w.event("Warning", "Failed", `Error: ${e.message}`, spec);
+      c.terminated = {
+        exitCode: e.exitCode,
+        signal: 0,
+        reason: "StartError",
+        message: e.message,
+        startedMs: 0,
+        finishedMs: now,
+        containerId: c.containerId,
+      };
+      sandbox.sandbox.containers.delete(container);
+      log.close();
+      w.wake();
+      return;
+    }
+    c.container = container;
+    c.running = { startedMs: container.startedMs };
+    w.event("Normal", "Started", `Started container ${spec.name}`, spec);
+    void container.wait().then((status) => this.#exited(spec, c, container, status, terminationLog));
+    if (spec.lifecycle?.postStart) await this.#postStart(spec, c, container);
+    if (c.container === container && container.running && (c.kind === "main" || isSidecar(spec))) this.#probe(spec, c, container);
+    w.publish();
+  }
+
+  #target(spec: ContainerSpec, container: Container): ProbeTarget {
+    const { deps, record } = this.#w;
+    return { spec, container, podIP: record.sandbox?.ip ?? deps.nodeIP, stack: deps.nodeStack, clock: deps.clock };
+  }
+
+  #checkNonRoot(spec: ContainerSpec, imageUser: string | undefined): void {
+    const pod = this.#w.record.pod;
+    const own = spec.securityContext ?? {};
+    const shared = pod.spec!.securityContext ?? {};
+    if (!(own.runAsNonRoot ?? shared.runAsNonRoot)) return;
+    const user = own.runAsUser ?? shared.runAsUser;
+    const where = `(pod: "${pod.metadata!.name}_${pod.metadata!.namespace}(${pod.metadata!.uid})", container: ${spec.name})`;
+    if (user !== undefined && user !== null) {
+      if (Number(user) === 0) throw new RunAsRootError(`container's runAsUser breaks non-root policy ${where}`);
+    } else if (imageUser === undefined || imageUser === "" || /^(0|root)(:|$)/.test(imageUser))
+      throw new RunAsRootError(`container has runAsNonRoot and image will run as root ${where}`);
+    else if (!/^\d+/.test(imageUser))
+      throw new RunAsRootError(
+        `container has runAsNonRoot and image has non-numeric user (${imageUser}), cannot verify user is non-root ${where}`,
+      );
+  }
+
+  async #postStart(spec: ContainerSpec, c: ContainerRecord, container: Container): Promise<void> {
+    const ended = new AbortController();
+    void container.wait().then(() => ended.abort());
+    try {
+      await runHook(spec.lifecycle!.postStart!, this.#target(spec, container), ended.signal);
+    } catch (e) {
+      this.#w.event("Warning", "FailedPostStartHook", `PostStartHook failed`, spec);
+      this.#w.deps.log.info({ reason: reasonOf(e) }, "postStart hook failed");
+      await this.kill(spec, c, "FailedPostStartHook", Number(this.#w.record.pod.spec!.terminationGracePeriodSeconds ?? 30));
+    }
+  }
+
+  #probe(spec: ContainerSpec, c: ContainerRecord, container: Container): void {
+    const { deps } = this.#w;
+    const w = this.#w;
+    const prober = new Prober({
+      target: this.#target(spec, container),
+      clock: deps.clock,
+      random: deps.random,
+      report: {
+        onStarted: () => {
+          if (c.started) return;
+          c.started = true;
+          w.wake();
+        },
+        onReady: (ready) => {
+          if (c.ready === ready) return;
+          c.ready = ready;
+          w.wake();
+        },
+        onUnhealthy: (kind) => {
+          c.killReason = `Container ${spec.name} failed ${kind.toLowerCase()} probe, will be restarted`;
+          w.wake();
+        },
+        onFailure: (kind, output, errored) => {
+          if (container.running)
+            w.event("Warning", "Unhealthy", errored ? `${kind} probe errored: ${output}` : `${kind} probe failed: ${output}`, spec);
+        },
+      },
+    });
+    this.#probers.get(spec.name!)?.stop();
+    this.#probers.set(spec.name!, prober);
+    prober.start();
+  }
+
+  #exited(spec: ContainerSpec, c: ContainerRecord, container: Container, status: ExitStatus, terminationLog: FileInode): void {
+    this.#probers.get(spec.name!)?.stop();
+    this.#probers.delete(spec.name!);
+    const log = this.#logs.get(spec.name!);
+    log?.close();
+    if (c.container !== container) return;
+    const exitCode = status.signal > 0 ? 128 + status.signal : status.code;
+    const reason = container.oomKilled ? "OOMKilled" : exitCode === 0 ? "Completed" : "Error";
+    const t: Termination = {
+      exitCode,
+      signal: 0,
+      reason,
+      message: this.#terminationMessage(spec, terminationLog, exitCode, log),
+      startedMs: container.startedMs,
+      finishedMs: container.finishedMs,
+      containerId: c.containerId,
+    };
+    c.running = undefined;
+    c.container = undefined;
+    c.terminated = t;
+    c.ready = false;
+    c.started = false;
+    c.stopping = false;
+    c.killReason = "";
+    this.#graceTimers.delete(spec.name!);
+    this.#w.wake();
+  }
+
+  #terminationMessage(spec: ContainerSpec, file: FileInode, exitCode: number, log: LogFile | undefined): string {
+    const text = Buffer.from(file.view().subarray(0, MAX_TERMINATION_MESSAGE_BYTES)).toString("utf8");
+    if (text !== "" || spec.terminationMessagePolicy !== "FallbackToLogsOnError" || exitCode === 0 || !log) return text;
+    return this.#w.deps.logs.tail(log.file, FALLBACK_LOG_LINES, FALLBACK_LOG_BYTES);
+  }
+
+  /** Runs preStop, sends the stop signal, waits for the grace, kills; resolves when the container is over. */
+  async kill(spec: ContainerSpec, c: ContainerRecord, message: string, graceSeconds: number): Promise<void> {
+    const container = c.container;
+    if (!container || !c.running) return;
+    if (c.stopping) {
+      await container.wait();
+      return;
+    }
+    c.stopping = true;
+    const { clock } = this.#w.deps;
+    const probeGrace = message.includes("failed liveness probe")
+      ? spec.livenessProbe?.terminationGracePeriodSeconds
+      : message.includes("failed startup probe")
+        ? spec.startupProbe?.terminationGracePeriodSeconds
+        : undefined;
+    const grace = probeGrace !== undefined && probeGrace !== null ? Number(probeGrace) : graceSeconds;
+    this.#w.event("Normal", "Killing", message, spec);
+    const startedMs = clock.nowMs();
+    let deadlineMs = startedMs + grace * 1000;
+    const over = new AbortController();
+    void container.wait().then(() => over.abort());
+    let cutShort: () => void = () => undefined;
+    this.#graceTimers.set(spec.name!, (seconds) => {
+      deadlineMs = Math.min(deadlineMs, clock.nowMs() + seconds * 1000);
+      cutShort();
+    });
+    if (spec.lifecycle?.preStop && grace > 0) {
+      const hookOver = new AbortController();
+      const limit = clock.after(grace * 1000, () => hookOver.abort());
+      over.signal.addEventListener("abort", () => hookOver.abort(), { once: true });
+      try {
+        await runHook(spec.lifecycle.preStop, this.#target(spec, container), hookOver.signal);
+      } catch (e) {
+        this.#w.event("Warning", "FailedPreStopHook", `PreStopHook failed`, spec);
+        this.#w.deps.log.info({ reason: reasonOf(e) }, "preStop hook failed");
+      }
+      limit.cancel();
+      deadlineMs = Math.max(deadlineMs, clock.nowMs() + MIN_GRACE_SECONDS * 1000);
+    }
+    if (grace === 0) container.kill(9);
+    else {
+      container.kill(stopSignal(spec, container));
+      while (container.running && clock.nowMs() < deadlineMs) {
+        const wait = new AbortController();
+        cutShort = () => wait.abort();
+        over.signal.addEventListener("abort", () => wait.abort(), { once: true });
+        await clock.sleep(deadlineMs - clock.nowMs(), wait.signal).catch(() => undefined);
+      }
+      if (container.running) container.kill(9);
+    }
+    await container.wait();
+  }
+
+  shortenGrace(seconds: number): void {
+    for (const f of this.#graceTimers.values()) f(seconds);
+  }
+
+  close(): void {
+    for (const p of this.#probers.values()) p.stop();
+    this.#probers.clear();
+    for (const l of this.#logs.values()) l.close();
+  }
+}
+
+function stopSignal(spec: ContainerSpec, container: Container): number {
+  const asked = (spec.lifecycle as { stopSignal?: string } | undefined)?.stopSignal ?? container.options.image.stopSignal ?? "SIGTERM";
+  const known: Record<string, number> = {
+    SIGTERM: 15,
+    SIGQUIT: 3,
+    SIGINT: 2,
+    SIGKILL: 9,
+    SIGHUP: 1,
+    SIGUSR1: 10,
+    SIGUSR2: 12,
+    SIGWINCH: 28,
+  };
+  return known[asked] ?? 15;
+}

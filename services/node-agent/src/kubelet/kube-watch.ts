@@ -1,0 +1,40 @@
+// The API as the coredns image gets it: informers of this node's client, shared by every pod of the node that watches.
+// Invariant: an informer runs while somebody watches through it.
+import type { Clock, Logger, Random } from "@podwire/base";
+import type { Bus } from "@podwire/bus";
+import { type ApiClient, type Informer, informer, Resources } from "@podwire/client";
+
+const REFS = {
+  namespaces: Resources.namespaces,
+  services: Resources.services,
+  endpointslices: Resources.endpointSlices,
+  pods: Resources.pods,
+} as const;
+
+export function kubeWatch(o: { client: ApiClient; bus: Bus; clock: Clock; random: Random; log: Logger }) {
+  const shared = new Map<keyof typeof REFS, Informer>();
+  return {
+    watch(resource: keyof typeof REFS, handlers: { set(o: any): void; remove(o: any): void }) {
+      let i = shared.get(resource);
+      if (!i) {
+        i = informer({ ...o, ref: REFS[resource] });
+        shared.set(resource, i);
+        i.start().catch(() => undefined);
+      }
+      let live = true;
+      i.handle({
+        onAdd: (x) => live && handlers.set(x),
+        onUpdate: (x) => live && handlers.set(x),
+        onDelete: (x) => live && handlers.remove(x),
+      });
+      return { synced: i.whenSynced(), stop: () => void (live = false) };
+    },
+    services(): readonly any[] {
+      return shared.get("services")?.lister.list() ?? [];
+    },
+    stop(): void {
+      for (const i of shared.values()) i.stop();
+      shared.clear();
+    },
+  };
+}

@@ -1,0 +1,299 @@
+// The kubelet: this node's pods from the API, one worker each; sandboxes from the runtime, addresses from CNI.
+// Invariant: a pod (by uid) has at most one worker; what the API no longer has is torn down; a pod of before the last reboot is
+// taken up again from its checkpoint.
+
+import path from "node:path";
+import type { Node, Pod } from "@podwire/api";
+import { type Clock, type Logger, type Random, reasonOf } from "@podwire/base";
+import type { Bus, Subscription } from "@podwire/bus";
+import { type ApiClient, type EventRecorder, eventRecorder, type Informer, informer, Resources } from "@podwire/client";
+import { Cpu, createPodSandbox, type FileInode, ImageCatalogue, type NetStack, PidNamespace } from "@podwire/runtime";
+import type { BridgePlugin } from "../cni/bridge-plugin.ts";
+import type { NodeAgentConfig } from "../config.ts";
+import type { NodeNetwork } from "../network/node-network.ts";
+import { CheckpointStore, restore } from "./checkpoint.ts";
+import { textFile } from "./container-options.ts";
+import { ImagePuller } from "./image-puller.ts";
+import { kubeWatch } from "./kube-watch.ts";
+import { LogStore } from "./log-store.ts";
+import { ObjectSource } from "./object-source.ts";
+import { isSidecar, type PodRecord, type SandboxRecord } from "./pod-record.ts";
+import { PodWorker, type PodWorkerDeps } from "./pod-worker.ts";
+import { etcHosts, nodeHosts, podHostname, resolvConf } from "./resolv-conf.ts";
+import { StatusManager } from "./status-manager.ts";
+import { serveKubeletStreams } from "./streams.ts";
+import { TokenSource } from "./token-source.ts";
+import { NodeDisk } from "./volumes/node-disk.ts";
+import { PodVolumes } from "./volumes/pod-volumes.ts";
+
+export interface KubeletOptions {
+  config: NodeAgentConfig;
+  nodeName: string;
+  stateDir: string;
+  client: ApiClient;
+  bus: Bus;
+  network: NodeNetwork;
+  cni: BridgePlugin;
+  allocatable: Readonly<Record<string, string>>;
+  clock: Clock;
+  random: Random;
+  log: Logger;
+}
+
+export class Kubelet {
+  readonly #o: KubeletOptions;
+  readonly #workers = new Map<string, PodWorker>();
+  readonly #events: EventRecorder;
+  readonly images: ImagePuller;
+  readonly #statuses: StatusManager;
+  readonly #checkpoints: CheckpointStore;
+  readonly #logs: LogStore;
+  readonly #objects: ObjectSource;
+  readonly #tokens: TokenSource;
+  readonly #disk: NodeDisk;
+  readonly #watch: ReturnType<typeof kubeWatch>;
+  readonly #pods: Informer<Pod & { metadata: any }>;
+  readonly #deps: PodWorkerDeps;
+  readonly #hostPids: PidNamespace;
+  #streams: Subscription | undefined;
+  #stopping = false;
+
+  constructor(o: KubeletOptions) {
+    this.#o = o;
+    const { clock, random, log, client } = o;
+    this.#events = eventRecorder({ client, clock, random, log, component: "kubelet", host: o.nodeName });
+    this.images = new ImagePuller({
+      catalogue: new ImageCatalogue({ strict: o.config["strict-images"] }),
+      clock,
+      events: this.#events,
+      pullMs: o.config["image-pull-time"],
+    });
+    this.#statuses = new StatusManager({ client, clock, log });
+    this.#checkpoints = new CheckpointStore(path.join(o.stateDir, "pods"), clock);
+    this.#logs = new LogStore(path.join(o.stateDir, "logs", "pods"), clock);
+    this.#objects = new ObjectSource({ client, clock, random, log });
+    this.#tokens = new TokenSource({ client, clock, random });
+    this.#disk = new NodeDisk(() => clock.nowMs());
+    this.#watch = kubeWatch({ client, bus: o.bus, clock, random, log });
+    this.#hostPids = new PidNamespace((p, error) => log.error({ err: error, process: p.argv.join(" ") }, "a program of an image failed"));
+    this.#pods = informer<Pod & { metadata: any }>({
+      client,
+      clock,
+      random,
+      log,
+      ref: Resources.pods,
+      fieldSelector: `spec.nodeName=${o.nodeName}`,
+    });
+    this.#deps = {
+      clock,
+      random,
+      log,
+      cpu: new Cpu(clock),
+      nodeName: o.nodeName,
+      nodeIP: o.network.address,
+      nodeStack: o.network.root as unknown as NetStack,
+      events: this.#events,
+      images: this.images,
+      statuses: this.#statuses,
+      checkpoints: this.#checkpoints,
+      logs: this.#logs,
+      createSandbox: (pod) => this.#createSandbox(pod),
+      environment: (pod, sandbox) => this.#environment(pod, sandbox),
+      volumes: (pod, onChange) => this.#volumes(pod, onChange),
+      onGone: (uid) => this.#gone(uid),
+    };
+  }
+
+  async start(): Promise<void> {
+    const saved = this.#checkpoints.load();
+    const { clock, log } = this.#o;
+    this.#watch.watch("services", { set: () => undefined, remove: () => undefined });
+    this.#pods.handle({
+      onAdd: (pod) => {
+        const checkpoint = saved.get(pod.metadata.uid);
+        saved.delete(pod.metadata.uid);
+        const w = this.#worker(pod);
+        if (checkpoint) restore(w.record, checkpoint, clock.nowMs());
+        w.update(pod);
+      },
+      onUpdate: (pod, old) => {
+        if (old.metadata.uid !== pod.metadata.uid) void this.#workers.get(old.metadata.uid)?.vanish();
+        this.#worker(pod).update(pod);
+      },
+      onDelete: (pod) => void this.#workers.get(pod.metadata.uid)?.vanish(),
+    });
+    this.#streams = serveKubeletStreams({
+      bus: this.#o.bus,
+      nodeName: this.#o.nodeName,
+      clock,
+      log,
+      logs: this.#logs,
+      find: (namespace, name, uid) => this.#find(namespace, name, uid),
+      stackOf: (r) => r.sandbox?.sandbox.options.netns,
+      stats: () => this.stats(),
+      pods: () => this.#pods.lister.list(),
+    });
+    await this.#pods.start().catch((e) => this.#stopping || log.error({ reason: reasonOf(e) }, "this node's pods cannot be followed"));
+    if (this.#stopping) return;
+    // Pods that were here before the reboot and are no more: their logs and checkpoints go.
+    const live = new Set(this.#pods.lister.list().map((p) => p.metadata.uid as string));
+    for (const uid of saved.keys()) if (!live.has(uid)) this.#checkpoints.remove(uid);
+    this.#logs.retain(live);
+  }
+
+  #worker(pod: Pod): PodWorker {
+    const uid = pod.metadata!.uid!;
+    let w = this.#workers.get(uid);
+    if (!w) {
+      w = new PodWorker(this.#deps, pod);
+      this.#workers.set(uid, w);
+    }
+    return w;
+  }
+
+  #find(namespace: string, name: string, uid: string | undefined): { record: PodRecord; pod: Pod } | undefined {
+    for (const w of this.#workers.values()) {
+      const m = w.record.pod.metadata!;
+      if (m.namespace === namespace && m.name === name && (uid === undefined || m.uid === uid))
+        return { record: w.record, pod: w.record.pod };
+    }
+    return undefined;
+  }
+
+  #gone(uid: string): void {
+    const w = this.#workers.get(uid);
+    this.#workers.delete(uid);
+    this.#disk.removePod(uid);
+    this.#tokens.forget(uid);
+    this.images.forget(uid);
+    if (w) this.#logs.remove(w.record.pod);
+  }
+
+  async #createSandbox(pod: Pod): Promise<{ sandbox: SandboxRecord; etc: Map<string, FileInode> }> {
+    const { clock, random, log, network, cni, nodeName, config } = this.#o;
+    const { name, namespace, uid } = pod.metadata!;
+    const id = Buffer.from(random.bytes(32)).toString("hex");
+    const host = pod.spec!.hostNetwork ?? false;
+    const attached = host ? undefined : cni.add({ containerId: id, podName: name!, podNamespace: namespace! });
+    const ip = attached?.address ?? network.address;
+    const domain = config["cluster-domain"];
+    const { hostname, domain: subdomain } = podHostname(pod, nodeName, domain);
+    const now = () => clock.nowMs();
+    const etc = new Map([
+      ["/etc/hosts", textFile(now, host ? nodeHosts(pod, nodeName, network.address) : etcHosts(pod, [ip], hostname, subdomain))],
+      ["/etc/hostname", textFile(now, `${hostname}\n`)],
+      [
+        "/etc/resolv.conf",
+        textFile(
+          now,
+          resolvConf(pod, { clusterDNS: config["cluster-dns"], clusterDomain: domain, host: { nameservers: [], search: [], options: [] } }),
+        ),
+      ],
+    ]);
+    const sandbox = createPodSandbox({
+      name: name!,
+      namespace: namespace!,
+      uid: uid!,
+      hostname,
+      netns: (attached?.netns ?? network.root) as unknown as NetStack,
+      clock,
+      random,
+      log,
+      cpu: this.#deps.cpu,
+      shareProcessNamespace: pod.spec!.shareProcessNamespace ?? false,
+      ...(pod.spec!.hostPID ? { pidNamespace: this.#hostPids } : {}),
+      annex: new Map<string, unknown>([
+        ["pod", { name, namespace, node: nodeName, ip: () => ip }],
+        ["kube-watch", this.#watch],
+      ]),
+    });
+    return { etc, sandbox: { sandbox, ip, ips: [ip], id, release: async () => (attached ? cni.del(id) : undefined) } };
+  }
+
+  #environment(pod: Pod, sandbox: SandboxRecord) {
+    const { network, nodeName, allocatable } = this.#o;
+    return {
+      configMap: (ns: string, n: string) => this.#objects.configMap<any>(ns, n),
+      secret: (ns: string, n: string) => this.#objects.secret<any>(ns, n),
+      services: () =>
+        this.#watch
+          .services()
+          .filter(
+            (s: any) =>
+              s.metadata.namespace === pod.metadata!.namespace || (s.metadata.namespace === "default" && s.metadata.name === "kubernetes"),
+          ),
+      podIP: sandbox.ip,
+      podIPs: sandbox.ips,
+      hostIP: network.address,
+      nodeName,
+      allocatable,
+    };
+  }
+
+  #volumes(pod: Pod, onChange: () => void): PodVolumes {
+    const { clock, network, nodeName, allocatable } = this.#o;
+    const uid = pod.metadata!.uid!;
+    return new PodVolumes({
+      objects: this.#objects,
+      tokens: this.#tokens,
+      disk: this.#disk,
+      now: () => clock.nowMs(),
+      facts: () => {
+        const s = this.#workers.get(uid)?.record.sandbox;
+        return { podIP: s?.ip ?? "", podIPs: s?.ips ?? [], hostIP: network.address, nodeName, allocatable };
+      },
+      onChange,
+    });
+  }
+
+  /** The node's own object, as it was read or written last. */
+  nodeChanged(node: Node): void {
+    void node;
+  }
+
+  stats() {
+    return {
+      node: { nodeName: this.#o.nodeName },
+      pods: [...this.#workers.values()].map((w) => ({
+        podRef: { name: w.record.pod.metadata!.name, namespace: w.record.pod.metadata!.namespace, uid: w.record.uid },
+        containers: [...w.record.containers.values()].map((c) => ({
+          name: c.name,
+          memory: { workingSetBytes: c.container?.memory.usedBytes ?? 0 },
+        })),
+      })),
+    };
+  }
+
+  counters(): Record<string, unknown> {
+    let running = 0;
+    let restarts = 0;
+    for (const w of this.#workers.values())
+      for (const c of w.record.containers.values()) {
+        if (c.running) running++;
+        restarts += c.restartCount;
+      }
+    return {
+      pods: this.#workers.size,
+      containersRunning: running,
+      restarts,
+      statuses: this.#statuses.counters,
+      events: this.#events.counters(),
+    };
+  }
+
+  /** Ends the process's part without touching the API: a node that stops is a node that is gone. */
+  stop(): void {
+    this.#stopping = true;
+    this.#streams?.unsubscribe();
+    this.#pods.stop();
+    this.#checkpoints.flush();
+    this.#objects.stop();
+    this.#watch.stop();
+    for (const w of this.#workers.values()) {
+      w.runner.close();
+      w.record.sandbox?.sandbox.stop();
+    }
+  }
+}
+
+export { isSidecar };

@@ -1,0 +1,232 @@
+// A pod's status from its spec and record, pure: phase, conditions and container statuses in the kubelet's own words
+// (kubelet_pods.go generateAPIPodStatus, status/generate.go).
+// Invariant: a condition's lastTransitionTime changes exactly when its status does; conditions of others are kept.
+import type { Container as ContainerSpec, ContainerState, ContainerStatus, Pod, PodCondition, PodStatus } from "@podwire/api";
+import { time } from "@podwire/client";
+import { specsOf } from "./plan.ts";
+import { type ContainerRecord, isSidecar, type PodRecord, type Termination } from "./pod-record.ts";
+import { qosClass } from "./qos.ts";
+
+export interface NodeFacts {
+  hostIP: string;
+}
+
+/** Conditions that this kubelet owns. */
+const OWNED = new Set(["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady"]);
+
+export function podStatus(r: PodRecord, node: NodeFacts, nowMs: number): PodStatus {
+  const pod = r.pod;
+  const { init, main, ephemeral } = specsOf(pod);
+  const old = pod.status ?? {};
+  const statuses = (specs: ContainerSpec[], kind: ContainerRecord["kind"]) => specs.map((s) => containerStatus(r, s, kind));
+  const initStatuses = statuses(init, "init");
+  const mainStatuses = statuses(main, "main");
+  const phase = r.failed ? "Failed" : phaseOf(pod, initStatuses, mainStatuses, r);
+  const status: PodStatus = {
+    phase,
+    conditions: [],
+    hostIP: node.hostIP,
+    hostIPs: [{ ip: node.hostIP }],
+    startTime: old.startTime ?? time(r.startMs),
+    qosClass: old.qosClass ?? qosClass(pod),
+    containerStatuses: mainStatuses,
+  };
+  if (pod.metadata!.generation !== undefined) status.observedGeneration = pod.metadata!.generation;
+  if (initStatuses.length > 0) status.initContainerStatuses = initStatuses;
+  if (ephemeral.length > 0) status.ephemeralContainerStatuses = statuses(ephemeral, "ephemeral");
+  if (r.failed) {
+    status.reason = r.failed.reason;
+    status.message = r.failed.message;
+  }
+  const ip = r.sandbox?.ip ?? old.podIP;
+  if (ip) {
+    status.podIP = ip;
+    status.podIPs = (r.sandbox?.ips ?? old.podIPs?.map((x) => x.ip!) ?? [ip]).map((x) => ({ ip: x }));
+  }
+  status.conditions = conditions(r, phase, initStatuses, mainStatuses, nowMs);
+  return status;
+}
+
+function containerStatus(r: PodRecord, spec: ContainerSpec, kind: ContainerRecord["kind"]): ContainerStatus {
+  const c = r.containers.get(spec.name);
+  if (c === undefined) {
+    const reason = (r.pod.spec!.initContainers?.length ?? 0) > 0 && kind === "main" ? "PodInitializing" : "ContainerCreating";
+    return {
+      name: spec.name,
+      state: { waiting: { reason } },
+      lastState: {},
+      ready: false,
+      restartCount: 0,
+      image: spec.image!,
+      imageID: "",
+      started: false,
+    };
+  }
+  const out: ContainerStatus = {
+    name: c.name,
+    state: stateOf(r, c, kind),
+    lastState:
+      c.terminated && c.waiting.reason !== "" ? { terminated: terminated(c.terminated) } : c.last ? { terminated: terminated(c.last) } : {},
+    ready: false,
+    restartCount: c.restartCount,
+    image: c.image,
+    imageID: c.imageId,
+  };
+  if (c.containerId !== "") out.containerID = c.containerId;
+  const sidecarOrMain = kind === "main" || (kind === "init" && isSidecar(spec));
+  if (kind !== "ephemeral") out.started = c.running !== undefined && c.started;
+  out.ready = sidecarOrMain ? c.running !== undefined && c.started && c.ready : kind === "init" ? c.terminated?.exitCode === 0 : false;
+  if (kind === "main" && spec.resources && (spec.resources.requests || spec.resources.limits)) {
+    if (spec.resources.requests) out.allocatedResources = spec.resources.requests as Record<string, string>;
+    out.resources = spec.resources;
+  } else if (kind === "main") out.resources = {};
+  return out;
+}
+
+function stateOf(r: PodRecord, c: ContainerRecord, kind: ContainerRecord["kind"]): ContainerState {
+  if (c.running) return { running: { startedAt: time(c.running.startedMs) } };
+  if (c.terminated && c.waiting.reason === "") return { terminated: terminated(c.terminated) };
+  if (c.waiting.reason !== "")
+    return { waiting: { reason: c.waiting.reason, ...(c.waiting.message ? { message: c.waiting.message } : {}) } };
+  return {
+    waiting: { reason: (r.pod.spec!.initContainers?.length ?? 0) > 0 && kind !== "ephemeral" ? "PodInitializing" : "ContainerCreating" },
+  };
+}
+
+function terminated(t: Termination): NonNullable<ContainerState["terminated"]> {
+  return {
+    exitCode: t.exitCode,
+    ...(t.signal ? { signal: t.signal } : {}),
+    reason: t.reason,
+    ...(t.message ? { message: t.message } : {}),
+    startedAt: t.startedMs > 0 ? time(t.startedMs) : (null as never),
+    finishedAt: time(t.finishedMs),
+    containerID: t.containerId,
+  };
+}
+
+/** getPhase of the kubelet. */
+export function phaseOf(pod: Pod, init: ContainerStatus[], main: ContainerStatus[], r?: PodRecord): string {
+  const policy = pod.spec!.restartPolicy ?? "Always";
+  const specs = new Map((pod.spec!.initContainers ?? []).map((s) => [s.name, s]));
+  let pendingInit = 0;
+  let failedInit = 0;
+  for (const s of init) {
+    const sidecar = isSidecar(specs.get(s.name) as ContainerSpec);
+    if (sidecar) {
+      if (s.state?.running ? !s.started : !s.state?.terminated && !s.lastState?.terminated) pendingInit++;
+      continue;
+    }
+    if (s.state?.running) pendingInit++;
+    else if (s.state?.terminated) {
+      if (s.state.terminated.exitCode !== 0) failedInit++;
+    } else if (s.lastState?.terminated) {
+      if (s.lastState.terminated.exitCode !== 0) failedInit++;
+    } else pendingInit++;
+  }
+  let waiting = 0;
+  let running = 0;
+  let stopped = 0;
+  let succeeded = 0;
+  for (const s of main) {
+    if (s.state?.running) running++;
+    else if (s.state?.terminated) {
+      stopped++;
+      if (s.state.terminated.exitCode === 0) succeeded++;
+    } else if (s.lastState?.terminated) stopped++;
+    else waiting++;
+  }
+  if (failedInit > 0 && policy === "Never") return "Failed";
+  const begun = r !== undefined && main.some((s) => s.state?.running || s.state?.terminated || s.lastState?.terminated);
+  if ((pendingInit > 0 || failedInit > 0) && !begun) return "Pending";
+  if (waiting > 0) return "Pending";
+  if (running > 0) return "Running";
+  if (stopped > 0) {
+    if (policy === "Always") return "Running";
+    if (stopped === succeeded) return "Succeeded";
+    return policy === "Never" ? "Failed" : "Running";
+  }
+  return "Pending";
+}
+
+function conditions(r: PodRecord, phase: string, init: ContainerStatus[], main: ContainerStatus[], nowMs: number): PodCondition[] {
+  const pod = r.pod;
+  const over = phase === "Succeeded" || phase === "Failed";
+  const sidecars = new Set((pod.spec!.initContainers ?? []).filter(isSidecar).map((s) => s.name));
+  const made: PodCondition[] = [
+    { type: "PodReadyToStartContainers", status: r.sandbox !== undefined && !r.finished ? "True" : "False" },
+    initialized(pod, phase, init, main, sidecars),
+  ];
+  const containersReady = over
+    ? { type: "ContainersReady", status: "False", reason: phase === "Succeeded" ? "PodCompleted" : "PodFailed" }
+    : readyOf([...init.filter((s) => sidecars.has(s.name)), ...main]);
+  const ready: PodCondition = { ...containersReady, type: "Ready" };
+  const gates = (pod.spec!.readinessGates ?? [])
+    .map((g) => g.conditionType!)
+    .filter((t) => !pod.status?.conditions?.some((c) => c.type === t && c.status === "True"));
+  if (ready.status === "True" && gates.length > 0) {
+    ready.status = "False";
+    ready.reason = "ReadinessGatesNotReady";
+    ready.message = gates
+      .map((g) =>
+        pod.status?.conditions?.some((c) => c.type === g)
+          ? `the status of pod readiness gate "${g}" is not "True", but False`
+          : `corresponding condition of pod readiness gate "${g}" does not exist.`,
+      )
+      .join(", ");
+  }
+  made.push(ready, containersReady);
+  const old = pod.status?.conditions ?? [];
+  const others = old.filter((c) => !OWNED.has(c.type!));
+  if (!others.some((c) => c.type === "PodScheduled"))
+    others.push({ type: "PodScheduled", status: "True", lastProbeTime: null as never, lastTransitionTime: time(nowMs) });
+  const generation = pod.metadata!.generation;
+  return [
+    ...made.map((c): PodCondition => {
+      const before = old.find((o) => o.type === c.type);
+      return {
+        type: c.type!,
+        ...(generation !== undefined ? { observedGeneration: generation } : {}),
+        status: c.status!,
+        lastProbeTime: null as never,
+        lastTransitionTime: before && before.status === c.status && before.lastTransitionTime ? before.lastTransitionTime : time(nowMs),
+        ...(c.reason ? { reason: c.reason } : {}),
+        ...(c.message ? { message: c.message } : {}),
+      };
+    }),
+    ...others,
+  ];
+}
+
+function initialized(
+  pod: Pod,
+  phase: string,
+  init: ContainerStatus[],
+  main: ContainerStatus[],
+  sidecars: ReadonlySet<string>,
+): PodCondition {
+  if (phase === "Succeeded") return { type: "Initialized", status: "True", reason: "PodCompleted" };
+  const begun = main.some((s) => s.state?.running || s.state?.terminated || s.lastState?.terminated);
+  const incomplete =
+    begun && (pod.spec!.initContainers?.length ?? 0) > 0
+      ? []
+      : init.filter((s) => (sidecars.has(s.name) ? !s.started : !s.ready)).map((s) => s.name);
+  if (incomplete.length === 0) return { type: "Initialized", status: "True" };
+  return {
+    type: "Initialized",
+    status: "False",
+    reason: "ContainersNotInitialized",
+    message: `containers with incomplete status: [${incomplete.join(" ")}]`,
+  };
+}
+
+function readyOf(statuses: ContainerStatus[]): PodCondition {
+  const unready = statuses.filter((s) => !s.ready).map((s) => s.name);
+  if (unready.length === 0) return { type: "ContainersReady", status: "True" };
+  return {
+    type: "ContainersReady",
+    status: "False",
+    reason: "ContainersNotReady",
+    message: `containers with unready status: [${unready.join(" ")}]`,
+  };
+}

@@ -1,0 +1,328 @@
+// One pod's worker: brings what runs in line with the spec, one step after another (pod_workers.go, SyncPod, SyncTerminatingPod).
+// Invariant: at most one sync of a pod runs at a time; every change of the record ends in a status; a deleted pod's object goes only
+// after its containers have stopped and its sandbox is released.
+import type { Container as ContainerSpec, Pod } from "@podwire/api";
+import { type Clock, type Logger, type Random, reasonOf, type Timer } from "@podwire/base";
+import { type EventRecorder, timeMs } from "@podwire/client";
+import type { Cpu, FileInode, NetStack } from "@podwire/runtime";
+import { type BackOff, nextBackOff } from "./back-off.ts";
+import type { CheckpointStore } from "./checkpoint.ts";
+import { ContainerRunner } from "./container-runner.ts";
+import type { EnvironmentSources } from "./environment.ts";
+import { type ImagePuller, podRef } from "./image-puller.ts";
+import type { LogStore } from "./log-store.ts";
+import { type Action, isOver, planPod, specsOf } from "./plan.ts";
+import { isSidecar, newContainerRecord, type PodRecord, podText, type SandboxRecord } from "./pod-record.ts";
+import { podStatus } from "./pod-status.ts";
+import type { StatusManager } from "./status-manager.ts";
+import type { PodVolumes } from "./volumes/pod-volumes.ts";
+
+export interface PodWorkerDeps {
+  clock: Clock;
+  random: Random;
+  log: Logger;
+  cpu: Cpu;
+  nodeName: string;
+  nodeIP: string;
+  /** The node's own network: probes come from it. */
+  nodeStack: NetStack;
+  events: EventRecorder;
+  images: ImagePuller;
+  statuses: StatusManager;
+  checkpoints: CheckpointStore;
+  logs: LogStore;
+  createSandbox(pod: Pod): Promise<{ sandbox: SandboxRecord; etc: Map<string, FileInode> }>;
+  environment(pod: Pod, sandbox: SandboxRecord): Omit<EnvironmentSources, "onInvalid">;
+  volumes(pod: Pod, onChange: () => void): PodVolumes;
+  /** Called once when nothing of the pod is left here. */
+  onGone(uid: string): void;
+}
+
+const RETRY_MS = 2000;
+const MOUNT_RETRY_FIRST_MS = 500;
+const MOUNT_RETRY_MAX_MS = 122_000;
+/** Volumes are written anew at least this often, as the kubelet's resync does. */
+const REFRESH_MS = 60_000;
+
+export class PodWorker {
+  readonly record: PodRecord;
+  readonly deps: PodWorkerDeps;
+  readonly runner: ContainerRunner;
+  readonly backOffs = new Map<string, BackOff>();
+  volumes: PodVolumes;
+  etc = new Map<string, FileInode>();
+  #running = false;
+  #dirty = false;
+  #timer: Timer | undefined;
+  #timerAtMs = Number.POSITIVE_INFINITY;
+  #mountRetryMs = MOUNT_RETRY_FIRST_MS;
+  #terminated = false;
+  #refreshed = 0;
+  #gone = false;
+
+  constructor(deps: PodWorkerDeps, pod: Pod) {
+    this.deps = deps;
+    this.record = {
+      uid: pod.metadata!.uid!,
+      pod,
+      sandbox: undefined,
+      containers: new Map(),
+      terminating: undefined,
+      finished: pod.status?.phase === "Succeeded" || pod.status?.phase === "Failed",
+      startMs: timeMs(pod.status?.startTime as string | undefined) ?? deps.clock.nowMs(),
+      failed: undefined,
+    };
+    this.#addContainers();
+    this.volumes = deps.volumes(pod, () => this.#volumesChanged());
+    this.runner = new ContainerRunner(this);
+  }
+
+  #addContainers(): void {
+    const { init, main, ephemeral } = specsOf(this.record.pod);
+    for (const [list, kind] of [
+      [init, "init"],
+      [main, "main"],
+      [ephemeral, "ephemeral"],
+    ] as const)
+      for (const spec of list)
+        if (!this.record.containers.has(spec.name!)) this.record.containers.set(spec.name!, newContainerRecord(spec, kind));
+  }
+
+  /** A newer version of the object. */
+  update(pod: Pod): void {
+    this.record.pod = pod;
+    this.#addContainers();
+    if (pod.metadata!.deletionTimestamp) {
+      const grace = Number(pod.metadata!.deletionGracePeriodSeconds ?? pod.spec!.terminationGracePeriodSeconds ?? 30);
+      this.terminate(grace, "", "");
+    }
+    this.#volumesChanged();
+    this.wake();
+  }
+
+  /** Ends the pod: deletion, eviction (with reason), deadline. A shorter grace than before wins. */
+  terminate(graceSeconds: number, reason: string, message: string): void {
+    const t = this.record.terminating;
+    if (t) {
+      if (graceSeconds < t.graceSeconds) {
+        t.graceSeconds = graceSeconds;
+        this.runner.shortenGrace(graceSeconds);
+      }
+      return;
+    }
+    this.record.terminating = { graceSeconds, reason, message };
+    if (reason !== "") this.record.failed = { reason, message };
+    this.wake();
+  }
+
+  wake(): void {
+    if (this.#gone) return;
+    this.#dirty = true;
+    if (this.#running) return;
+    this.#running = true;
+    void this.#run();
+  }
+
+  event(type: "Normal" | "Warning", reason: string, message: string, container?: ContainerSpec): void {
+    const opts = container ? { fieldPath: this.fieldPath(container) } : {};
+    this.deps.events.event(podRef(this.record.pod), type, reason, message, opts);
+  }
+
+  fieldPath(spec: ContainerSpec): string {
+    const kind = this.record.containers.get(spec.name!)?.kind;
+    return `spec.${kind === "init" ? "initContainers" : kind === "ephemeral" ? "ephemeralContainers" : "containers"}{${spec.name}}`;
+  }
+
+  publish(): void {
+    if (this.#gone) return;
+    const status = podStatus(this.record, { hostIP: this.deps.nodeIP }, this.deps.clock.nowMs());
+    this.record.pod = { ...this.record.pod, status: { ...this.record.pod.status, ...status } };
+    this.deps.statuses.set(this.record.pod, status);
+    this.deps.checkpoints.save(this.record);
+  }
+
+  wakeAt(ms: number): void {
+    if (ms >= this.#timerAtMs) return;
+    this.#timer?.cancel();
+    this.#timerAtMs = ms;
+    this.#timer = this.deps.clock.after(Math.max(1, ms - this.deps.clock.nowMs()), () => {
+      this.#timerAtMs = Number.POSITIVE_INFINITY;
+      this.wake();
+    });
+  }
+
+  async #run(): Promise<void> {
+    await Promise.resolve();
+    while (this.#dirty && !this.#gone) {
+      this.#dirty = false;
+      try {
+        await this.#sync();
+      } catch (e) {
+        this.deps.log.error({ err: e, pod: podText(this.record.pod) }, "a pod could not be brought up to date");
+        this.wakeAt(this.deps.clock.nowMs() + RETRY_MS);
+      }
+    }
+    this.#running = false;
+    if (this.#dirty && !this.#gone) this.wake();
+  }
+
+  async #sync(): Promise<void> {
+    const r = this.record;
+    this.#checkDeadline();
+    if (r.terminating || r.finished) return this.#syncTerminating();
+    this.publish();
+    if (!(await this.#mount())) return;
+    for (const action of planPod(r, this.backOffs, this.deps.clock.nowMs())) {
+      if (r.terminating) break;
+      await this.#apply(action);
+    }
+    if (!r.finished) this.publish();
+    if (r.terminating || isOver(r)) this.#dirty = true;
+    if (this.deps.clock.nowMs() - this.#refreshed > REFRESH_MS) this.#volumesChanged();
+    this.wakeAt(this.deps.clock.nowMs() + REFRESH_MS);
+  }
+
+  async #apply(a: Action): Promise<void> {
+    switch (a.kind) {
+      case "createSandbox":
+        return this.#createSandbox();
+      case "start":
+        if (a.restart && a.record.terminated)
+          this.backOffs.set(
+            a.record.name,
+            nextBackOff(this.backOffs.get(a.record.name), a.record.terminated.finishedMs, this.deps.clock.nowMs()),
+          );
+        return this.runner.start(a.spec, a.record);
+      case "wait":
+        if (a.record.waiting.message !== a.message || a.record.waiting.reason !== a.reason)
+          a.record.waiting = { reason: a.reason, message: a.message };
+        if (a.event)
+          this.event("Warning", "BackOff", `Back-off restarting failed container ${a.record.name} in pod ${podText(this.record.pod)}`, {
+            name: a.record.name,
+          } as ContainerSpec);
+        if (a.untilMs !== undefined) this.wakeAt(Math.min(a.untilMs, this.deps.clock.nowMs() + 10_000));
+        return;
+      case "kill":
+        void this.runner.kill(a.spec, a.record, a.message, Number(this.record.pod.spec!.terminationGracePeriodSeconds ?? 30));
+        return;
+      case "finish":
+        await this.#finish();
+        return;
+    }
+  }
+
+  async #createSandbox(): Promise<void> {
+    const r = this.record;
+    try {
+      if ([...r.containers.values()].some((c) => c.last || c.terminated))
+        this.event("Normal", "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.");
+      const made = await this.deps.createSandbox(r.pod);
+      r.sandbox = made.sandbox;
+      this.etc = made.etc;
+      this.publish();
+      this.#dirty = true;
+    } catch (e) {
+      this.event("Warning", "FailedCreatePodSandBox", `Failed to create pod sandbox: ${reasonOf(e)}`);
+      this.wakeAt(this.deps.clock.nowMs() + RETRY_MS);
+    }
+  }
+
+  async #mount(): Promise<boolean> {
+    try {
+      await this.volumes.mountAll(this.record.pod);
+      this.#mountRetryMs = MOUNT_RETRY_FIRST_MS;
+      return true;
+    } catch (e) {
+      this.event("Warning", "FailedMount", e instanceof Error ? e.message : String(e));
+      this.wakeAt(this.deps.clock.nowMs() + this.#mountRetryMs);
+      this.#mountRetryMs = Math.min(this.#mountRetryMs * 2, MOUNT_RETRY_MAX_MS);
+      return false;
+    }
+  }
+
+  #volumesChanged(): void {
+    this.#refreshed = this.deps.clock.nowMs();
+    void this.volumes
+      .refresh(this.record.pod)
+      .catch((e) => this.deps.log.warn({ reason: reasonOf(e), pod: podText(this.record.pod) }, "volumes could not be refreshed"));
+    // A mount that failed may work now.
+    if (this.#mountRetryMs !== MOUNT_RETRY_FIRST_MS) this.wake();
+  }
+
+  #checkDeadline(): void {
+    const { pod, terminating, finished } = this.record;
+    const deadline = pod.spec!.activeDeadlineSeconds;
+    if (deadline === undefined || deadline === null || terminating || finished) return;
+    const endMs = this.record.startMs + Number(deadline) * 1000;
+    if (this.deps.clock.nowMs() >= endMs) {
+      const message = "Pod was active on the node longer than the specified deadline";
+      this.event("Normal", "DeadlineExceeded", message);
+      this.terminate(Number(pod.spec!.terminationGracePeriodSeconds ?? 30), "DeadlineExceeded", message);
+    } else this.wakeAt(endMs);
+  }
+
+  /** All containers are done: sidecars end in reverse order, then the sandbox goes. */
+  async #finish(): Promise<void> {
+    await this.#stopAll(Number(this.record.pod.spec!.terminationGracePeriodSeconds ?? 30));
+    await this.#releaseSandbox();
+    this.record.finished = true;
+    this.publish();
+  }
+
+  async #syncTerminating(): Promise<void> {
+    const r = this.record;
+    if (!this.#terminated) {
+      if (r.terminating && !r.finished) {
+        this.publish();
+        await this.#stopAll(r.terminating.graceSeconds);
+      }
+      await this.#releaseSandbox();
+      this.#terminated = true;
+      if (!r.finished || r.failed) {
+        r.finished = true;
+        this.publish();
+      }
+    }
+    if (!r.pod.metadata!.deletionTimestamp) return;
+    this.#gone = true;
+    this.deps.statuses.remove(r.pod);
+    this.dispose();
+  }
+
+  /** The object is gone from the API without waiting for us (forced deletion, or the node's pods were taken away). */
+  async vanish(): Promise<void> {
+    if (this.#gone) return;
+    this.#gone = true;
+    await this.#stopAll(0);
+    await this.#releaseSandbox();
+    this.deps.statuses.forget(this.record.uid);
+    this.dispose();
+  }
+
+  dispose(): void {
+    this.#timer?.cancel();
+    this.runner.close();
+    this.volumes.release(this.record.uid);
+    this.deps.checkpoints.remove(this.record.uid);
+    this.deps.onGone(this.record.uid);
+  }
+
+  async #stopAll(graceSeconds: number): Promise<void> {
+    const { init, main, ephemeral } = specsOf(this.record.pod);
+    const stop = async (spec: ContainerSpec) => {
+      const c = this.record.containers.get(spec.name!);
+      if (c?.running) await this.runner.kill(spec, c, `Stopping container ${spec.name}`, graceSeconds);
+    };
+    await Promise.all([...main, ...ephemeral, ...init.filter((s) => !isSidecar(s))].map(stop));
+    for (const s of init.filter(isSidecar).reverse()) await stop(s);
+  }
+
+  async #releaseSandbox(): Promise<void> {
+    const s = this.record.sandbox;
+    if (!s) return;
+    this.record.sandbox = undefined;
+    s.sandbox.stop();
+    await s.release();
+    this.runner.close();
+  }
+}

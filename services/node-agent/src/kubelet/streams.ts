@@ -1,0 +1,294 @@
+// The kubelet's streaming side on the bus: logs, exec, attach and port-forward of this node's pods (kubelet/server).
+// Frames are as the apiserver's `subresources/connections.ts` says. Invariant: a stream ends with a Status on channel 3 (exec, attach)
+// and never leaves a process or socket behind.
+import type { Pod } from "@podwire/api";
+import { type Clock, type Logger, reasonOf } from "@podwire/base";
+import { type Bus, type BusStream, RemoteError, type Subscription, subjectsOf } from "@podwire/bus";
+import { timeMs } from "@podwire/client";
+import { type Container, type ExitStatus, type NetStack, type Session, StartError } from "@podwire/runtime";
+import { z } from "zod";
+import { readLog } from "./log-reader.ts";
+import type { LogStore } from "./log-store.ts";
+import type { PodRecord } from "./pod-record.ts";
+
+const where = { namespace: z.string(), pod: z.string(), uid: z.string().optional() };
+const streams = {
+  stdin: z.boolean().default(false),
+  stdout: z.boolean().default(true),
+  stderr: z.boolean().default(true),
+  tty: z.boolean().default(false),
+};
+const Open = z.discriminatedUnion("op", [
+  z.object({
+    op: z.literal("log"),
+    ...where,
+    container: z.string(),
+    follow: z.boolean().default(false),
+    previous: z.boolean().default(false),
+    timestamps: z.boolean().default(false),
+    tailLines: z.number().optional(),
+    sinceSeconds: z.number().optional(),
+    sinceTime: z.string().optional(),
+    limitBytes: z.number().optional(),
+    stream: z.enum(["Stdout", "Stderr"]).optional(),
+  }),
+  z.object({ op: z.literal("exec"), ...where, container: z.string(), command: z.array(z.string()), ...streams }),
+  z.object({ op: z.literal("attach"), ...where, container: z.string(), ...streams }),
+  z.object({ op: z.literal("portforward"), ...where, port: z.number().int().min(1).max(65535) }),
+  z.object({ op: z.literal("stats") }),
+  z.object({ op: z.literal("pods") }),
+]);
+type Open = z.infer<typeof Open>;
+
+export interface KubeletStreamsOptions {
+  bus: Bus;
+  nodeName: string;
+  clock: Clock;
+  log: Logger;
+  logs: LogStore;
+  find(namespace: string, pod: string, uid: string | undefined): { record: PodRecord; pod: Pod } | undefined;
+  stackOf(record: PodRecord): NetStack | undefined;
+  stats(): unknown;
+  pods(): readonly Pod[];
+}
+
+export function serveKubeletStreams(o: KubeletStreamsOptions): Subscription {
+  return o.bus.serveStreams(subjectsOf(o.bus.cluster).kubelet(o.nodeName), (body, stream) => {
+    const parsed = Open.safeParse(body);
+    if (!parsed.success) throw new RemoteError("bad-request", `malformed request to the kubelet: ${parsed.error.issues[0]?.message}`);
+    const open = parsed.data;
+    if (open.op === "stats") return void stream.send(o.stats()).then(() => stream.end());
+    if (open.op === "pods")
+      return void stream.send({ kind: "PodList", apiVersion: "v1", metadata: {}, items: o.pods() }).then(() => stream.end());
+    const found = o.find(open.namespace, open.pod, open.uid);
+    if (!found) throw new RemoteError("not-found", `pod ${open.pod}_${open.namespace} does not exist on this node`);
+    switch (open.op) {
+      case "log":
+        return serveLog(o, open, found.record, stream);
+      case "exec":
+        return serveExec(open, runningContainer(open, found.record), stream, o);
+      case "attach":
+        return serveAttach(open, runningContainer(open, found.record), stream, o);
+      case "portforward":
+        return servePortForward(o, open, found.record, stream);
+    }
+  });
+}
+
+function runningContainer(open: { container: string; pod: string; namespace: string }, record: PodRecord): Container {
+  const c = record.containers.get(open.container);
+  if (!c) throw new RemoteError("not-found", `container ${open.container} not found in pod ${open.pod}`);
+  if (!c.container || !c.running) throw new RemoteError("internal", `container not found ("${open.container}")`);
+  return c.container;
+}
+
+function serveLog(o: KubeletStreamsOptions, open: Extract<Open, { op: "log" }>, record: PodRecord, stream: BusStream): void {
+  const c = record.containers.get(open.container);
+  if (!c) throw new RemoteError("bad-request", `container ${open.container} in pod ${open.pod} is not available`);
+  const started = c.running || c.terminated || c.last;
+  if (open.previous && !(c.last || (c.terminated && c.waiting.reason !== "")))
+    throw new RemoteError("bad-request", `previous terminated container "${open.container}" in pod "${open.pod}" not found`);
+  if (!started) {
+    const reason = c.waiting.reason || "ContainerCreating";
+    const tail =
+      c.waiting.reason === "ErrImagePull" || c.waiting.reason === "ImagePullBackOff" ? `trying and failing to pull image` : reason;
+    throw new RemoteError("bad-request", `container "${open.container}" in pod "${open.pod}" is waiting to start: ${tail}`);
+  }
+  // While a crashed container waits, its last run is the current log.
+  const restart =
+    open.previous && c.running
+      ? c.restartCount - 1
+      : open.previous && c.last && c.waiting.reason === ""
+        ? c.restartCount - 1
+        : c.restartCount;
+  const file = o.logs.fileOf(record.pod, open.container, restart);
+  const sinceMs = open.sinceSeconds !== undefined ? o.clock.nowMs() - open.sinceSeconds * 1000 : timeMs(open.sinceTime);
+  const options = {
+    follow: open.follow && !open.previous,
+    timestamps: open.timestamps,
+    ...(open.tailLines === undefined ? {} : { tailLines: open.tailLines }),
+    ...(open.limitBytes === undefined ? {} : { limitBytes: open.limitBytes }),
+    ...(sinceMs === undefined ? {} : { sinceMs }),
+    ...(open.stream === undefined ? {} : { stream: open.stream === "Stdout" ? ("stdout" as const) : ("stderr" as const) }),
+  };
+  const sink = {
+    send: (bytes: Uint8Array) => stream.send(bytes),
+    get closed() {
+      return stream.closed;
+    },
+  };
+  const live = o.logs.live(file);
+  stream.onEnd(() => undefined);
+  stream.onClose(() => live?.poke());
+  void readLog(file, live, options, sink).then(
+    () => stream.end(),
+    (e) => (stream.closed ? undefined : stream.abort({ code: "internal", message: reasonOf(e) })),
+  );
+}
+
+const OUT: Record<"stdout" | "stderr", number> = { stdout: 1, stderr: 2 };
+const decoder = new TextDecoder();
+
+function serveExec(open: Extract<Open, { op: "exec" }>, container: Container, stream: BusStream, o: KubeletStreamsOptions): void {
+  let session: Session;
+  try {
+    session = container.execute(open.command, { stdin: open.stdin, tty: open.tty });
+  } catch (e) {
+    if (!(e instanceof StartError)) throw e;
+    void stream
+      .send({ channel: 3, data: Buffer.from(JSON.stringify(failure(`error executing command in container: ${e.message}`))) })
+      .then(() => stream.end());
+    return;
+  }
+  const queue = outputQueue(stream, open);
+  session.onOutput((name, bytes) => queue.push(OUT[name], bytes));
+  wireInput(stream, session, open.stdin);
+  stream.onClose(() => {
+    // The client is gone: a terminal hangs up, other processes keep running, as with a real runtime.
+    if (session.process.ended) return;
+    session.endInput();
+    if (open.tty) session.tty?.hangUp();
+  });
+  void session.wait().then(async (status) => {
+    queue.push(3, Buffer.from(JSON.stringify(exitStatus(status))));
+    await queue.drained().catch((e) => o.log.debug({ reason: reasonOf(e) }, "an exec stream broke"));
+    stream.end();
+  });
+}
+
+function serveAttach(open: Extract<Open, { op: "attach" }>, container: Container, stream: BusStream, o: KubeletStreamsOptions): void {
+  const queue = outputQueue(stream, open);
+  const off = container.onOutput((name, bytes) => queue.push(OUT[name], bytes));
+  const session = container.session as Session;
+  wireInput(stream, session, open.stdin && (container.options.stdin ?? false));
+  stream.onClose(() => {
+    off();
+    if (open.stdin && container.options.stdinOnce && !session.process.ended) session.endInput();
+  });
+  void container.wait().then(async (status) => {
+    queue.push(3, Buffer.from(JSON.stringify(exitStatus(status))));
+    await queue.drained().catch((e) => o.log.debug({ reason: reasonOf(e) }, "an attach stream broke"));
+    stream.end();
+  });
+}
+
+function wireInput(stream: BusStream, session: Session, stdin: boolean): void {
+  stream.onFrame((frame) => {
+    const { channel, data } = (frame ?? {}) as { channel?: unknown; data?: unknown };
+    if (!(data instanceof Uint8Array)) return undefined;
+    if (channel === 0 && stdin) return session.write(data.slice());
+    if (channel === 4) {
+      try {
+        const size = JSON.parse(decoder.decode(data)) as { Width?: number; Height?: number };
+        if (size.Width && size.Height) session.resize(size.Width, size.Height);
+      } catch {
+        // A malformed size changes nothing.
+      }
+    }
+    return undefined;
+  });
+  stream.onEnd(() => session.endInput());
+}
+
+/** Sends frames one after another. What a process writes faster than the client reads is held up to a limit, then cut. */
+function outputQueue(stream: BusStream, open: { stdout: boolean; stderr: boolean }) {
+  let waiting: { channel: number; data: Uint8Array }[] = [];
+  let bytes = 0;
+  let pump: Promise<void> = Promise.resolve();
+  return {
+    push(channel: number, data: Uint8Array): void {
+      if (stream.closed || (channel === 1 && !open.stdout) || (channel === 2 && !open.stderr)) return;
+      if (bytes > MAX_HELD_BYTES && channel !== 3) return;
+      waiting.push({ channel, data: Uint8Array.from(data) });
+      bytes += data.length;
+      if (waiting.length > 1) return;
+      pump = pump.then(async () => {
+        await Promise.resolve();
+        const list = waiting;
+        waiting = [];
+        for (const f of merge(list)) {
+          await stream.send(f);
+          bytes -= f.data.length;
+        }
+      });
+    },
+    async drained(): Promise<void> {
+      let last: Promise<void>;
+      do {
+        last = pump;
+        await last;
+      } while (last !== pump || waiting.length > 0);
+    },
+  };
+}
+
+const MAX_HELD_BYTES = 64 * 1024 * 1024;
+
+function merge(list: { channel: number; data: Uint8Array }[]): { channel: number; data: Uint8Array }[] {
+  const out: { channel: number; data: Uint8Array }[] = [];
+  for (let i = 0; i < list.length; ) {
+    const { channel } = list[i] as { channel: number };
+    const parts: Uint8Array[] = [];
+    while (i < list.length && list[i]?.channel === channel) parts.push((list[i++] as { data: Uint8Array }).data);
+    out.push({ channel, data: parts.length === 1 ? (parts[0] as Uint8Array) : Buffer.concat(parts) });
+  }
+  return out;
+}
+
+function exitStatus(s: ExitStatus): object {
+  const code = s.signal > 0 ? 128 + s.signal : s.code;
+  if (code === 0) return { metadata: {}, status: "Success" };
+  return {
+    metadata: {},
+    status: "Failure",
+    message: `command terminated with non-zero exit code: error executing command, exit code ${code}`,
+    reason: "NonZeroExitCode",
+    details: { causes: [{ reason: "ExitCode", message: String(code) }] },
+  };
+}
+
+function failure(message: string): object {
+  return { metadata: {}, status: "Failure", message, reason: "InternalError", details: { causes: [{ message }] }, code: 500 };
+}
+
+function servePortForward(
+  o: KubeletStreamsOptions,
+  open: Extract<Open, { op: "portforward" }>,
+  record: PodRecord,
+  stream: BusStream,
+): void {
+  const stack = o.stackOf(record);
+  if (!stack) throw new RemoteError("internal", `failed to find sandbox "${record.uid}" in store: not found`);
+  const socket = stack.tcpConnect({ host: "127.0.0.1", port: open.port, allowHalfOpen: true });
+  socket.on("error", (e) => {
+    if (stream.closed) return;
+    const refused = (e as { code?: string }).code === "ECONNREFUSED";
+    stream.abort({
+      code: "internal",
+      message: `error forwarding port ${open.port} to pod ${record.uid}, uid : failed to execute portforward in network namespace "/var/run/netns/cni": failed to connect to localhost:${open.port} inside namespace "${record.uid}", IPv4: dial tcp4 127.0.0.1:${open.port}: ${refused ? "connect: connection refused" : e.message}`,
+    });
+  });
+  stream.onFrame((frame) => {
+    if (!(frame instanceof Uint8Array) || socket.destroyed) return undefined;
+    if (socket.write(frame.slice())) return undefined;
+    return new Promise<void>((resolve) => {
+      const go = () => {
+        socket.off("drain", go);
+        socket.off("close", go);
+        resolve();
+      };
+      socket.on("drain", go);
+      socket.on("close", go);
+    });
+  });
+  stream.onEnd(() => socket.end());
+  stream.onClose(() => socket.destroy());
+  socket.on("data", (d: Buffer) => {
+    socket.pause();
+    stream.send(Uint8Array.from(d)).then(
+      () => socket.resume(),
+      () => socket.destroy(),
+    );
+  });
+  socket.on("end", () => stream.closed || stream.end());
+}

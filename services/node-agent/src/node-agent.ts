@@ -1,0 +1,156 @@
+// A node: its network, its kubelet, its proxy, put together. `main.ts` gives it configuration and a bus; tests give it others.
+import path from "node:path";
+import { canonicalQuantity, type Node, parseQuantity } from "@podwire/api";
+import type { Clock, Logger, Random } from "@podwire/base";
+import { type Bus, openWire } from "@podwire/bus";
+import { type ApiClient, type Informer, informer, natsClient, Resources } from "@podwire/client";
+import { BridgePlugin } from "./cni/bridge-plugin.ts";
+import type { NodeAgentConfig } from "./config.ts";
+import { Kubelet } from "./kubelet/kubelet.ts";
+import { NodeRegistrar } from "./kubelet/node-registrar.ts";
+import type { NodeDescription } from "./kubelet/node-status.ts";
+import { readMachineId } from "./machine-id.ts";
+import { NodeNetwork } from "./network/node-network.ts";
+
+export interface NodeAgentOptions {
+  config: NodeAgentConfig;
+  nodeName: string;
+  /** Underlay address. */
+  address: string;
+  stateDir: string;
+  bus: Bus;
+  clock: Clock;
+  random: Random;
+  log: Logger;
+}
+
+export class NodeAgent {
+  readonly network: NodeNetwork;
+  readonly cni: BridgePlugin;
+  readonly kubelet: Kubelet;
+  readonly client: ApiClient;
+  readonly #o: NodeAgentOptions;
+  readonly #registrar: NodeRegistrar;
+  readonly #nodes: Informer<Node & { metadata: any }>;
+  #stopped = false;
+
+  constructor(o: NodeAgentOptions) {
+    this.#o = o;
+    const { clock, random, log, bus, config, nodeName } = o;
+    this.client = natsClient(bus, { clock, fieldManager: "kubelet", userAgent: "kubelet/v1.34.2" });
+    const wire = openWire(bus, { address: o.address, clock, random, log });
+    this.network = new NodeNetwork({
+      nodeName,
+      wire,
+      clusterCIDR: config["cluster-cidr"],
+      gateway: config["underlay-gateway"],
+      underlayPrefix: config["underlay-prefix"],
+      mtu: config.mtu,
+      overlay: config.overlay,
+      clock,
+      random,
+      log,
+    });
+    this.cni = new BridgePlugin({ network: this.network, leaseFile: path.join(o.stateDir, "cni", "leases.json"), clock, random, log });
+    const description = this.#describe();
+    this.kubelet = new Kubelet({
+      config,
+      nodeName,
+      stateDir: o.stateDir,
+      client: this.client,
+      bus,
+      network: this.network,
+      cni: this.cni,
+      allocatable: description.allocatable,
+      clock,
+      random,
+      log,
+    });
+    this.#registrar = new NodeRegistrar({
+      client: this.client,
+      clock,
+      random,
+      log,
+      description,
+      health: () => ({
+        networkReady: this.network.ready,
+        memoryPressure: false,
+        diskPressure: false,
+        images: this.kubelet.images.images(),
+        shutdown: false,
+      }),
+      leaseSeconds: config["node-lease-duration-seconds"],
+      statusPeriodMs: config["node-status-update-frequency"],
+      onNode: (node) => this.#ownNode(node),
+    });
+    this.#nodes = informer<Node & { metadata: any }>({ client: this.client, clock, random, log, bus, ref: Resources.nodes });
+    this.#nodes.handle({
+      onAdd: (n) => this.#node(n),
+      onUpdate: (n) => this.#node(n),
+      onDelete: (n) => this.network.removePeer(n.metadata.name),
+    });
+  }
+
+  async start(): Promise<void> {
+    const nodes = this.#nodes.start().catch(() => undefined);
+    if (this.#o.config["register-node"]) await this.#registrar.start();
+    await nodes;
+    if (!this.#stopped) await this.kubelet.start();
+  }
+
+  #node(n: Node): void {
+    if (n.metadata!.name === this.#o.nodeName) return this.#ownNode(n);
+    const address = n.status?.addresses?.find((a) => a.type === "InternalIP")?.address;
+    if (n.spec?.podCIDR && address) this.network.setPeer(n.metadata!.name!, { podCIDR: n.spec.podCIDR, address });
+    else this.network.removePeer(n.metadata!.name!);
+  }
+
+  #ownNode(n: Node): void {
+    if (!n.spec?.podCIDR || this.network.ready) return;
+    this.network.configure(n.spec.podCIDR);
+    this.#o.log.info({ podCIDR: n.spec.podCIDR }, "the pod network is ready");
+    this.#registrar.poke();
+  }
+
+  #describe(): NodeDescription {
+    const { config, nodeName, address, stateDir, random } = this.#o;
+    const uid = readMachineId(path.join(stateDir, "machine-id"), random);
+    const memory = parseQuantity(config.memory);
+    const reserved = parseQuantity(config["kube-reserved-memory"]);
+    const capacity = {
+      cpu: canonicalQuantity(config.cpus),
+      memory: `${memory.value() / 1024n}Ki`,
+      "ephemeral-storage": canonicalQuantity(config["ephemeral-storage"]),
+      "hugepages-1Gi": "0",
+      "hugepages-2Mi": "0",
+      pods: String(config["max-pods"]),
+    };
+    return {
+      name: nodeName,
+      uid,
+      address,
+      labels: config["node-labels"],
+      taints: config["register-with-taints"],
+      capacity,
+      allocatable: { ...capacity, memory: `${memory.sub(reserved).value() / 1024n}Ki` },
+      bootId: random.uuid(),
+      kubeletPort: 10_250,
+    };
+  }
+
+  health(): string {
+    return this.network.ready ? "ok" : "the node has no podCIDR yet";
+  }
+
+  counters(): Record<string, unknown> {
+    return { ...this.network.counters(), kubelet: this.kubelet.counters(), cni: { attached: this.cni.used } };
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#registrar.stop();
+    this.#nodes.stop();
+    this.kubelet.stop();
+    this.network.close();
+  }
+}
