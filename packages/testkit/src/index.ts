@@ -2,4 +2,5 @@
 // by plan, and checkers of histories. Development only: nothing that ships imports it.
 export { type FaultPlanOptions, type FaultStep, faultPlan, runFaultPlan } from "./fault-plan.ts";
 export { freePort, startTestNats, type TestNats, type TestNatsOptions, testNatsBinary } from "./test-nats.ts";
+export * from "./two-nodes.ts";
 export { type VirtualClock, virtualClock } from "./virtual-clock.ts";

@@ -1,5 +1,6 @@
 // Network namespaces.
 export { Flow, readFlow } from "./flow.ts";
+export { ipHeader } from "./icmp-errors.ts";
 export {
   type LocalSockets,
   type NamespaceOptions,

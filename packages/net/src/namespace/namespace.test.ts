@@ -1,6 +1,8 @@
+// The way of packets through two nodes and their pods, with real bytes over an in-memory wire.
+
+import { echo, ipOf, listen, settle, tcp, two, udp } from "@podwire/testkit";
 import { afterEach, describe, expect, test } from "vitest";
 import type { NetNamespace } from "./namespace.ts";
-import { ipOf, listen, settle, tcp, two, udp } from "./two-nodes.ts";
 
 let net: ReturnType<typeof two> | undefined;
 afterEach(() => net?.close());
@@ -46,7 +48,6 @@ describe("pods on two nodes", () => {
     const p = net.a.addPod(2);
     const q = net.b.addPod(2);
     const got = listen(p);
-    const { echo } = await import("./echo-request.test-data.ts");
     p.output(echo(ipOf(p), ipOf(q), 77));
     p.output(echo("127.0.0.1", "127.0.0.1", 78));
     await settle();

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import * as http from "node:http";
+import { ipOf, two } from "@podwire/testkit";
 import { afterEach, expect, test } from "vitest";
-import { ipOf, two } from "../namespace/two-nodes.ts";
 import type { SocketError } from "./errors.ts";
 
 let net: ReturnType<typeof two> | undefined;

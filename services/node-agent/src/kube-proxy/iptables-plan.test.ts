@@ -1,4 +1,5 @@
-import { listen, settle, tcp, two, udp } from "@podwire/net/testing";
+// kube-proxy's iptables mode: names, plans, and what real packets make of the rules.
+import { listen, settle, tcp, two, udp } from "@podwire/testkit";
 import { afterEach, describe, expect, test } from "vitest";
 import { applyIptables, removeIptables } from "./iptables-apply.ts";
 import { type IptablesPlan, planIptables, type ServiceInput } from "./iptables-plan.ts";

@@ -1,15 +1,25 @@
 // A small network for tests: nodes joined by an in-memory wire, pods behind cni0 and flannel.1, as CNI and flannel set them up.
-// Only tests import this.
+
 import { seededRandom, silentLogger, systemClock } from "@podwire/base";
-import { checksum, pseudoSumAt } from "../checksum.ts";
-import { address } from "../codec/address.ts";
-import { Bridge, macOfIpv4, Nic, type NicWire, POD_MAC, VxlanDevice, vethPair } from "../devices/index.ts";
-import type { Packet } from "../packet.ts";
-import { Packet as NetPacket } from "../packet.ts";
-import type { TracePoint } from "../trace.ts";
-import { Flow, readFlow } from "./flow.ts";
-import { ipHeader } from "./icmp-errors.ts";
-import { NetNamespace, type NetNamespaceInit } from "./namespace.ts";
+import {
+  address,
+  Bridge,
+  checksum,
+  Flow,
+  ipHeader,
+  macOfIpv4,
+  NetNamespace,
+  type NetNamespaceInit,
+  Nic,
+  type NicWire,
+  Packet,
+  POD_MAC,
+  pseudoSumAt,
+  readFlow,
+  type TracePoint,
+  VxlanDevice,
+  vethPair,
+} from "@podwire/net";
 
 type WireFrame = Parameters<NicWire["send"]>[1];
 
@@ -24,7 +34,7 @@ export class MemoryWire {
       send: (destination, frame) => {
         this.frames++;
         const copy = { ...frame, bytes: frame.bytes.slice() };
-        setImmediate(() => this.ports.get(destination)?.(own, copy));
+        systemClock.soon(() => this.ports.get(destination)?.(own, copy));
       },
       onFrame: (cb) => void this.ports.set(own, cb),
     };
@@ -127,11 +137,11 @@ export function udp(
   dport: number,
   payload: string,
   opts: { ttl?: number; df?: boolean; bytes?: number } = {},
-): NetPacket {
+): Packet {
   const data = opts.bytes === undefined ? new TextEncoder().encode(payload) : new Uint8Array(opts.bytes).fill(120);
   const six = src.includes(":");
   const header = six ? 40 : 20;
-  const p = NetPacket.alloc(header + 8 + data.length);
+  const p = Packet.alloc(header + 8 + data.length);
   const at = p.start + header;
   p.data.set([sport >> 8, sport & 255, dport >> 8, dport & 255, (8 + data.length) >> 8, (8 + data.length) & 255, 0, 0], at);
   p.data.set(data, at + 8);
@@ -143,10 +153,10 @@ export function udp(
 }
 
 /** A bare TCP segment. */
-export function tcp(src: string, sport: number, dst: string, dport: number, flags: number, seq = 1, ack = 0): NetPacket {
+export function tcp(src: string, sport: number, dst: string, dport: number, flags: number, seq = 1, ack = 0): Packet {
   const six = src.includes(":");
   const header = six ? 40 : 20;
-  const p = NetPacket.alloc(header + 20);
+  const p = Packet.alloc(header + 20);
   const at = p.start + header;
   const u32 = (v: number) => [(v >>> 24) & 255, (v >>> 16) & 255, (v >>> 8) & 255, v & 255];
   p.data.set([sport >> 8, sport & 255, dport >> 8, dport & 255, ...u32(seq), ...u32(ack), 0x50, flags, 0xff, 0xff, 0, 0, 0, 0], at);
@@ -208,7 +218,7 @@ export function listen(ns: NetNamespace, echo = true): Seen[] {
 
 /** Lets queued packets arrive. */
 export async function settle(ms = 150): Promise<void> {
-  await new Promise((r) => setTimeout(r, ms));
+  await systemClock.sleep(ms);
 }
 
 export function two(opts: Partial<NetNamespaceInit> = {}): {
@@ -234,4 +244,16 @@ export function two(opts: Partial<NetNamespaceInit> = {}): {
       b.close();
     },
   };
+}
+
+/** An ICMP echo request. */
+export function echo(src: string, dst: string, id: number): Packet {
+  const p = Packet.alloc(20 + 16);
+  const at = p.start + 20;
+  p.data.set([8, 0, 0, 0, id >> 8, id & 255, 0, 1], at);
+  ipHeader(p.data, p.start, p.end, 1, address(src), address(dst), 64);
+  const sum = checksum(p.data, at, p.end);
+  p.data[at + 2] = sum >> 8;
+  p.data[at + 3] = sum & 255;
+  return p;
 }
