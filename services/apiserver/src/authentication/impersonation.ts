@@ -11,7 +11,7 @@ export function impersonated(api: Api, request: ApiRequest, user: User): User {
   const extra: Record<string, string[]> = {};
   for (const [k, v] of Object.entries(request.headers)) {
     if (!k.startsWith("impersonate-extra-")) continue;
-    extra[unescape(k.slice("impersonate-extra-".length))] = many(v);
+    extra[decoded(k.slice("impersonate-extra-".length))] = many(v);
   }
   if (name === "") {
     if (groups.length > 0 || uid !== "" || Object.keys(extra).length > 0)
@@ -62,7 +62,7 @@ function many(v: string | string[] | undefined): string[] {
   return (Array.isArray(v) ? v : v.split(",")).map((s) => s.trim()).filter((s) => s !== "");
 }
 
-function unescape(k: string): string {
+function decoded(k: string): string {
   try {
     return decodeURIComponent(k);
   } catch {

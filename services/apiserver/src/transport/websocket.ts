@@ -77,7 +77,8 @@ async function serveChannels(ws: WebSocket, open: NonNullable<ApiResponse["conne
   } catch (e) {
     const status = errorResponse(e).body as string;
     ws.send(Buffer.concat([Buffer.from([3]), Buffer.from(status)]));
-    return ws.close(1000);
+    ws.close(1000);
+    return;
   }
   ws.on("close", () => d.end());
   d.onFrame((channel, data) => {
@@ -104,7 +105,8 @@ function serveMessages(ws: WebSocket, r: ApiResponse): void {
   ws.on("error", () => ws.terminate());
   if (!r.stream) {
     ws.send(r.body ?? "");
-    return ws.close(1000);
+    ws.close(1000);
+    return;
   }
   const text = r.headers["content-type"] === "application/json";
   r.stream({
@@ -128,7 +130,7 @@ function serveMessages(ws: WebSocket, r: ApiResponse): void {
 
 function refuse(socket: Duplex, r: ApiResponse): void {
   const body = typeof r.body === "string" ? Buffer.from(r.body) : Buffer.from(r.body ?? "");
-  const status = r.status >= 400 ? r.status : 400;
+  const status = Math.max(r.status, 400);
   const type = r.headers["content-type"] ?? "text/plain";
   socket.end(
     Buffer.concat([

@@ -20,7 +20,7 @@ const MIN_REQUEST_TIMEOUT_S = 1_800;
 
 export async function watch(api: Api, call: Call): Promise<ApiResponse> {
   const options = listOptions(call.info.query, call.served.info, true);
-  if (call.output.encoding === "yaml")
+  if (call.output.encoding === "yaml" || call.output.shape === "PartialObjectMetadataList")
     throw statusErrors.notAcceptable([
       "application/json",
       "application/json;stream=watch",
@@ -80,7 +80,8 @@ class Watch {
     if (revision >= 0 && revision < this.#resources.windowStart) {
       const e = statusErrors.expired(`too old resource version: ${revision} (${this.#resources.windowStart})`);
       this.#line("ERROR", Buffer.from(JSON.stringify(statusOf(e))));
-      return this.#end(true);
+      this.#end(true);
+      return;
     }
     if (revision < 0) {
       const at = cache.revision;
@@ -121,7 +122,10 @@ class Watch {
       const before = e.previous !== undefined && this.#accept(e.previous);
       if (!now && !before) return;
       type = now ? (before ? "MODIFIED" : "ADDED") : "DELETED";
-      if (!now && !e.deleted) return this.#line("DELETED", this.#object(atRevision(e.previous as CachedObject, e.revision), undefined));
+      if (!now && !e.deleted) {
+        this.#line("DELETED", this.#object(atRevision(e.previous as CachedObject, e.revision), undefined));
+        return;
+      }
     }
     if (this.#format === this.#call.served.apiVersion || !this.#first) {
       const id = `${type} ${this.#format}`;
@@ -131,7 +135,8 @@ class Watch {
         line = lineOf(type, this.#object(e.object, e));
         e.lines.set(id, line);
       }
-      return this.#write(line);
+      this.#write(line);
+      return;
     }
     this.#line(type, this.#object(e.object, e));
   }
