@@ -11,6 +11,7 @@ import { showClusters, showKubeconfig, showVersion } from "./commands/show.ts";
 import { status } from "./commands/status.ts";
 import { trace } from "./commands/trace.ts";
 import { supervise, up } from "./commands/up.ts";
+import { runContainer } from "./container/container.ts";
 import { type Context, folderOf } from "./context.ts";
 import { ExitCode, exitCodeOf } from "./errors.ts";
 import { findInstallation } from "./installation.ts";
@@ -81,6 +82,24 @@ function program(c: Context): Command {
   withUp(p.command("supervise", { hidden: true }).exitOverride().option("--name <cluster>", "", DEFAULT_CLUSTER)).action((o) =>
     supervise(c, o),
   );
+  p.command("container <role>", { hidden: true })
+    .exitOverride()
+    .allowUnknownOption()
+    .allowExcessArguments()
+    .action((role) =>
+      runContainer(
+        c,
+        {
+          name: c.env["PODWIRE_CLUSTER"] || DEFAULT_CLUSTER,
+          slots: Number(c.env["PODWIRE_NODE_SLOTS"] || 32),
+          natsUrl: c.env["PODWIRE_NATS_URL"] || "nats://nats:4222",
+          server: c.env["PODWIRE_SERVER"] || "https://127.0.0.1:6443",
+          kubeconfig: c.env["PODWIRE_KUBECONFIG"] || "/kube/kubeconfig",
+        },
+        role,
+        process.argv.slice(process.argv.indexOf("container") + 2),
+      ),
+    );
   add("down", "stop a cluster; its state stays").action((o) => down(c, o));
   add("status", "components, nodes, addresses; exit code 3 when unhealthy")
     .option("--wait", "until it is healthy", false)
