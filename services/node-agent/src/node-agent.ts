@@ -1,11 +1,13 @@
 // A node: its network, its kubelet, its proxy, put together. `main.ts` gives it configuration and a bus; tests give it others.
 import path from "node:path";
 import { canonicalQuantity, type Node, parseQuantity } from "@podwire/api";
-import type { Clock, Logger, Random } from "@podwire/base";
+import { type Clock, type Logger, NotBuiltError, type Random } from "@podwire/base";
 import { type Bus, openWire } from "@podwire/bus";
 import { type ApiClient, type Informer, informer, natsClient, Resources } from "@podwire/client";
 import { BridgePlugin } from "./cni/bridge-plugin.ts";
 import type { NodeAgentConfig } from "./config.ts";
+import { type KubeProxy, startKubeProxy } from "./kube-proxy/kube-proxy.ts";
+import { kubeWatch, type NodeWatch } from "./kubelet/kube-watch.ts";
 import { Kubelet } from "./kubelet/kubelet.ts";
 import { NodeRegistrar } from "./kubelet/node-registrar.ts";
 import type { NodeDescription } from "./kubelet/node-status.ts";
@@ -19,6 +21,8 @@ export interface NodeAgentOptions {
   address: string;
   stateDir: string;
   bus: Bus;
+  /** Default: the API over the bus. */
+  client?: ApiClient;
   clock: Clock;
   random: Random;
   log: Logger;
@@ -32,12 +36,14 @@ export class NodeAgent {
   readonly #o: NodeAgentOptions;
   readonly #registrar: NodeRegistrar;
   readonly #nodes: Informer<Node & { metadata: any }>;
+  readonly #watch: NodeWatch;
+  #proxy: KubeProxy | undefined;
   #stopped = false;
 
   constructor(o: NodeAgentOptions) {
     this.#o = o;
     const { clock, random, log, bus, config, nodeName } = o;
-    this.client = natsClient(bus, { clock, fieldManager: "kubelet", userAgent: "kubelet/v1.34.2" });
+    this.client = o.client ?? natsClient(bus, { clock, fieldManager: "kubelet", userAgent: "kubelet/v1.34.2" });
     const wire = openWire(bus, { address: o.address, clock, random, log });
     this.network = new NodeNetwork({
       nodeName,
@@ -53,7 +59,9 @@ export class NodeAgent {
     });
     this.cni = new BridgePlugin({ network: this.network, leaseFile: path.join(o.stateDir, "cni", "leases.json"), clock, random, log });
     const description = this.#describe();
+    this.#watch = kubeWatch({ client: this.client, bus, clock, random, log });
     this.kubelet = new Kubelet({
+      watch: this.#watch,
       config,
       nodeName,
       stateDir: o.stateDir,
@@ -92,14 +100,35 @@ export class NodeAgent {
   }
 
   async start(): Promise<void> {
+    this.#startProxy();
     const nodes = this.#nodes.start().catch(() => undefined);
     if (this.#o.config["register-node"]) await this.#registrar.start();
     await nodes;
     if (!this.#stopped) await this.kubelet.start();
   }
 
+  #startProxy(): void {
+    const { config, nodeName, address, clock, log } = this.#o;
+    if (config["proxy-mode"] === "none") return;
+    if (config["proxy-mode"] !== "iptables") throw new NotBuiltError(`--proxy-mode=${config["proxy-mode"]}`);
+    this.#proxy = startKubeProxy({
+      namespace: this.network.root,
+      services: this.#watch.informerOf("services"),
+      endpointSlices: this.#watch.informerOf("endpointslices"),
+      nodeName,
+      nodeLabels: config["node-labels"],
+      nodeIPs: [address],
+      clusterCIDRs: [config["cluster-cidr"]],
+      clock,
+      log,
+    });
+  }
+
   #node(n: Node): void {
-    if (n.metadata!.name === this.#o.nodeName) return this.#ownNode(n);
+    if (n.metadata!.name === this.#o.nodeName) {
+      this.#ownNode(n);
+      return;
+    }
     const address = n.status?.addresses?.find((a) => a.type === "InternalIP")?.address;
     if (n.spec?.podCIDR && address) this.network.setPeer(n.metadata!.name!, { podCIDR: n.spec.podCIDR, address });
     else this.network.removePeer(n.metadata!.name!);
@@ -143,7 +172,12 @@ export class NodeAgent {
   }
 
   counters(): Record<string, unknown> {
-    return { ...this.network.counters(), kubelet: this.kubelet.counters(), cni: { attached: this.cni.used } };
+    return {
+      ...this.network.counters(),
+      kubelet: this.kubelet.counters(),
+      cni: { attached: this.cni.used },
+      proxy: this.#proxy?.counters() ?? {},
+    };
   }
 
   async stop(): Promise<void> {
@@ -151,6 +185,8 @@ export class NodeAgent {
     this.#registrar.stop();
     this.#nodes.stop();
     this.kubelet.stop();
+    this.#proxy?.stop();
+    this.#watch.stop();
     this.network.close();
   }
 }

@@ -119,7 +119,10 @@ export class FdTable {
   }
   list(): [number, OpenFile][] {
     const out: [number, OpenFile][] = [];
-    this.#files.forEach((f, fd) => f !== undefined && out.push([fd, f]));
+    for (let fd = 0; fd < this.#files.length; fd++) {
+      const f = this.#files[fd];
+      if (f !== undefined) out.push([fd, f]);
+    }
     return out;
   }
 }

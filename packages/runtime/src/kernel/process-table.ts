@@ -64,9 +64,9 @@ export class PidNamespace {
 
   /** Calls back when the process has ended (its status is set). */
   onEnd(p: Process, cb: (p: Process) => void): void {
-    if (p.ended) return cb(p);
     const list = this.#ends.get(p);
-    if (list) list.push(cb);
+    if (p.ended) cb(p);
+    else if (list) list.push(cb);
     else this.#ends.set(p, [cb]);
   }
 

@@ -371,7 +371,10 @@ export class Process {
   /** What the table does with a signal that has arrived; permission and PID 1 are checked there. */
   take(signal: number): void {
     if (this.status !== undefined) return;
-    if (signal === SIGKILL) return this.terminate({ code: 0, signal });
+    if (signal === SIGKILL) {
+      this.terminate({ code: 0, signal });
+      return;
+    }
     if (signal === SIGCONT && this.stopped) {
       this.stopped = false;
       this.#resumed.wakeAll();
@@ -386,7 +389,8 @@ export class Process {
     }
     switch (defaultAction(signal)) {
       case "terminate":
-        return this.terminate({ code: 0, signal });
+        this.terminate({ code: 0, signal });
+        return;
       case "stop":
         this.stopped = true;
         this.parent?.childChanged.wakeAll();

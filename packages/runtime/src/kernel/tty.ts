@@ -151,7 +151,10 @@ export class Tty {
   }
 
   write(bytes: Uint8Array): void {
-    if (!this.termios.outputNl || !bytes.includes(10)) return this.#output(bytes.slice());
+    if (!this.termios.outputNl || !bytes.includes(10)) {
+      this.#output(bytes.slice());
+      return;
+    }
     const out: number[] = [];
     for (const b of bytes) {
       if (b === 10) out.push(13);

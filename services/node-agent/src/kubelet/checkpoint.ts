@@ -26,6 +26,7 @@ export class CheckpointStore {
   readonly #clock: Clock;
   readonly #dirty = new Map<string, PodRecord>();
   #scheduled = false;
+  #closed = false;
   constructor(folder: string, clock: Clock) {
     this.#folder = folder;
     this.#clock = clock;
@@ -46,7 +47,14 @@ export class CheckpointStore {
     return out;
   }
 
+  /** Writes what waits; later changes are no longer saved. */
+  close(): void {
+    this.flush();
+    this.#closed = true;
+  }
+
   save(r: PodRecord): void {
+    if (this.#closed) return;
     this.#dirty.set(r.uid, r);
     if (this.#scheduled) return;
     this.#scheduled = true;

@@ -11,16 +11,24 @@ const REFS = {
   pods: Resources.pods,
 } as const;
 
+export type NodeWatch = ReturnType<typeof kubeWatch>;
+
 export function kubeWatch(o: { client: ApiClient; bus: Bus; clock: Clock; random: Random; log: Logger }) {
   const shared = new Map<keyof typeof REFS, Informer>();
+  const informerOf = (resource: keyof typeof REFS): Informer => {
+    let i = shared.get(resource);
+    if (!i) {
+      i = informer({ ...o, ref: REFS[resource] });
+      shared.set(resource, i);
+      i.start().catch(() => undefined);
+    }
+    return i;
+  };
   return {
+    /** For the node's own use: kube-proxy, Service variables. */
+    informerOf,
     watch(resource: keyof typeof REFS, handlers: { set(o: any): void; remove(o: any): void }) {
-      let i = shared.get(resource);
-      if (!i) {
-        i = informer({ ...o, ref: REFS[resource] });
-        shared.set(resource, i);
-        i.start().catch(() => undefined);
-      }
+      const i = informerOf(resource);
       let live = true;
       i.handle({
         onAdd: (x) => live && handlers.set(x),

@@ -14,7 +14,7 @@ import type { NodeNetwork } from "../network/node-network.ts";
 import { CheckpointStore, restore } from "./checkpoint.ts";
 import { textFile } from "./container-options.ts";
 import { ImagePuller } from "./image-puller.ts";
-import { kubeWatch } from "./kube-watch.ts";
+import type { NodeWatch } from "./kube-watch.ts";
 import { LogStore } from "./log-store.ts";
 import { ObjectSource } from "./object-source.ts";
 import { isSidecar, type PodRecord, type SandboxRecord } from "./pod-record.ts";
@@ -34,6 +34,7 @@ export interface KubeletOptions {
   bus: Bus;
   network: NodeNetwork;
   cni: BridgePlugin;
+  watch: NodeWatch;
   allocatable: Readonly<Record<string, string>>;
   clock: Clock;
   random: Random;
@@ -51,7 +52,7 @@ export class Kubelet {
   readonly #objects: ObjectSource;
   readonly #tokens: TokenSource;
   readonly #disk: NodeDisk;
-  readonly #watch: ReturnType<typeof kubeWatch>;
+  readonly #watch: NodeWatch;
   readonly #pods: Informer<Pod & { metadata: any }>;
   readonly #deps: PodWorkerDeps;
   readonly #hostPids: PidNamespace;
@@ -74,7 +75,7 @@ export class Kubelet {
     this.#objects = new ObjectSource({ client, clock, random, log });
     this.#tokens = new TokenSource({ client, clock, random });
     this.#disk = new NodeDisk(() => clock.nowMs());
-    this.#watch = kubeWatch({ client, bus: o.bus, clock, random, log });
+    this.#watch = o.watch;
     this.#hostPids = new PidNamespace((p, error) => log.error({ err: error, process: p.argv.join(" ") }, "a program of an image failed"));
     this.#pods = informer<Pod & { metadata: any }>({
       client,
@@ -107,7 +108,7 @@ export class Kubelet {
   async start(): Promise<void> {
     const saved = this.#checkpoints.load();
     const { clock, log } = this.#o;
-    this.#watch.watch("services", { set: () => undefined, remove: () => undefined });
+    this.#watch.informerOf("services");
     this.#pods.handle({
       onAdd: (pod) => {
         const checkpoint = saved.get(pod.metadata.uid);
@@ -286,13 +287,9 @@ export class Kubelet {
     this.#stopping = true;
     this.#streams?.unsubscribe();
     this.#pods.stop();
-    this.#checkpoints.flush();
     this.#objects.stop();
-    this.#watch.stop();
-    for (const w of this.#workers.values()) {
-      w.runner.close();
-      w.record.sandbox?.sandbox.stop();
-    }
+    for (const w of this.#workers.values()) w.abandon();
+    this.#checkpoints.close();
   }
 }
 

@@ -299,6 +299,14 @@ export class PodWorker {
     this.dispose();
   }
 
+  /** The node goes down: nothing of the pod is told to the API any more. */
+  abandon(): void {
+    this.#gone = true;
+    this.#timer?.cancel();
+    this.runner.close();
+    this.record.sandbox?.sandbox.stop();
+  }
+
   dispose(): void {
     this.#timer?.cancel();
     this.runner.close();

@@ -1,0 +1,166 @@
+// Two nodes in one process, on a bus and an API in memory: pods get addresses, run, answer over the tunnel, restart, end.
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { seededRandom, silentLogger, systemClock, z } from "@podwire/base";
+import { memoryBus } from "@podwire/bus";
+import { memoryApi, Resources } from "@podwire/client";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { FLAGS, type NodeAgentConfig } from "./config.ts";
+import { NodeAgent } from "./node-agent.ts";
+
+const clock = systemClock;
+const random = seededRandom(7);
+const log = silentLogger;
+let api: ReturnType<typeof memoryApi>;
+let nodes: NodeAgent[] = [];
+let folder: string;
+let bus: ReturnType<typeof memoryBus>;
+
+function startNode(i: number): NodeAgent {
+  const name = `node-${i}`;
+  const config = z.object(FLAGS).parse({ "node-status-update-frequency": "1s" }) as NodeAgentConfig;
+  const node = new NodeAgent({
+    config,
+    nodeName: name,
+    address: `172.30.1.${i}`,
+    stateDir: path.join(folder, name),
+    bus: bus.connect({ cluster: "t", identity: `node:${name}`, clock, random, log }),
+    client: api.client(),
+    clock,
+    random,
+    log,
+  });
+  nodes.push(node);
+  return node;
+}
+
+beforeEach(async () => {
+  folder = fs.mkdtempSync(path.join(os.tmpdir(), "podwire-node-"));
+  bus = memoryBus();
+  const apiBus = bus.connect({ cluster: "t", identity: "apiserver", clock, random, log });
+  api = memoryApi({ clock, random, bus: apiBus });
+  nodes = [];
+  for (const i of [1, 2]) {
+    const n = startNode(i);
+    await Promise.race([n.start(), clock.sleep(2000)]);
+    await api.client().patch(Resources.nodes, "", `node-${i}`, "merge", { spec: { podCIDR: `10.244.${i}.0/24` } });
+  }
+});
+
+afterEach(async () => {
+  for (const n of nodes) await n.stop();
+  fs.rmSync(folder, { recursive: true, force: true });
+});
+
+const pod = (name: string, node: string, spec: object, extra: object = {}) =>
+  api.client().create(Resources.pods, {
+    metadata: { name, namespace: "default", labels: { app: name } },
+    spec: {
+      nodeName: node,
+      restartPolicy: "Always",
+      terminationGracePeriodSeconds: 1,
+      containers: [{ name: "main", image: "podwire/echo" }],
+      ...spec,
+    },
+    ...extra,
+  } as any);
+
+async function until<T>(what: string, look: () => T | undefined | false, ms = 8000): Promise<T> {
+  const end = Date.now() + ms;
+  for (;;) {
+    const v = look();
+    if (v) return v as T;
+    if (Date.now() > end) throw new Error(`${what} did not happen: ${JSON.stringify(api.objects(Resources.pods).map((p) => p["status"]))}`);
+    await new Promise((r) => setTimeout(r, 10));
+  }
+}
+const find = (name: string) => api.objects(Resources.pods).find((p) => p.metadata.name === name) as any;
+const running = (name: string) =>
+  until(`${name} running`, () => find(name)?.status?.conditions?.some((c: any) => c.type === "Ready" && c.status === "True") && find(name));
+const events = (reason: string) => api.objects(Resources.events).filter((e) => e["reason"] === reason);
+
+it("registers the node, keeps its lease and turns Ready with its podCIDR", async () => {
+  await until("Ready", () => {
+    const n = api.objects(Resources.nodes).find((x) => x.metadata.name === "node-1") as any;
+    return n?.status?.conditions?.some((c: any) => c.type === "Ready" && c.status === "True" && c.reason === "KubeletReady");
+  });
+  const n = api.objects(Resources.nodes)[0] as any;
+  expect(n.status.nodeInfo.kubeletVersion).toMatch(/^v1\.34\./);
+  expect(n.status.addresses).toEqual([
+    { type: "InternalIP", address: "172.30.1.1" },
+    { type: "Hostname", address: "node-1" },
+  ]);
+  const lease = api.objects(Resources.leases)[0] as any;
+  expect(lease.spec.holderIdentity).toBe("node-1");
+  expect(lease.spec.leaseDurationSeconds).toBe(40);
+});
+
+it("runs a pod with the kubelet's events and conditions", async () => {
+  await pod("web", "node-1", {});
+  const p = await running("web");
+  expect(p.status.phase).toBe("Running");
+  expect(p.status.podIP).toMatch(/^10\.244\.1\.\d+$/);
+  expect(p.status.hostIP).toBe("172.30.1.1");
+  expect(p.status.conditions.map((c: any) => c.type).sort()).toEqual([
+    "ContainersReady",
+    "Initialized",
+    "PodReadyToStartContainers",
+    "PodScheduled",
+    "Ready",
+  ]);
+  expect(p.status.containerStatuses[0].state.running.startedAt).toMatch(/Z$/);
+  expect(p.status.containerStatuses[0].containerID).toMatch(/^podwire:\/\/[0-9a-f]{64}$/);
+  expect(p.status.qosClass).toBe("BestEffort");
+  await until("events", () => events("Started").length > 0);
+  expect(events("Created")[0]!["message"]).toBe("Created container: main");
+  expect(events("Started")[0]!["message"]).toBe("Started container main");
+  expect(events("Pulling")[0]!["message"]).toBe('Pulling image "podwire/echo"');
+});
+
+it("carries a request from a pod on one node to a pod on the other", async () => {
+  await pod("web", "node-1", {});
+  const web = await running("web");
+  await pod("caller", "node-2", {
+    restartPolicy: "Never",
+    containers: [{ name: "main", image: "podwire/client", args: ["--count", "1", `http://${web.status.podIP}:8080/hi`] }],
+  });
+  const done = await until("the client's end", () => find("caller")?.status?.phase === "Succeeded" && find("caller"));
+  expect(done.status.containerStatuses[0].state.terminated).toMatchObject({ exitCode: 0, reason: "Completed" });
+  const logs = fs.readdirSync(path.join(folder, "node-2", "logs", "pods"));
+  const text = fs.readFileSync(path.join(folder, "node-2", "logs", "pods", logs[0]!, "main", "0.log"), "utf8");
+  expect(text).toMatch(/stdout F 200 [\d.]+ms web \(10\.244\.1\.\d+\) on node-1 saw 10\.244\.2\.\d+:\d+/);
+});
+
+it("deletes gracefully: TERM, then the object goes and the address is free", async () => {
+  await pod("web", "node-1", {});
+  await running("web");
+  await api.client().delete(Resources.pods, "default", "web", {});
+  await until("deletion", () => !find("web"));
+  await until("events", () => events("Killing").length > 0);
+  expect(events("Killing")[0]!["message"]).toBe("Stopping container main");
+  expect(nodes[0]!.cni.used).toBe(0);
+});
+
+it("restarts a failing container with CrashLoopBackOff and counts", async () => {
+  await pod("bad", "node-1", {
+    containers: [{ name: "main", image: "podwire/client", args: ["--count", "1", "--timeout", "0.05", "http://10.244.1.250:1/"] }],
+  });
+  const p = await until(
+    "back-off",
+    () => find("bad")?.status?.containerStatuses?.[0]?.state?.waiting?.reason === "CrashLoopBackOff" && find("bad"),
+  );
+  const c = p.status.containerStatuses[0];
+  expect(c.restartCount).toBe(1);
+  expect(c.state.waiting.message).toBe(`back-off 10s restarting failed container=main pod=bad_default(${p.metadata.uid})`);
+  expect(c.lastState.terminated).toMatchObject({ exitCode: 1, reason: "Error" });
+  expect(p.status.phase).toBe("Running");
+}, 15_000);
+
+it("an image that cannot be pulled waits with the kubelet's reasons", async () => {
+  await pod("noimage", "node-1", { containers: [{ name: "main", image: "foo:non-existent" }] });
+  await until("ErrImagePull", () =>
+    ["ErrImagePull", "ImagePullBackOff"].includes(find("noimage")?.status?.containerStatuses?.[0]?.state?.waiting?.reason),
+  );
+  expect(find("noimage").status.phase).toBe("Pending");
+});
