@@ -2,8 +2,8 @@
 // for as long as it sends.
 // Invariant: only UDP entries are touched; TCP learns by RST or time-out. After kube-proxy's conntrack reconciler.
 import { type Conntrack, type IpAddress, parseAddress } from "@podwire/net";
-import type { Contribution, IptablesPlan } from "./iptables-plan.ts";
-import { endpointsOf, type ServicePort, servicePorts } from "./service-ports.ts";
+import type { ProxySettings } from "./proxy-settings.ts";
+import { endpointsOf, type ServiceInput, type ServicePort, servicePorts } from "./service-ports.ts";
 import { categorize } from "./topology.ts";
 
 const UDP = 17;
@@ -13,42 +13,41 @@ interface UdpPort {
   endpoints: Set<string>;
 }
 
-/** Compares two plans; returns how many entries were forgotten. */
-export function cleanConntrack(conntrack: Conntrack, previous: IptablesPlan, next: IptablesPlan): number {
+type Services = ReadonlyMap<string, ServiceInput>;
+
+/** Compares what was planned with what is; inputs are compared by identity. Returns how many entries were forgotten. */
+export function cleanConntrack(conntrack: Conntrack, previous: Services, next: Services, settings: ProxySettings): number {
   let cleaned = 0;
-  for (const [key, contribution] of previous.contributions) {
-    const now = next.contributions.get(key);
-    if (now === contribution) continue;
-    const after = new Map(udpPorts(now).map((p) => [p.port.name, p]));
-    for (const before of udpPorts(contribution)) {
+  for (const [key, input] of previous) {
+    const now = next.get(key);
+    if (now === input) continue;
+    const after = new Map(udpPorts(now, settings).map((p) => [p.port.name, p]));
+    for (const before of udpPorts(input, settings)) {
       const current = after.get(before.port.name);
       for (const e of before.endpoints)
         if (current === undefined || !current.endpoints.has(e)) cleaned += forget(conntrack, before.port, e);
     }
   }
   // A Service that had no endpoints may have entries of packets that were sent on untranslated.
-  for (const [key, contribution] of next.contributions) {
-    const before = previous.contributions.get(key);
-    if (before === contribution) continue;
-    const had = new Map(udpPorts(before).map((p) => [p.port.name, p]));
-    for (const now of udpPorts(contribution))
+  for (const [key, input] of next) {
+    const before = previous.get(key);
+    if (before === input) continue;
+    const had = new Map(udpPorts(before, settings).map((p) => [p.port.name, p]));
+    for (const now of udpPorts(input, settings))
       if (now.endpoints.size > 0 && (had.get(now.port.name)?.endpoints.size ?? 0) === 0)
-        for (const ip of addressesOf(now.port))
-          cleaned += conntrack.flush({ protocol: UDP, dst: ip, dport: now.port.port, untranslated: true });
+        for (const dst of addressesOf(now.port))
+          cleaned += conntrack.flush({ protocol: UDP, dst, dport: now.port.port, untranslated: true });
   }
   return cleaned;
 }
 
-function udpPorts(c: Contribution | undefined): UdpPort[] {
-  if (c === undefined) return [];
-  const { family } = c.settings;
-  return servicePorts(c.input.service, family)
+function udpPorts(input: ServiceInput | undefined, s: ProxySettings): UdpPort[] {
+  if (input === undefined) return [];
+  return servicePorts(input.service, s.family)
     .filter((p) => p.protocol === "udp")
     .map((port) => ({
       port,
-      endpoints: new Set(
-        categorize(endpointsOf(port, c.input.slices, family, c.settings.nodeName), port, c.settings).all.map((e) => e.endpoint),
-      ),
+      endpoints: new Set(categorize(endpointsOf(port, input.slices, s.family, s.nodeName), port, s).all.map((e) => e.endpoint)),
     }));
 }
 

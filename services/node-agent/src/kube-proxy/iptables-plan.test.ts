@@ -2,9 +2,10 @@
 import { listen, settle, tcp, two, udp } from "@podwire/testkit";
 import { afterEach, describe, expect, test } from "vitest";
 import { applyIptables, removeIptables } from "./iptables-apply.ts";
-import { type IptablesPlan, planIptables, type ServiceInput } from "./iptables-plan.ts";
-import type { ProxySettings } from "./iptables-rules.ts";
+import { type IptablesPlan, planIptables } from "./iptables-plan.ts";
 import { endpointChain, servicePortChain } from "./names.ts";
+import type { ProxySettings } from "./proxy-settings.ts";
+import type { ServiceInput } from "./service-ports.ts";
 
 const settings = (over: Partial<ProxySettings> = {}): ProxySettings => ({
   family: 4,

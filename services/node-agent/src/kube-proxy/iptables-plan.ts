@@ -2,16 +2,11 @@
 // Invariant: pure. A plan made with the previous one shares its arrays wherever nothing changed, so that applying it costs what
 // changed (Table.apply skips a chain whose array is the same).
 import { isDeepStrictEqual } from "node:util";
-import { formatAddress, isLoopback, parseAddress, parsePrefix, type Rule, type Target } from "@podwire/net";
-import { inRange, MARK_MASQ, MASQUERADE_MARK, type PortRules, type ProxySettings, portRules } from "./iptables-rules.ts";
-import { type EndpointSliceLike, endpointsOf, type ServiceLike, type ServicePort, servicePorts } from "./service-ports.ts";
+import type { Rule, Target } from "@podwire/net";
+import { MARK_MASQ, MASQUERADE_MARK, type PortRules, portRules } from "./iptables-rules.ts";
+import { nodePortIPs, offLoopback, type ProxySettings } from "./proxy-settings.ts";
+import { endpointsOf, type ServiceInput, type ServicePort, servicePorts } from "./service-ports.ts";
 import { categorize } from "./topology.ts";
-
-/** A Service with the slices that name it. */
-export interface ServiceInput {
-  service: ServiceLike;
-  slices: readonly EndpointSliceLike[];
-}
 
 /** What one Service made of its input. */
 export interface Contribution {
@@ -133,21 +128,10 @@ function nodePortJumps(s: ProxySettings): Rule[] {
   const text = { m: "comment", text: "kubernetes service nodeports; NOTE: this must be the last rule in this chain" } as const;
   const target: Target = { t: "JUMP", chain: "KUBE-NODEPORTS" };
   const loopback = s.family === 4 ? "127.0.0.0/8" : "::1/128";
-  const offLoopback = s.family === 6 || !s.localhostNodePorts;
-  const all = s.nodePortAddresses === undefined || s.nodePortAddresses.some((c) => parsePrefix(c)?.length === 0);
-  if (all) {
-    const matches = [text, { m: "addrtype", of: "dst", type: "LOCAL" } as const];
-    return [offLoopback ? { dst: loopback, notDst: true, matches, target } : { matches, target }];
-  }
-  const own = [...s.nodeIPs, s.family === 4 ? "127.0.0.1" : "::1"];
-  const rules: Rule[] = [];
-  for (const ip of own) {
-    const a = parseAddress(ip);
-    if (a === undefined || (typeof a === "number") !== (s.family === 4)) continue;
-    if (isLoopback(a) && offLoopback) continue;
-    if (s.nodePortAddresses?.some((c) => inRange(ip, c))) rules.push({ dst: formatAddress(a), matches: [text], target });
-  }
-  return rules;
+  const ips = nodePortIPs(s);
+  if (ips !== undefined) return ips.map((dst) => ({ dst, matches: [text], target }));
+  const matches = [text, { m: "addrtype", of: "dst", type: "LOCAL" } as const];
+  return [offLoopback(s) ? { dst: loopback, notDst: true, matches, target } : { matches, target }];
 }
 
 const mark = { m: "mark", value: MASQUERADE_MARK, mask: MASQUERADE_MARK } as const;

@@ -1,26 +1,11 @@
 // The iptables rules of one Service port, as kube-proxy's iptables mode writes them.
 // Invariant: pure; the same port, endpoints and settings give the same rules in the same order. Nothing here knows other Services,
 // so that a change of one leaves the rules of all others alone.
-import { inPrefix, type Match, type ProtocolName, parseAddress, parsePrefix, type Rule, type Target } from "@podwire/net";
+import type { Match, ProtocolName, Rule, Target } from "@podwire/net";
 import { endpointChain, servicePortChain } from "./names.ts";
+import { inRange, type ProxySettings } from "./proxy-settings.ts";
 import { type EndpointInfo, externallyAccessible, type ServicePort, usesClusterEndpoints, usesLocalEndpoints } from "./service-ports.ts";
 import type { Categorized } from "./topology.ts";
-
-/** Settings of a proxy on one node, in one family. */
-export interface ProxySettings {
-  family: 4 | 6;
-  nodeName: string;
-  nodeLabels: Readonly<Record<string, string>>;
-  /** Addresses of this node in this family, the primary one first; loopback not among them. */
-  nodeIPs: readonly string[];
-  /** Pods of the cluster (--cluster-cidr) or of this node; undefined: local traffic cannot be told. */
-  podCIDR: string | undefined;
-  masqueradeAll: boolean;
-  /** CIDRs of addresses that node ports answer on; undefined is all. */
-  nodePortAddresses: readonly string[] | undefined;
-  localhostNodePorts: boolean;
-  preferSameTrafficDistribution: boolean;
-}
 
 /** fwmark bit 14: kube-proxy's --iptables-masquerade-bit. */
 export const MASQUERADE_MARK = 0x4000;
@@ -205,10 +190,4 @@ function endpointRules(port: ServicePort, e: EndpointInfo): Rule[] {
     { src: e.ip, matches: [text], target: jump(MARK_MASQ) },
     { protocol: port.protocol as ProtocolName, matches: [text, ...seen], target: { t: "DNAT", to: e.endpoint } },
   ];
-}
-
-export function inRange(ip: string, cidr: string): boolean {
-  const a = parseAddress(ip);
-  const p = parsePrefix(cidr.trim());
-  return a !== undefined && p !== undefined && inPrefix(a, p.address, p.length);
 }

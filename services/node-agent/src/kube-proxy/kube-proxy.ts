@@ -5,10 +5,9 @@ import { type Clock, type Logger, reasonOf, type Timer } from "@podwire/base";
 import type { Informer } from "@podwire/client";
 import { type NetNamespace, parseAddress } from "@podwire/net";
 import { cleanConntrack } from "./conntrack-cleanup.ts";
-import { applyIptables } from "./iptables-apply.ts";
-import { type IptablesPlan, planIptables, type ServiceInput } from "./iptables-plan.ts";
-import type { ProxySettings } from "./iptables-rules.ts";
-import { type EndpointSliceLike, SERVICE_NAME, type ServiceLike } from "./service-ports.ts";
+import { createProxier, type Proxier, type ProxyMode } from "./proxier.ts";
+import type { ProxySettings } from "./proxy-settings.ts";
+import { type EndpointSliceLike, SERVICE_NAME, type ServiceInput, type ServiceLike } from "./service-ports.ts";
 
 /** Changes that come within this time make one plan (an endpoint change must reach the rules within 100 ms). */
 const SYNC_DELAY_MS = 10;
@@ -26,6 +25,8 @@ export interface KubeProxyOptions {
   nodeIPs: readonly string[];
   /** --cluster-cidr by family: tells pods' traffic from others'. */
   clusterCIDRs: readonly string[];
+  /** --proxy-mode, default "iptables". */
+  mode?: ProxyMode;
   masqueradeAll?: boolean;
   nodePortAddresses?: readonly string[];
   /** Default true, as --iptables-localhost-nodeports. */
@@ -37,8 +38,10 @@ export interface KubeProxyOptions {
 export interface KubeProxy {
   /** Both informers have synced and the first plan is applied. */
   readonly ready: Promise<void>;
-  /** As `iptables-save` (4) or `ip6tables-save` (6) would print. */
+  /** The rules of a family as the mode's own tool prints them (iptables-save, ipvsadm-save, nft list table). */
   dump(family?: 4 | 6): string;
+  /** Switches the mode of the live node; connections go on where they are. */
+  setMode(mode: ProxyMode): void;
   counters(): Readonly<Record<string, number>>;
   stop(): void;
 }
@@ -48,7 +51,10 @@ export function startKubeProxy(o: KubeProxyOptions): KubeProxy {
   const counters = { syncs: 0, failures: 0, chainsSet: 0, chainsRemoved: 0, conntrackCleaned: 0, lastSyncMs: 0 };
   const families = ([4, 6] as const).filter((f) => o.nodeIPs.some((ip) => familyOf(ip) === f));
   const settings = new Map(families.map((f) => [f, settingsOf(o, f)] as const));
-  const plans = new Map<4 | 6, IptablesPlan>();
+  let proxiers = new Map(
+    families.map((f) => [f, createProxier(o.mode ?? "iptables", o.namespace, settings.get(f) as ProxySettings)] as const),
+  );
+  let applied: ReadonlyMap<string, ServiceInput> | undefined;
   let timer: Timer | undefined;
   let stopped = false;
   let started = false;
@@ -59,15 +65,15 @@ export function startKubeProxy(o: KubeProxyOptions): KubeProxy {
     if (stopped) return;
     const begin = o.clock.monotonicMs();
     try {
-      for (const family of families) {
-        const previous = plans.get(family);
-        const next = planIptables(services, settings.get(family) as ProxySettings, previous);
-        const applied = applyIptables(o.namespace.netfilter.ruleset(family), next, previous);
-        plans.set(family, next);
-        counters.chainsSet += applied.chainsSet;
-        counters.chainsRemoved += applied.chainsRemoved;
-        if (previous !== undefined) counters.conntrackCleaned += cleanConntrack(o.namespace.conntrack, previous, next);
+      const now = new Map(services);
+      for (const [family, proxier] of proxiers) {
+        const changes = proxier.sync(now);
+        counters.chainsSet += changes.chainsSet;
+        counters.chainsRemoved += changes.chainsRemoved;
+        if (applied !== undefined)
+          counters.conntrackCleaned += cleanConntrack(o.namespace.conntrack, applied, now, settings.get(family) as ProxySettings);
       }
+      applied = now;
       counters.syncs++;
       counters.lastSyncMs = o.clock.monotonicMs() - begin;
     } catch (e) {
@@ -121,7 +127,17 @@ export function startKubeProxy(o: KubeProxyOptions): KubeProxy {
   });
   return {
     ready,
-    dump: (family = 4) => o.namespace.netfilter.ruleset(family).save(),
+    dump: (family = 4) => proxiers.get(family)?.dump() ?? "",
+    setMode: (mode) => {
+      const next = new Map<4 | 6, Proxier>();
+      for (const [family, old] of proxiers) {
+        const proxier = createProxier(mode, o.namespace, settings.get(family) as ProxySettings);
+        old.remove();
+        if (started) proxier.sync(services);
+        next.set(family, proxier);
+      }
+      proxiers = next;
+    },
     counters: () => ({ ...counters, services: services.size }),
     stop: () => {
       stopped = true;

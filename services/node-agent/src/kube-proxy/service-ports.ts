@@ -73,6 +73,12 @@ export interface EndpointSliceLike {
   ports?: { name?: string; port?: number; protocol?: string }[] | null;
 }
 
+/** A Service with the slices that name it. */
+export interface ServiceInput {
+  service: ServiceLike;
+  slices: readonly EndpointSliceLike[];
+}
+
 /** v1.Service's default timeout of ClientIP affinity. */
 const DEFAULT_AFFINITY_SECONDS = 10_800;
 const SERVICE_PROXY_NAME = "service.kubernetes.io/service-proxy-name";
