@@ -10,7 +10,9 @@ import { namespaceLifecycle } from "./admission/namespace-lifecycle.ts";
 import { defaultTolerationSeconds, priority, taintNodesByCondition } from "./admission/pod-defaults.ts";
 import { serviceAccount } from "./admission/service-account.ts";
 import { type TokenAuthenticator, tokenFile, unionOf } from "./authentication/authenticator.ts";
+import { ServiceAccountTokens } from "./authentication/service-account-tokens.ts";
 import { chainOf, mastersAuthorizer } from "./authorization/authorizer.ts";
+import { NodeAuthorizer } from "./authorization/node.ts";
 import { RbacAuthorizer } from "./authorization/rbac.ts";
 import { bootstrap } from "./bootstrap/bootstrap.ts";
 import { WatchCache } from "./cache/watch-cache.ts";
@@ -25,6 +27,8 @@ import { Catalogue } from "./resources/catalogue.ts";
 import { formatIpv4 } from "./resources/ip-range.ts";
 import { ObjectStorage } from "./storage/object-storage.ts";
 import { busConnections, noConnections } from "./subresources/connections.ts";
+import { serveReviews } from "./subresources/reviews.ts";
+import { tokenRequest } from "./subresources/token-request.ts";
 import { serveBus } from "./transport/bus.ts";
 import { HttpsTransport } from "./transport/https.ts";
 import type { Pki } from "./transport/pki.ts";
@@ -49,6 +53,7 @@ export class ApiServer {
   readonly handler: Handler;
   readonly #o: ApiServerOptions;
   readonly #rbac: RbacAuthorizer;
+  readonly #tokens: TokenAuthenticator;
   #https: HttpsTransport | undefined;
   #bus: Subscription | undefined;
   #ready = false;
@@ -68,7 +73,7 @@ export class ApiServer {
       storage,
       catalogue: new Catalogue(),
       admission: new AdmissionChain([]),
-      authorizer: chainOf([mastersAuthorizer, this.#rbac]),
+      authorizer: chainOf([mastersAuthorizer, new NodeAuthorizer(cache), this.#rbac]),
       connections: o.bus ? busConnections(o.bus) : noConnections,
       subresources: new Map(),
       virtual: new Map(),
@@ -84,6 +89,16 @@ export class ApiServer {
       readFresh: (signal) => cache.fresh(signal),
     };
     api.admission = new AdmissionChain(this.#plugins(api));
+    const authenticators: TokenAuthenticator[] = [];
+    if (o.tokens !== undefined) authenticators.push(tokenFile(o.tokens));
+    const keyPem = o.pki?.serviceAccountKeyPem;
+    const serviceAccounts = keyPem === undefined ? undefined : this.#serviceAccounts(keyPem, cache);
+    if (serviceAccounts) {
+      authenticators.push(serviceAccounts);
+      api.subresources.set("serviceaccounts/token", (call) => tokenRequest(api, call, serviceAccounts));
+    }
+    this.#tokens = unionOf(authenticators);
+    serveReviews(api, { tokens: this.#tokens, serviceAccounts, rbac: this.#rbac });
     this.api = api;
     const health = new Health(
       [
@@ -153,21 +168,32 @@ export class ApiServer {
 
   async #listen(pki: Pki, handle: (request: ApiRequest, user: User) => Promise<ApiResponse>): Promise<void> {
     const { config, log } = this.#o;
-    const authenticators: TokenAuthenticator[] = [];
-    if (this.#o.tokens !== undefined) authenticators.push(tokenFile(this.#o.tokens));
     const upgrade: (r: IncomingMessage, s: Duplex, h: Buffer, a: () => Promise<User>) => void = upgrader({ handle });
     this.#https = new HttpsTransport({
       cert: pki.servingCertPem,
       key: pki.servingKeyPem,
       clientCa: pki.caPem,
       handle,
-      tokens: unionOf(authenticators),
+      tokens: this.#tokens,
       anonymous: config["anonymous-auth"],
       upgrade,
       log,
     });
     this.port = await this.#https.listen(config["secure-port"], config["bind-address"]);
     log.info({ port: this.port, address: config["bind-address"] }, "serving HTTPS");
+  }
+
+  #serviceAccounts(keyPem: string, cache: WatchCache): ServiceAccountTokens {
+    const { clock, random, config } = this.#o;
+    const audiences = config["api-audiences"].split(",").filter((a) => a !== "");
+    return new ServiceAccountTokens({
+      keyPem,
+      issuer: config["service-account-issuer"],
+      audiences,
+      cache,
+      nowMs: () => clock.nowMs(),
+      uuid: () => random.uuid(),
+    });
   }
 
   #plugins(api: Api): AdmissionPlugin[] {

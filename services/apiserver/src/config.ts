@@ -34,7 +34,7 @@ export const FLAGS = {
   "advertise-address": z.string().default("172.30.0.2"),
   "service-cluster-ip-range": ipRange.prefault("10.96.0.0/12"),
   "service-node-port-range": portRange.prefault("30000-32767"),
-  "service-account-issuer": z.string().default("https://kubernetes.default.svc.cluster.local"),
+  "service-account-issuer": z.string().default("https://kubernetes.default.svc"),
   "service-account-key-file": z.string().default(""),
   "service-account-signing-key-file": z.string().default(""),
   "api-audiences": z.string().default(""),

@@ -20,18 +20,3 @@ export const updateManaged: (info: ResourceInfo, live: KubeObject | undefined, n
   s["updateManaged"] ?? ((_i: unknown, _l: unknown, next: KubeObject) => next);
 export const applyManaged: (info: ResourceInfo, live: KubeObject | undefined, applied: KubeObject, m: Manager) => KubeObject =
   s["applyManaged"] ?? ((_i: unknown, live: KubeObject | undefined, applied: KubeObject) => semantics.applyMergePatch(live ?? {}, applied));
-export const printTable: (info: ResourceInfo, objects: KubeObject[], o: { nowMs: number; includeObject: string }) => unknown =
-  s["printTable"] ?? fallbackTable;
-
-function fallbackTable(_info: ResourceInfo, objects: KubeObject[]): unknown {
-  return {
-    kind: "Table",
-    apiVersion: "meta.k8s.io/v1",
-    metadata: {},
-    columnDefinitions: [{ name: "Name", type: "string", format: "name", description: "", priority: 0 }],
-    rows: objects.map((o) => ({
-      cells: [o.metadata.name],
-      object: { kind: "PartialObjectMetadata", apiVersion: "meta.k8s.io/v1", metadata: o.metadata },
-    })),
-  };
-}

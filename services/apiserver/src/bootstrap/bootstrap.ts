@@ -16,6 +16,8 @@ import {
   ROLES,
 } from "./generated/tables.ts";
 
+import { OWN_CLUSTER_ROLES, ownBindings } from "./own-policy.ts";
+
 /** An object without kind; `name`, `namespace`, `labels` belong into metadata, the rest stays beside it. */
 export interface BootstrapRow {
   name: string;
@@ -62,6 +64,9 @@ export async function bootstrap(o: BootstrapOptions): Promise<void> {
   rows(NAMESPACES, () => "/api/v1/namespaces", "", "namespaces");
   await run();
   rows(aggregated(CLUSTER_ROLES), () => `${RBAC}/clusterroles`, "rbac.authorization.k8s.io", "clusterroles", RBAC_DEFAULTS);
+  rows(OWN_CLUSTER_ROLES, () => `${RBAC}/clusterroles`, "rbac.authorization.k8s.io", "clusterroles");
+  const controllers = CLUSTER_ROLES.map((r) => r.name).filter((n) => n.startsWith("system:controller:"));
+  rows(ownBindings(controllers), () => `${RBAC}/clusterrolebindings`, "rbac.authorization.k8s.io", "clusterrolebindings");
   rows(CLUSTER_ROLE_BINDINGS, () => `${RBAC}/clusterrolebindings`, "rbac.authorization.k8s.io", "clusterrolebindings", RBAC_DEFAULTS);
   rows(ROLES, (r) => `${RBAC}/namespaces/${r.namespace}/roles`, "rbac.authorization.k8s.io", "roles", RBAC_DEFAULTS);
   rows(ROLE_BINDINGS, (r) => `${RBAC}/namespaces/${r.namespace}/rolebindings`, "rbac.authorization.k8s.io", "rolebindings", RBAC_DEFAULTS);

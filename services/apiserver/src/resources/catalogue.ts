@@ -1,8 +1,7 @@
 // Which resources are served: the built-in ones of the registry and, live, custom ones. Each with where it is stored and how it behaves.
 // Invariant: two served resources with the same storage key (HorizontalPodAutoscaler v1 and v2, Event of both groups) share one cache.
-import { type KubeObject, type ResourceInfo, registry } from "@podwire/api";
+import { type KubeObject, printTable, type ResourceInfo, registry } from "@podwire/api";
 import { CachedObject, encodeText } from "../cache/cached-object.ts";
-import { printTable } from "../semantics.ts";
 import { conversionOf } from "./conversion.ts";
 import { type Strategy, strategyOf } from "./strategy.ts";
 

@@ -8,6 +8,7 @@ import { gzip } from "node:zlib";
 import { statusErrors } from "@podwire/api";
 import type { Logger } from "@podwire/base";
 import { ANONYMOUS, certificateUser, type TokenAuthenticator } from "../authentication/authenticator.ts";
+import { TokenRefusedError } from "../authentication/service-account-tokens.ts";
 import type { ApiRequest, ApiResponse, ResponseSink, User } from "../call.ts";
 import { MAX_BODY_BYTES } from "../handler.ts";
 import { errorResponse } from "../response.ts";
@@ -103,14 +104,25 @@ export class HttpsTransport {
   async #authenticate(socket: TLSSocket, authorization: string | undefined): Promise<User> {
     if (authorization !== undefined) {
       const m = /^bearer +(\S+)/i.exec(authorization);
-      const user = m ? await this.#o.tokens.authenticate(m[1] as string) : undefined;
-      if (user) return user;
-      if (m) throw statusErrors.unauthorized();
+      if (m) {
+        const user = await this.#token(m[1] as string);
+        if (user) return user;
+        throw statusErrors.unauthorized();
+      }
     }
     const byCertificate = this.#certificate(socket);
     if (byCertificate) return byCertificate;
     if (this.#o.anonymous) return ANONYMOUS;
     throw statusErrors.unauthorized();
+  }
+
+  async #token(token: string): Promise<User | undefined> {
+    try {
+      return await this.#o.tokens.authenticate(token);
+    } catch (e) {
+      if (e instanceof TokenRefusedError) return undefined;
+      throw e;
+    }
   }
 
   #certificate(socket: TLSSocket): User | undefined {

@@ -1,0 +1,190 @@
+// Bound service account tokens: JWTs signed with the cluster's key (ES256 or RS256), valid while the account, and the pod, node or secret
+// they are bound to, live (pkg/serviceaccount). Invariant: a token of a deleted object is refused at once, whatever its expiry says.
+import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign, verify } from "node:crypto";
+import { PodwireError } from "@podwire/base";
+import type { WatchCache } from "../cache/watch-cache.ts";
+import type { User } from "../call.ts";
+import { authenticated, type TokenAuthenticator } from "./authenticator.ts";
+
+/** A token that looks like ours and does not hold; the message is what TokenReview answers. */
+export class TokenRefusedError extends PodwireError {}
+
+export interface TokenClaims {
+  namespace: string;
+  serviceAccount: { name: string; uid: string };
+  pod?: { name: string; uid: string };
+  node?: { name: string; uid: string };
+  secret?: { name: string; uid: string };
+}
+
+export interface Verified {
+  user: User;
+  audiences: string[];
+}
+
+/** Signatures checked once are remembered up to this many tokens. */
+const MAX_REMEMBERED = 10_000;
+/** Tolerated difference of clocks. */
+const LEEWAY_S = 60;
+
+export class ServiceAccountTokens implements TokenAuthenticator {
+  readonly #key: KeyObject;
+  readonly #public: KeyObject;
+  readonly #algorithm: "ES256" | "RS256";
+  readonly #keyId: string;
+  readonly #cache: WatchCache;
+  readonly #signatures = new Map<string, Record<string, any>>();
+  readonly issuer: string;
+  /** Audiences of the API itself. */
+  readonly audiences: readonly string[];
+  readonly #nowMs: () => number;
+  readonly #uuid: () => string;
+
+  constructor(o: {
+    keyPem: string;
+    issuer: string;
+    audiences: readonly string[];
+    cache: WatchCache;
+    nowMs: () => number;
+    uuid: () => string;
+  }) {
+    this.#key = createPrivateKey(o.keyPem);
+    this.#public = createPublicKey(this.#key);
+    this.#algorithm = this.#key.asymmetricKeyType === "rsa" ? "RS256" : "ES256";
+    this.#keyId = createHash("sha256")
+      .update(this.#public.export({ type: "spki", format: "der" }))
+      .digest("base64url");
+    this.issuer = o.issuer;
+    this.audiences = o.audiences.length > 0 ? o.audiences : [o.issuer];
+    this.#cache = o.cache;
+    this.#nowMs = o.nowMs;
+    this.#uuid = o.uuid;
+  }
+
+  issue(claims: TokenClaims, audiences: readonly string[], expirationSeconds: number): string {
+    const now = Math.floor(this.#nowMs() / 1000);
+    const { namespace, serviceAccount, pod, node, secret } = claims;
+    const body = {
+      aud: audiences,
+      exp: now + expirationSeconds,
+      iat: now,
+      iss: this.issuer,
+      jti: this.#uuid(),
+      "kubernetes.io": {
+        namespace,
+        ...(node ? { node } : {}),
+        ...(pod ? { pod } : {}),
+        ...(secret ? { secret } : {}),
+        serviceaccount: serviceAccount,
+      },
+      nbf: now,
+      sub: `system:serviceaccount:${namespace}:${serviceAccount.name}`,
+    };
+    const text = `${part({ alg: this.#algorithm, kid: this.#keyId })}.${part(body)}`;
+    const signature = sign("sha256", Buffer.from(text), { key: this.#key, dsaEncoding: "ieee-p1363" });
+    return `${text}.${signature.toString("base64url")}`;
+  }
+
+  authenticate(token: string): User | undefined {
+    return this.verify(token, this.audiences)?.user;
+  }
+
+  /** undefined: not a token of this issuer. Throws TokenRefusedError. */
+  verify(token: string, audiences: readonly string[]): Verified | undefined {
+    const claims = this.#checked(token);
+    if (!claims) return undefined;
+    const now = this.#nowMs() / 1000;
+    if (typeof claims["exp"] === "number" && now > claims["exp"]) throw new TokenRefusedError("service account token has expired");
+    if (typeof claims["nbf"] === "number" && now + LEEWAY_S < claims["nbf"])
+      throw new TokenRefusedError("service account token is not valid yet");
+    const granted: string[] = Array.isArray(claims["aud"]) ? claims["aud"] : [];
+    const common = granted.filter((a) => audiences.includes(a));
+    if (common.length === 0) {
+      const quoted = (list: readonly string[]) => `[${list.map((a) => JSON.stringify(a)).join(" ")}]`;
+      throw new TokenRefusedError(`token audiences ${quoted(granted)} is invalid for the target audiences ${quoted(audiences)}`);
+    }
+    return { user: this.#user(claims), audiences: common };
+  }
+
+  /** The claims of a token whose issuer and signature are right. */
+  #checked(token: string): Record<string, any> | undefined {
+    const known = this.#signatures.get(token);
+    if (known) return known;
+    const [head, body, signature, ...rest] = token.split(".");
+    if (!head || !body || !signature || rest.length > 0) return undefined;
+    let claims: Record<string, any>;
+    let algorithm: unknown;
+    try {
+      claims = JSON.parse(Buffer.from(body, "base64url").toString("utf8"));
+      algorithm = JSON.parse(Buffer.from(head, "base64url").toString("utf8")).alg;
+    } catch {
+      return undefined;
+    }
+    if (claims?.["iss"] !== this.issuer || algorithm !== this.#algorithm) return undefined;
+    const good = verify(
+      "sha256",
+      Buffer.from(`${head}.${body}`),
+      { key: this.#public, dsaEncoding: "ieee-p1363" },
+      Buffer.from(signature, "base64url"),
+    );
+    if (!good) return undefined;
+    if (this.#signatures.size >= MAX_REMEMBERED) this.#signatures.clear();
+    this.#signatures.set(token, claims);
+    return claims;
+  }
+
+  #user(claims: Record<string, any>): User {
+    const k = claims["kubernetes.io"] ?? {};
+    const namespace = String(k.namespace ?? "");
+    const account = k.serviceaccount ?? {};
+    const live = this.#cache.of("", "serviceaccounts").get(namespace, String(account.name));
+    if (!live) throw new TokenRefusedError(`serviceaccounts ${JSON.stringify(account.name)} not found`);
+    if (live.object.metadata.uid !== account.uid)
+      throw new TokenRefusedError(`service account UID (${live.object.metadata.uid}) does not match claim (${account.uid})`);
+    this.#checkBound("pods", namespace, k.pod);
+    this.#checkBound("secrets", namespace, k.secret);
+    const extra: Record<string, string[]> = { "authentication.kubernetes.io/credential-id": [`JTI=${claims["jti"]}`] };
+    if (k.node) {
+      extra["authentication.kubernetes.io/node-name"] = [k.node.name];
+      if (k.node.uid) extra["authentication.kubernetes.io/node-uid"] = [k.node.uid];
+    }
+    if (k.pod) {
+      extra["authentication.kubernetes.io/pod-name"] = [k.pod.name];
+      extra["authentication.kubernetes.io/pod-uid"] = [k.pod.uid];
+    }
+    const groups = ["system:serviceaccounts", `system:serviceaccounts:${namespace}`];
+    return authenticated({ name: `system:serviceaccount:${namespace}:${account.name}`, uid: account.uid, groups, extra });
+  }
+
+  #checkBound(resource: string, namespace: string, bound: { name: string; uid: string } | undefined): void {
+    if (!bound) return;
+    const live = this.#cache.of("", resource).get(namespace, bound.name);
+    if (!live) throw new TokenRefusedError("service account token has been invalidated");
+    if (live.object.metadata.uid !== bound.uid)
+      throw new TokenRefusedError(
+        `${resource.slice(0, -1)} UID (${live.object.metadata.uid}) does not match service account ${resource.slice(0, -1)} ref claim (${bound.uid})`,
+      );
+    const deleted = live.object.metadata.deletionTimestamp;
+    if (deleted && Date.parse(deleted) + LEEWAY_S * 1000 < this.#nowMs())
+      throw new TokenRefusedError("service account token has been invalidated");
+  }
+
+  /** The OpenID Connect discovery document and key set. */
+  discovery(jwksUri: string): { configuration: unknown; keys: unknown } {
+    const jwk = this.#public.export({ format: "jwk" });
+    return {
+      configuration: {
+        issuer: this.issuer,
+        jwks_uri: jwksUri,
+        response_types_supported: ["id_token"],
+        subject_types_supported: ["public"],
+        id_token_signing_alg_values_supported: [this.#algorithm],
+      },
+      keys: { keys: [{ use: "sig", kid: this.#keyId, alg: this.#algorithm, ...jwk }] },
+    };
+  }
+}
+
+function part(o: unknown): string {
+  return Buffer.from(JSON.stringify(o)).toString("base64url");
+}
