@@ -3,9 +3,12 @@
 // a "checksum" is the 16-bit field as it stands in the packet.
 import type { IpAddress } from "./codec/address.ts";
 import { u16 } from "./codec/numbers.ts";
+import { slotSum } from "./packet-memory.ts";
 
 /** Adds the big-endian words of b[from, to) to `seed`; an odd last byte counts as the high half of a word. */
 export function sumBytes(b: Uint8Array, from: number, to: number, seed = 0): number {
+  const fast = slotSum(b, from, to);
+  if (fast >= 0) return fast + seed;
   let sum = 0;
   let i = from;
   // Eight bytes a turn; 32-bit halves are split so that `sum` stays a small integer for packets up to 64 KB.
@@ -18,7 +21,8 @@ export function sumBytes(b: Uint8Array, from: number, to: number, seed = 0): num
 
 /** Folds carries into 16 bits. */
 export function fold(sum: number): number {
-  while (sum > 0xffff) sum = (sum % 0x10000) + Math.floor(sum / 0x10000);
+  while (sum > 0x7fffffff) sum = (sum % 0x10000) + Math.floor(sum / 0x10000);
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
   return sum;
 }
 

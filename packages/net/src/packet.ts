@@ -1,8 +1,13 @@
 // A packet under way: bytes with headroom, so that a header is pushed or pulled without a copy (Linux's sk_buff).
-// Invariant: 0 <= start <= end <= data.length. Who holds a Packet owns it: handing it on gives it away; `clone` copies.
+// Invariant: 0 <= start <= end <= data.length. Who holds a Packet owns it: handing it on gives it away; `clone` copies. Where a
+// packet ends (delivered, sent, dropped), `release` gives its memory back; a packet that is only forgotten costs a slot until the
+// garbage collector finds it.
+import { copyBytes, giveBackBytes, takeBytes } from "./packet-memory.ts";
 
 /** Room in front of an IP packet for: inner Ethernet 14, VXLAN 8, UDP 8, IPv6 40, outer Ethernet 14. */
 export const HEADROOM = 96;
+
+const RELEASED = new Uint8Array(0);
 
 export class Packet {
   data: Uint8Array;
@@ -27,9 +32,9 @@ export class Packet {
     this.end = end;
   }
 
-  /** A packet with `length` bytes of room for an IP packet behind HEADROOM. */
+  /** A packet with `length` bytes of room for an IP packet behind HEADROOM. The bytes are not zeroed. */
   static alloc(length: number): Packet {
-    return new Packet(new Uint8Array(HEADROOM + length), HEADROOM, HEADROOM + length);
+    return new Packet(takeBytes(HEADROOM + length), HEADROOM, HEADROOM + length);
   }
 
   /** Copies `bytes` behind fresh headroom. */
@@ -37,6 +42,15 @@ export class Packet {
     const p = Packet.alloc(bytes.length);
     p.data.set(bytes, p.start);
     return p;
+  }
+
+  /** The packet ends here: its memory may be used again. Nothing may read it afterwards; a second call does nothing. */
+  release(): void {
+    const data = this.data;
+    this.data = RELEASED;
+    this.start = 0;
+    this.end = 0;
+    giveBackBytes(data);
   }
 
   get length(): number {
@@ -51,8 +65,9 @@ export class Packet {
   /** Makes room for `n` bytes in front and returns the new start. Reallocates when the headroom is used up. */
   push(n: number): number {
     if (this.start < n) {
-      const grown = new Uint8Array(HEADROOM + n + this.length);
-      grown.set(this.bytes(), HEADROOM + n);
+      const grown = takeBytes(HEADROOM + n + this.length);
+      copyBytes(grown, HEADROOM + n, this.data, this.start, this.length);
+      giveBackBytes(this.data);
       this.end = HEADROOM + n + this.length;
       this.start = HEADROOM + n;
       this.data = grown;
@@ -68,7 +83,8 @@ export class Packet {
   }
 
   clone(): Packet {
-    const p = Packet.from(this.bytes());
+    const p = Packet.alloc(this.length);
+    copyBytes(p.data, p.start, this.data, this.start, this.length);
     p.gsoSize = this.gsoSize;
     p.mark = this.mark;
     p.inDevice = this.inDevice;

@@ -51,6 +51,7 @@ export class Nic extends Device {
       this.textOf.set(to, text);
     }
     this.wire.send(text, { bytes: p.bytes(), gsoSize: p.gsoSize, traceId: p.traceId, traceHop: p.traceHop });
+    p.release();
   }
 
   private fromWire(source: string, frame: { bytes: Uint8Array; gsoSize: number; traceId: number; traceHop: number }): void {

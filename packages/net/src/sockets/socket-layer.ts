@@ -62,9 +62,13 @@ export class SocketLayer {
     this.#icmp = new IcmpLayer(this.#ctx, this.#tcp, this.#udp);
   }
 
-  /** A packet for an address of this namespace, starting at its IP header. */
+  /** A packet for an address of this namespace, starting at its IP header. It is consumed. */
   receive(p: Packet): void {
-    if (this.#closed) return;
+    if (!this.#closed) this.#deliver(p);
+    p.release();
+  }
+
+  #deliver(p: Packet): void {
     const v = this.#view;
     const why = readIp(v, p.data, p.start, p.end);
     if (why !== "") {

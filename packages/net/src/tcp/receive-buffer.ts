@@ -2,6 +2,8 @@
 // reader gets few large chunks instead of one a segment.
 // Invariant: `length` = sum of the chunks; bytes leave in the order they came. Limit: the advertised window (the connection's receiveLimit).
 
+import { copyBytes } from "../packet-memory.ts";
+
 const JOIN_BYTES = 65536;
 
 export class ReceiveBuffer {
@@ -21,14 +23,14 @@ export class ReceiveBuffer {
     this.#appends++;
     const tail = this.#tail;
     if (tail !== null && tail.length - this.#used >= n) {
-      tail.set(b.subarray(from, to), this.#used);
+      copyBytes(tail, this.#used, b, from, n);
       this.#used += n;
       return;
     }
     this.#seal();
     const size = this.#bulk || this.#appends > 1 ? Math.max(JOIN_BYTES, n) : n;
     this.#tail = Buffer.allocUnsafeSlow(size);
-    this.#tail.set(b.subarray(from, to), 0);
+    copyBytes(this.#tail, 0, b, from, n);
     this.#from = 0;
     this.#used = n;
   }

@@ -1,20 +1,17 @@
 // Bytes that the application wrote and the peer has not acknowledged. Written once (copied in, so that the writer may reuse its
 // buffer), read for each transmission, released from the front.
 // Invariant: `length` bytes are held in `blocks` in order; offsets count from the oldest unacknowledged byte.
-// Limit: the connection refuses writes past its sendLimit; freed blocks are kept for reuse up to POOLED_BLOCKS.
+// Limit: the connection refuses writes past its sendLimit. Blocks are packet memory (packet-memory.ts), so that a payload is copied
+// into its packet without a view.
+import { copyBytes, giveBackBytes, LARGE_SLOT_BYTES, takeBytes } from "../packet-memory.ts";
 
-const SMALL_BLOCK = 4096;
-const LARGE_BLOCK = 65536;
-/** Free large blocks kept by the process: 4 MB. */
-const POOLED_BLOCKS = 64;
+const SMALL_BLOCK = 2048;
 
 interface Block {
   bytes: Uint8Array;
   from: number;
   to: number;
 }
-
-const pool: Uint8Array[] = [];
 
 export class SendBuffer {
   length = 0;
@@ -29,8 +26,8 @@ export class SendBuffer {
     const tail = this.#blocks[this.#blocks.length - 1];
     if (tail !== undefined) from = fill(tail, bytes, 0);
     while (from < bytes.length) {
-      const size = bytes.length - from <= SMALL_BLOCK && this.length === 0 ? SMALL_BLOCK : LARGE_BLOCK;
-      const block = { bytes: size === LARGE_BLOCK ? (pool.pop() ?? new Uint8Array(LARGE_BLOCK)) : new Uint8Array(size), from: 0, to: 0 };
+      const size = bytes.length - from <= SMALL_BLOCK && this.length === 0 ? SMALL_BLOCK : LARGE_SLOT_BYTES;
+      const block = { bytes: takeBytes(size), from: 0, to: 0 };
       from = fill(block, bytes, from);
       this.#blocks.push(block);
     }
@@ -51,7 +48,7 @@ export class SendBuffer {
     let skip = offset - this.#cursorAt;
     for (let i = this.#cursorBlock; length > 0; block = this.#blocks[++i]!) {
       const n = Math.min(length, block.to - block.from - skip);
-      into.set(block.bytes.subarray(block.from + skip, block.from + skip + n), at);
+      copyBytes(into, at, block.bytes, block.from + skip, n);
       at += n;
       length -= n;
       skip = 0;
@@ -70,7 +67,7 @@ export class SendBuffer {
         break;
       }
       n -= held;
-      if (block.bytes.length === LARGE_BLOCK && pool.length < POOLED_BLOCKS) pool.push(block.bytes);
+      giveBackBytes(block.bytes);
       gone++;
     }
     if (gone > 0) this.#blocks.splice(0, gone);
@@ -79,14 +76,17 @@ export class SendBuffer {
   }
 
   clear(): void {
-    this.release(this.length);
+    for (const block of this.#blocks) giveBackBytes(block.bytes);
     this.#blocks = [];
+    this.length = 0;
+    this.#cursorBlock = 0;
+    this.#cursorAt = 0;
   }
 }
 
 function fill(block: Block, bytes: Uint8Array, from: number): number {
   const n = Math.min(block.bytes.length - block.to, bytes.length - from);
-  if (n > 0) block.bytes.set(n === bytes.length ? bytes : bytes.subarray(from, from + n), block.to);
+  if (n > 0) copyBytes(block.bytes, block.to, bytes, from, n);
   block.to += n;
   return from + n;
 }
