@@ -136,13 +136,13 @@ export class JumpingClock implements Clock {
       // A few idle turns first: streams and promises may still be at work.
       let idle = 0;
       const wait = () => {
-        if (++idle < 4) setImmediate(wait);
+        if (++idle < 4) systemClock.soon(wait);
         else {
           this.#jump();
           turn();
         }
       };
-      setImmediate(wait);
+      systemClock.soon(wait);
     };
     turn();
   }
@@ -175,6 +175,6 @@ export class JumpingClock implements Clock {
   every(): Timer {
     throw new RangeError("not needed by sockets");
   }
-  soon = (fn: () => void) => void setImmediate(fn);
+  soon = (fn: () => void) => systemClock.soon(fn);
   sleep = (delayMs: number, signal?: AbortSignal) => sleepOn(this, delayMs, signal);
 }
