@@ -122,6 +122,8 @@ export class NodeAgent {
       clock,
       log,
     });
+    // Rejects only when the node stops before the first sync.
+    this.#proxy.ready.catch(() => undefined);
   }
 
   #node(n: Node): void {

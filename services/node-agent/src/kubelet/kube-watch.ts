@@ -35,7 +35,7 @@ export function kubeWatch(o: { client: ApiClient; bus: Bus; clock: Clock; random
         onUpdate: (x) => live && handlers.set(x),
         onDelete: (x) => live && handlers.remove(x),
       });
-      return { synced: i.whenSynced(), stop: () => void (live = false) };
+      return { synced: i.whenSynced().catch(() => undefined), stop: () => void (live = false) };
     },
     services(): readonly any[] {
       return shared.get("services")?.lister.list() ?? [];
