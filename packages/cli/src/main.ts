@@ -175,4 +175,6 @@ async function main(): Promise<number> {
   }
 }
 
-process.exitCode = await main();
+// What a command left behind when it was cut short (a wait, a connection) must not keep the process; what it wrote must get out.
+const code = await main();
+process.stdout.write("", () => process.exit(code));

@@ -14,6 +14,7 @@ import type { Component } from "../installation.ts";
 import { hasCertificates, kubeconfig } from "../kubeconfig.ts";
 import { ClusterFolder, type ClusterRecord, writeWhole } from "../state/cluster-folder.ts";
 import { ensureIdentities, nodeNameOfSlot, underlayOf, underlayOfSlot } from "../state/identities.ts";
+import { controllerManagerFlags } from "../supervisor/components.ts";
 import { claimSlot, RENEW_MS } from "./slots.ts";
 
 export const ROLES = ["nats", "apiserver", "controller-manager", "scheduler", "edge", "dashboard", "node-agent"] as const;
@@ -53,7 +54,9 @@ export async function runContainer(c: Context, o: ContainerOptions, role: string
     ]);
     return setUp(c, o, folder);
   }
-  await become(c, folder, role as Component, role, folder.file(role), flags);
+  const own = role === "controller-manager" ? controllerManagerFlags(folder.pki) : [];
+  if (own.length > 0) await until(c, () => hasCertificates(folder.pki));
+  await become(c, folder, role as Component, role, folder.file(role), [...own, ...flags]);
 }
 
 /** Credentials, configuration, and the server itself, which ends with this process and this process with it. */

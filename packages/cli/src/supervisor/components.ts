@@ -1,4 +1,5 @@
 // Which processes a cluster consists of, and with what arguments each is started. Pure: a record in, specifications out.
+import { join } from "node:path";
 import { Identity } from "@podwire/bus";
 import type { Component, Installation } from "../installation.ts";
 import type { ClusterFolder, ClusterRecord, NodeRecord } from "../state/cluster-folder.ts";
@@ -34,10 +35,21 @@ export function controlPlaneSpecs(around: Surroundings, record: ClusterRecord): 
       `--advertise-address=${underlayOf.apiserver}`,
       "--service-cluster-ip-range=10.96.0.0/12",
     ]),
-    component(around, record, "controller-manager", Identity.controllerManager, ["--cluster-cidr=10.244.0.0/16"]),
+    component(around, record, "controller-manager", Identity.controllerManager, controllerManagerFlags(folder.pki)),
     component(around, record, "scheduler", Identity.scheduler, []),
     { ...component(around, record, "edge", Identity.edge, ["--listen-address=127.0.0.1"]), kind: "edge" as const },
     component(around, record, "dashboard", Identity.dashboard, [`--port=${record.dashboardPort}`]),
+  ];
+}
+
+/** The apiserver makes the certificate authority; the controller-manager publishes and signs with it. */
+export function controllerManagerFlags(pki: string): string[] {
+  const ca = join(pki, "ca.crt");
+  return [
+    "--cluster-cidr=10.244.0.0/16",
+    `--root-ca-file=${ca}`,
+    `--cluster-signing-cert-file=${ca}`,
+    `--cluster-signing-key-file=${join(pki, "ca.key")}`,
   ];
 }
 

@@ -7,6 +7,7 @@ import { type Bus, connectNats } from "@podwire/bus";
 import { type ApiClient, isNotFound, natsClient, Resources } from "@podwire/client";
 import { PortTakenError, ProcessFailedError, UsageError } from "../errors.ts";
 import type { Installation } from "../installation.ts";
+import { hasCertificates } from "../kubeconfig.ts";
 import { freePort, isPortFree, ownerOfPort } from "../ports.ts";
 import type { ClusterFolder, ClusterRecord, NodeRecord } from "../state/cluster-folder.ts";
 import { ensureIdentities, MAX_SLOTS, readIdentity, SLOT_STEP, underlayOfSlot } from "../state/identities.ts";
@@ -38,6 +39,7 @@ export interface UpRequest {
 }
 
 const DEFAULT_NODES = 3;
+const CERTIFICATES_POLL_MS = 10;
 const DEFAULT_API_PORT = 6443;
 
 export class Supervisor {
@@ -115,11 +117,23 @@ export class Supervisor {
     await natsIsUp(record.natsPort, this.options.clock, () => nats.status().restarts === 0 && nats.status().state === "running");
   }
 
-  /** Starts the control plane, the edge and all nodes at once: each waits for what it needs by itself. */
+  /** Starts the control plane, the edge and all nodes at once: each waits for what it needs by itself, but for the
+   *  controller-manager, which reads the certificate authority that the apiserver makes in its first life. */
   startComponents(): void {
     const { record, around } = this.ready();
-    for (const spec of controlPlaneSpecs(around, record)) this.launch(spec);
+    const later: ProcessSpec[] = [];
+    for (const spec of controlPlaneSpecs(around, record)) {
+      if (spec.name === "controller-manager" && !hasCertificates(around.folder.pki)) later.push(spec);
+      else this.launch(spec);
+    }
     for (const node of record.nodes) this.launch(nodeSpec(around, record, node));
+    const { clock } = this.options;
+    const launchLater = () => {
+      if (this.stopping) return;
+      if (hasCertificates(around.folder.pki)) for (const spec of later) this.launch(spec);
+      else clock.after(CERTIFICATES_POLL_MS, launchLater);
+    };
+    if (later.length > 0) launchLater();
   }
 
   /** The supervisor's own way into the API. */
