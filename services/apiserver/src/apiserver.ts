@@ -12,6 +12,7 @@ import { serviceAccount } from "./admission/service-account.ts";
 import { type TokenAuthenticator, tokenFile, unionOf } from "./authentication/authenticator.ts";
 import { ServiceAccountTokens } from "./authentication/service-account-tokens.ts";
 import { chainOf, mastersAuthorizer } from "./authorization/authorizer.ts";
+import { escalationCheck } from "./authorization/escalation.ts";
 import { NodeAuthorizer } from "./authorization/node.ts";
 import { RbacAuthorizer } from "./authorization/rbac.ts";
 import { bootstrap } from "./bootstrap/bootstrap.ts";
@@ -111,7 +112,10 @@ export class ApiServer {
         { name: "shutdown", check: () => true },
       ],
     );
-    const discovery = new Discovery(api.catalogue, `${o.config["advertise-address"]}:${o.config["secure-port"]}`);
+    const discovery = new Discovery(
+      api.catalogue,
+      `${o.config["external-hostname"] || o.config["bind-address"]}:${o.config["secure-port"]}`,
+    );
     this.handler = new Handler(api, {
       discovery,
       health,
@@ -198,8 +202,13 @@ export class ApiServer {
 
   #plugins(api: Api): AdmissionPlugin[] {
     const disabled = new Set(this.#o.config["disable-admission-plugins"].split(","));
-    return [namespaceLifecycle(api), serviceAccount(api), taintNodesByCondition(), priority(api), defaultTolerationSeconds()].filter(
-      (p) => !disabled.has(p.name),
-    );
+    return [
+      namespaceLifecycle(api),
+      serviceAccount(api),
+      taintNodesByCondition(),
+      priority(api),
+      defaultTolerationSeconds(),
+      escalationCheck(api, this.#rbac),
+    ].filter((p) => !disabled.has(p.name));
   }
 }

@@ -1,7 +1,7 @@
 // The request pipeline, free of transports: route, authorize, admit, store, answer. `handle` never throws: everything that goes wrong
 // becomes a Status. Invariant: what is not authorized is not read, not even to find out whether it exists.
 import { forbiddenReason, StatusError, statusErrors } from "@podwire/api";
-import { impersonated } from "./authentication/impersonation.ts";
+import { ImpersonationError, impersonated } from "./authentication/impersonation.ts";
 import type { Api, ApiRequest, ApiResponse, Call, User } from "./call.ts";
 import type { Discovery } from "./discovery/discovery.ts";
 import type { Health } from "./discovery/health.ts";
@@ -56,7 +56,9 @@ export class Handler {
     } catch (e) {
       if (!(e instanceof StatusError))
         this.#api.log.error({ err: e, method: request.method, path: info.path }, "a request failed inside the server");
-      response = errorResponse(e);
+      if (e instanceof ImpersonationError)
+        response = textResponse(500, `Internal Server Error: ${JSON.stringify(request.path)}: ${e.message}\n`);
+      else response = errorResponse(e);
     } finally {
       this.counters.inFlight--;
     }

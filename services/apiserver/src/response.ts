@@ -59,6 +59,7 @@ export function objectResponse(
     if (output.encoding === "json") return { status, headers: { ...JSON_HEADERS }, body: served.full(o) };
     return valueResponse(status, JSON.parse(served.full(o).toString("utf8")), output);
   }
+  if (output.shape === "PartialObjectMetadataList") throw notConvertible();
   return valueResponse(status, shaped(o, served, output, nowMs, includeObject), output);
 }
 
@@ -78,7 +79,6 @@ export function shaped(
     if (!columns) table["columnDefinitions"] = null;
     return table;
   }
-  if (output.shape === "PartialObjectMetadataList") throw notConvertible();
   return partial(o.object, output.metaVersion);
 }
 
@@ -134,7 +134,12 @@ export function listResponse(
   const items = objects.map((o) => partial(o.object, output.metaVersion));
   return valueResponse(
     200,
-    { kind: "PartialObjectMetadataList", apiVersion: `meta.k8s.io/${output.metaVersion}`, metadata: meta, items },
+    {
+      kind: "PartialObjectMetadataList",
+      apiVersion: `meta.k8s.io/${output.metaVersion}`,
+      metadata: meta,
+      items: items.length > 0 ? items : null,
+    },
     output,
   );
 }

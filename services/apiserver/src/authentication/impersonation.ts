@@ -1,9 +1,13 @@
 // Impersonation: Impersonate-User, -Group, -Uid and -Extra-* headers, each authorized as the verb `impersonate`
 // (apiserver/pkg/endpoints/filters/impersonation.go).
 import { forbiddenReason, statusErrors } from "@podwire/api";
+import { PodwireError } from "@podwire/base";
 import type { Api, ApiRequest, User } from "../call.ts";
 
-/** The user to act as. Throws 403 when not allowed, 500 when headers contradict. */
+/** Headers that contradict each other; answered as a plain 500. */
+export class ImpersonationError extends PodwireError {}
+
+/** The user to act as. Throws 403 when not allowed, ImpersonationError when headers contradict. */
 export function impersonated(api: Api, request: ApiRequest, user: User): User {
   const name = one(request.headers["impersonate-user"]);
   const groups = many(request.headers["impersonate-group"]);
@@ -14,8 +18,12 @@ export function impersonated(api: Api, request: ApiRequest, user: User): User {
     extra[decoded(k.slice("impersonate-extra-".length))] = many(v);
   }
   if (name === "") {
-    if (groups.length > 0 || uid !== "" || Object.keys(extra).length > 0)
-      throw statusErrors.internal(`requested impersonation without impersonating a user: ${JSON.stringify(name)}`);
+    const given = [
+      ...groups.map((g) => `{Group  ${g}    }`),
+      ...Object.entries(extra).flatMap(([k, values]) => values.map((v) => `{UserExtra  ${v}  authentication.k8s.io/v1  ${k}}`)),
+      ...(uid === "" ? [] : [`{UID  ${uid}  authentication.k8s.io/v1  }`]),
+    ];
+    if (given.length > 0) throw new ImpersonationError(`requested [${given.join(" ")}] without impersonating a user`);
     return user;
   }
   const account = /^system:serviceaccount:([^:]+):([^:]+)$/.exec(name);

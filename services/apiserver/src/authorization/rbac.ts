@@ -18,6 +18,8 @@ interface Binding {
   rules: readonly PolicyRule[];
   /** For the reason of an allowed request. */
   why: string;
+  /** Set when the role does not exist: the lookup's error. */
+  missing?: string;
 }
 
 const GROUP = "rbac.authorization.k8s.io";
@@ -41,7 +43,15 @@ export class RbacAuthorizer implements Authorizer {
     for (const b of this.#bindingsOf(a.user, a.namespace)) {
       for (const r of b.rules) if (ruleAllows(r, a)) return { allowed: true, reason: `RBAC: allowed by ${b.why}` };
     }
-    return { allowed: false, reason: "" };
+    return { allowed: false, reason: this.#missingText(a) };
+  }
+
+  /** Bindings of the user whose role does not exist are named in the refusal. */
+  #missingText(a: AccessAttributes): string {
+    const missing: string[] = [];
+    for (const b of this.#bindingsOf(a.user, a.namespace)) if (b.missing && !missing.includes(b.missing)) missing.push(b.missing);
+    if (missing.length === 0) return "";
+    return `RBAC: ${missing.length === 1 ? missing[0] : `[${missing.join(", ")}]`}`;
   }
 
   /** Every rule that applies to a user in a namespace ("": cluster-wide rules only). */
@@ -80,8 +90,9 @@ export class RbacAuthorizer implements Authorizer {
 
   #add(scope: string, kind: string, binding: KubeObject): void {
     const ref = binding["roleRef"] ?? {};
-    const rules = this.rulesOfRef(ref, scope);
-    if (!rules) return;
+    const found = this.rulesOfRef(ref, scope);
+    const missing = found ? undefined : `${String(ref.kind).toLowerCase()}.rbac.authorization.k8s.io ${JSON.stringify(ref.name)} not found`;
+    const rules = found ?? [];
     let subjects = this.#bySubject.get(scope);
     if (!subjects) {
       subjects = new Map();
@@ -93,8 +104,9 @@ export class RbacAuthorizer implements Authorizer {
       const described = s.kind === "ServiceAccount" ? `ServiceAccount "${s.name}/${s.namespace ?? scope}"` : `${s.kind} "${s.name}"`;
       const why = `${kind} "${name}" of ${ref.kind} "${ref.name}" to ${described}`;
       const list = subjects.get(subject);
-      if (list) list.push({ rules, why });
-      else subjects.set(subject, [{ rules, why }]);
+      const entry: Binding = missing ? { rules, why, missing } : { rules, why };
+      if (list) list.push(entry);
+      else subjects.set(subject, [entry]);
     }
   }
 }

@@ -6,6 +6,8 @@ import type { BootstrapRow } from "./bootstrap.ts";
 const read = ["get", "list", "watch"];
 
 export const OWN_CLUSTER_ROLES: readonly BootstrapRow[] = [
+  // Whoever has an identity may find out who issues service account tokens.
+  { name: "podwire:issuer-discovery", rules: [{ nonResourceURLs: ["/.well-known", "/.well-known/*"], verbs: ["get"] }] },
   {
     name: "podwire:node",
     rules: [
@@ -48,6 +50,7 @@ export function ownBindings(controllerRoles: readonly string[]): BootstrapRow[] 
   });
   const manager = { kind: "User", name: "system:kube-controller-manager" };
   return [
+    bind("podwire:issuer-discovery", "podwire:issuer-discovery", { kind: "Group", name: "system:authenticated" }),
     bind("podwire:node", "podwire:node", { kind: "Group", name: "system:nodes" }),
     bind("podwire:edge", "podwire:edge", { kind: "User", name: "system:cloud-controller-manager" }),
     bind("podwire:controller-manager", "podwire:controller-manager", manager),

@@ -128,7 +128,7 @@ export class Discovery {
   #groupDiscovery(group: string): unknown {
     const versions = this.#catalogue.groups().get(group) ?? [];
     return {
-      metadata: group === "" ? { creationTimestamp: null } : { name: group, creationTimestamp: null },
+      metadata: group === "" ? {} : { name: group },
       versions: versions.map((version) => ({
         version,
         resources: this.#catalogue.inVersion(group, version).map((s) => resourceDiscovery(s.info)),
@@ -182,7 +182,20 @@ export class Discovery {
   }
 
   #paths(): string[] {
-    const paths = ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/readyz", "/version"];
+    const paths = [
+      "/.well-known/openid-configuration",
+      "/openid/v1/jwks",
+      "/api",
+      "/api/v1",
+      "/apis",
+      "/healthz",
+      "/livez",
+      "/metrics",
+      "/openapi/v2",
+      "/openapi/v3",
+      "/readyz",
+      "/version",
+    ];
     for (const [g, versions] of this.#catalogue.groups()) {
       if (g === "") continue;
       paths.push(`/apis/${g}`, ...versions.map((v) => `/apis/${g}/${v}`));
@@ -227,14 +240,16 @@ function hashOf(info: ResourceInfo): string {
 }
 
 function resourceDiscovery(info: ResourceInfo): Record<string, unknown> {
+  // Built-in resources leave their own group and version empty; clients fill them in from where they read it.
+  const own = info.custom === undefined ? { group: "", version: "" } : { group: info.group, version: info.version };
   const subresources = info.subresources.map((s) => ({
     subresource: s.name,
-    responseKind: { group: s.group, version: s.version, kind: s.kind },
+    responseKind: { group: s.foreign ? s.group : own.group, version: s.foreign ? s.version : own.version, kind: s.kind },
     verbs: [...s.verbs].sort(),
   }));
   return {
     resource: info.resource,
-    responseKind: { group: info.group, version: info.version, kind: info.kind },
+    responseKind: { ...own, kind: info.kind },
     scope: info.namespaced ? "Namespaced" : "Cluster",
     singularResource: info.singular,
     verbs: [...info.verbs].sort(),

@@ -38,11 +38,34 @@ export async function evict(api: Api, call: Call): Promise<ApiResponse> {
     const budget = budgets[0];
     if (budget && !unhealthyMayGo(pod, budget)) await spend(api, pod, budget, options.dryRun);
   }
+  if (!options.dryRun && !pod.metadata.deletionTimestamp) await markEvicted(api, call);
   await deleteObject(api, { ...call, subresource: "" }, call.name, {
     ...options,
     preconditions: { ...options.preconditions, uid: options.preconditions?.uid ?? pod.metadata.uid },
   });
   return valueResponse(201, success(201), call.output);
+}
+
+/** The condition by which everybody sees why the pod goes. */
+async function markEvicted(api: Api, call: Call): Promise<void> {
+  const key = { group: "", resource: "pods", namespace: call.namespace, name: call.name };
+  await api.storage.update(key, (pod) => {
+    if (!pod) throw statusErrors.notFound(call.served.info, call.name);
+    const status = (pod["status"] ??= {});
+    const others = (status.conditions ?? []).filter((c: any) => c.type !== "DisruptionTarget");
+    const now = timeText(api.clock.nowMs());
+    const condition = {
+      type: "DisruptionTarget",
+      ...((pod.metadata.generation ?? 0) > 0 ? { observedGeneration: pod.metadata.generation } : {}),
+      status: "True",
+      lastProbeTime: null,
+      lastTransitionTime: now,
+      reason: "EvictionByEvictionAPI",
+      message: "Eviction API: evicting",
+    };
+    status.conditions = [...others, condition];
+    return pod;
+  });
 }
 
 function ignoresBudgets(pod: KubeObject): boolean {

@@ -30,12 +30,13 @@ export function serveReviews(api: Api, parts: ReviewParts): void {
       const attributes = attributesOf(call, "CREATE", managed(api, call, o, options.fieldManager), undefined, options, "CreateOptions");
       await api.admission.admit(attributes);
       await api.admission.validate(attributes);
-      const status = await answer(call, o);
-      return valueResponse(201, { ...attributes.object, status }, call.output) satisfies ApiResponse;
+      const admitted = attributes.object as KubeObject;
+      const status = await answer(call, admitted);
+      return valueResponse(201, { ...admitted, status }, call.output) satisfies ApiResponse;
     });
   serve("tokenreviews.authentication.k8s.io", (_call, o) => reviewToken(parts, o));
   serve("selfsubjectreviews.authentication.k8s.io", (call, o) => {
-    void o;
+    o.metadata.creationTimestamp = timeText(api.clock.nowMs());
     return { userInfo: userInfo(call.user) };
   });
   serve("subjectaccessreviews.authorization.k8s.io", (call, o) => reviewAccess(api, call, o, undefined));

@@ -8,6 +8,7 @@ import { type WriteOptions, writeOptions } from "../request/options.ts";
 import { objectResponse } from "../response.ts";
 import { updateManaged, validateCreate } from "../semantics.ts";
 import type { Written } from "../storage/object-storage.ts";
+import { stampCaller } from "../resources/caller-fields.ts";
 import { bindNamespace, decodeObject, managerOf, timeText } from "./body.ts";
 
 /** Letters of a generated suffix and how often another name is tried when one is taken. */
@@ -50,6 +51,7 @@ export async function createObject(
     o = attributes.object as KubeObject;
     for (let attempt = 1; ; attempt++) {
       prepareForCreate(info, o, { nowMs: api.clock.nowMs() });
+      stampCaller(info, o, call.user);
       const errors = validateCreate(info, o);
       if (errors.length > 0) throw statusErrors.invalid(info, o.metadata.name ?? "", errors);
       attributes.object = o;

@@ -151,18 +151,19 @@ export async function deleteObject(api: Api, call: Call, name: string, options: 
   return { written, gone };
 }
 
-function checkPreconditions(info: { group: string; resource: string }, name: string, o: KubeObject, options: DeleteOptions): void {
+function checkPreconditions(info: { group: string; kind: string }, name: string, o: KubeObject, options: DeleteOptions): void {
   const p = options.preconditions;
+  const resource = { group: info.group, resource: info.kind };
   if (p?.uid !== undefined && p.uid !== o.metadata.uid) {
     throw statusErrors.conflict(
-      info,
+      resource,
       name,
       `the UID in the precondition (${p.uid}) does not match the UID in record (${o.metadata.uid}). The object might have been deleted and then recreated`,
     );
   }
   if (p?.resourceVersion !== undefined && p.resourceVersion !== o.metadata.resourceVersion) {
     throw statusErrors.conflict(
-      info,
+      resource,
       name,
       `the ResourceVersion in the precondition (${p.resourceVersion}) does not match the ResourceVersion in record (${o.metadata.resourceVersion}). The object might have been modified`,
     );

@@ -20,7 +20,7 @@ const MIN_REQUEST_TIMEOUT_S = 1_800;
 
 export async function watch(api: Api, call: Call): Promise<ApiResponse> {
   const options = listOptions(call.info.query, call.served.info, true);
-  if (call.output.encoding === "yaml" || call.output.shape === "PartialObjectMetadataList")
+  if (call.output.encoding === "yaml")
     throw statusErrors.notAcceptable([
       "application/json",
       "application/json;stream=watch",
@@ -176,6 +176,11 @@ class Watch {
 
   #write(line: Buffer): void {
     if (this.#ended) return;
+    // An event is no list: kube-apiserver cannot convert it and closes the watch without a word.
+    if (this.#call.output.shape === "PartialObjectMetadataList") {
+      this.#end(false);
+      return;
+    }
     this.#pending.push(line);
     if (this.#flushing) return;
     this.#flushing = true;

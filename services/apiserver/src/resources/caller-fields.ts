@@ -1,0 +1,9 @@
+// Fields that say who made an object, which only the server fills in (certificates/strategy.go).
+import type { KubeObject, ResourceInfo } from "@podwire/api";
+import type { User } from "../call.ts";
+
+export function stampCaller(info: ResourceInfo, o: KubeObject, user: User): void {
+  if (info.group !== "certificates.k8s.io" || info.resource !== "certificatesigningrequests") return;
+  const { username: _u, uid: _i, groups: _g, extra: _e, ...spec } = o["spec"] ?? {};
+  o["spec"] = { ...spec, username: user.name, ...(user.uid ? { uid: user.uid } : {}), groups: [...user.groups], ...(user.extra ? { extra: user.extra } : {}) };
+}
