@@ -1,70 +1,41 @@
 // The controller-manager process: configuration, wiring, signals.
-import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
-import { ConfigError, createLogger, reasonOf, systemClock, systemRandom } from "@podwire/base";
-import { connectNats, subjectsOf } from "@podwire/bus";
+import { runComponent } from "@podwire/bus";
 import { natsClient } from "@podwire/client";
-import { readControllerManagerConfig } from "./config.ts";
+import { CONTROLLER_MANAGER_FLAGS, settingsOf } from "./config.ts";
 import { selectControllers } from "./controllers/table.ts";
 import { controllerManager } from "./manager.ts";
 
-const COMPONENT = "controller-manager";
-/** Longer than this a stop does not wait for what is under way. */
-const STOP_TIMEOUT_MS = 4_000;
-
-async function main(): Promise<void> {
-  const config = readControllerManagerConfig(process.argv.slice(2), process.env);
-  const log = createLogger(COMPONENT, config.logLevel);
-  const clock = systemClock;
-  const random = systemRandom();
-  const id = JSON.parse(readFileSync(config.identityFile, "utf8"));
-  const bus = await connectNats({ url: id.natsUrl, cluster: id.cluster, identity: id.identity, seed: id.seed, clock, random, log });
-  const client = natsClient(bus, { clock, fieldManager: "kube-controller-manager", userAgent: "kube-controller-manager" });
-  const manager = controllerManager({
-    client,
-    bus,
-    clock,
-    random,
-    log,
-    settings: config.settings,
-    controllers: selectControllers(config.controllers),
-    ...(config.leaderElect
-      ? {
-          leaderElection: {
-            identity: `${hostname()}_${random.uuid()}`,
-            leaseDurationMs: config.leaseDurationMs,
-            renewDeadlineMs: config.renewDeadlineMs,
-            retryPeriodMs: config.retryPeriodMs,
-          },
-        }
-      : {}),
-    onLost() {
-      log.error({}, "leader election lost");
-      process.exit(1);
-    },
-  });
-  const stop = (signal: string) => {
-    log.info({ signal }, "stopping");
-    clock.after(STOP_TIMEOUT_MS, () => process.exit(0), { unref: true });
-    void manager
-      .stop()
-      .then(() => bus.close())
-      .finally(() => process.exit(0));
-  };
-  process.once("SIGTERM", () => stop("SIGTERM"));
-  process.once("SIGINT", () => stop("SIGINT"));
-  bus.serve(subjectsOf(id.cluster).control(COMPONENT), async (body) => {
-    const op = (body as { op?: string })?.op;
-    if (op === "health") return { ok: true, component: COMPONENT, leading: manager.leading };
-    if (op === "counters") return { component: COMPONENT, ...manager.counters(), bus: bus.stats() };
-    return { error: `unknown op ${JSON.stringify(op)}` };
-  });
-  await manager.start();
-  log.info({ cluster: id.cluster }, "controller-manager is up");
-}
-
-main().catch((e) => {
-  if (e instanceof ConfigError) process.stderr.write(`${e.problems.map((p) => `controller-manager: ${p}`).join("\n")}\n`);
-  else process.stderr.write(`controller-manager: ${reasonOf(e)}\n`);
-  process.exit(e instanceof ConfigError ? 2 : 1);
+await runComponent({
+  component: "controller-manager",
+  flags: CONTROLLER_MANAGER_FLAGS,
+  argv: process.argv.slice(2),
+  env: process.env,
+  async start({ bus, clock, random, log }, flags) {
+    const manager = controllerManager({
+      client: natsClient(bus, { clock, fieldManager: "kube-controller-manager", userAgent: "kube-controller-manager" }),
+      bus,
+      clock,
+      random,
+      log,
+      settings: settingsOf(flags),
+      controllers: selectControllers(flags.controllers.split(",").map((c) => c.trim())),
+      ...(flags["leader-elect"]
+        ? {
+            leaderElection: {
+              identity: `${hostname()}_${random.uuid()}`,
+              leaseDurationMs: flags["leader-elect-lease-duration"],
+              renewDeadlineMs: flags["leader-elect-renew-deadline"],
+              retryPeriodMs: flags["leader-elect-retry-period"],
+            },
+          }
+        : {}),
+      onLost() {
+        log.error({}, "leader election lost");
+        process.exit(1);
+      },
+    });
+    await manager.start();
+    return { counters: () => manager.counters(), stop: () => manager.stop() };
+  },
 });

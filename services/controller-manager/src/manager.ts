@@ -54,6 +54,7 @@ export function controllerManager(o: ManagerOptions): Manager {
     async start() {
       const e = o.leaderElection;
       if (!e) return startControllers();
+      // With an election the start does not wait for it: who does not lead is up, too.
       election = leaderElection({
         client: o.client,
         clock: o.clock,

@@ -1,0 +1,56 @@
+// What a plugin is. Plugins are pure: the pod, the snapshot and what their own preFilter computed in; a verdict or a number out.
+// The extension points and their order are kube-scheduler's.
+import type { Snapshot } from "./cache.ts";
+import type { NodeInfo } from "./node-info.ts";
+import type { PodInfo } from "./pod-info.ts";
+
+/** Why a node (or every node) cannot take the pod. */
+export interface Rejection {
+  /** Reasons as kube-scheduler words them. */
+  readonly reasons: readonly string[];
+  /** True when removing pods from the node would not help. */
+  readonly unresolvable: boolean;
+}
+
+/** One attempt to schedule one pod. */
+export interface Cycle {
+  readonly pod: PodInfo;
+  readonly snapshot: Snapshot;
+  /** What a plugin's preFilter or preScore keeps for itself, by the plugin's name. */
+  readonly state: Map<string, unknown>;
+}
+
+export type PreFilterResult =
+  | undefined
+  /** Nothing to filter for this pod. */
+  | "skip"
+  /** No node will do. */
+  | { reject: Rejection }
+  /** Only these nodes may do. */
+  | { only: ReadonlySet<string> };
+
+export interface Plugin {
+  readonly name: string;
+  preFilter?(c: Cycle): PreFilterResult;
+  filter?(c: Cycle, node: NodeInfo): Rejection | undefined;
+  /** "skip": every node would score the same. */
+  preScore?(c: Cycle, nodes: readonly NodeInfo[]): "skip" | undefined;
+  /** Higher is better; 0 to 100 unless `normalize` brings it there. */
+  score?(c: Cycle, node: NodeInfo): number;
+  /** Brings raw scores to 0..100, in place; `nodes` are in the same order. */
+  normalize?(c: Cycle, scores: number[], nodes: readonly NodeInfo[]): void;
+}
+
+export const MAX_SCORE = 100;
+
+export const reject = (unresolvable: boolean, ...reasons: string[]): Rejection => ({ reasons, unresolvable });
+
+/** Scales to 0..100 by the largest; `reverse` makes small good. */
+export function normalizeByMax(scores: number[], reverse: boolean): void {
+  let max = 0;
+  for (const s of scores) max = Math.max(max, s);
+  for (let i = 0; i < scores.length; i++) {
+    const scaled = max === 0 ? 0 : Math.trunc(((scores[i] as number) * MAX_SCORE) / max);
+    scores[i] = reverse ? MAX_SCORE - scaled : scaled;
+  }
+}
