@@ -6,6 +6,7 @@ export * from "./devices/index.ts";
 export * from "./namespace/index.ts";
 export * from "./netfilter/index.ts";
 export * from "./packet.ts";
+export * from "./policy/index.ts";
 export { formatRoute, type Route, RouteTable, type RouteType } from "./routing/table.ts";
 export * from "./sockets/index.ts";
 export * from "./trace.ts";

@@ -2,3 +2,4 @@
 export { FLAGS, type NodeAgentConfig } from "./config.ts";
 export { NodeAgent, type NodeAgentOptions } from "./node-agent.ts";
 export * from "./kube-proxy/index.ts";
+export * from "./network-policy/index.ts";

@@ -257,7 +257,7 @@ export class IpPath {
     const v = nf.run(hook, p, f, at);
     if (v === HookVerdict.accept) return true;
     if (v === HookVerdict.reject) this.reject(p, f, hook, at);
-    else this.drop(p, f, nf.reason.startsWith("-A ") || nf.reason.includes(" ") ? "netfilter" : nf.reason, hook, nf.reason);
+    else this.drop(p, f, nf.cause, hook, nf.reason);
     return false;
   }
 

@@ -16,7 +16,7 @@ import { IpSets } from "./sets.ts";
 import { Ruleset, type Table } from "./tables.ts";
 import { type Position, Walker } from "./walk.ts";
 
-/** What a hook decided. `stolen`: a verdict map of another proxy mode sent the packet itself. */
+/** What a hook decided. */
 export const HookVerdict = { accept: 0, drop: 1, reject: 2 } as const;
 
 /** What netfilter needs of its namespace. */
@@ -38,7 +38,7 @@ export interface NetfilterHost {
 export interface HookExtension {
   readonly name: string;
   readonly hook: HookName;
-  /** Where among the tables: "dstnat" replaces nothing but comes with the nat table, "filter" after the filter table. */
+  /** Where among the tables: "dstnat" behind the nat table when that translated nothing, "filter" behind the filter table. */
   readonly stage: "dstnat" | "filter";
   /** A HookVerdict; a drop's reason goes to `reason`. */
   decide(p: Packet, f: Flow, at: Position, nf: Netfilter): number;
@@ -55,7 +55,8 @@ export class Netfilter {
   private readonly inner = new Flow();
   private extensions: HookExtension[] = [];
   private hookName: HookName = "prerouting";
-  /** Why the last drop or reject happened: the rule's text, or a name. */
+  /** Why the last drop or reject happened: a fixed word that is counted, and what a person reads (a rule's text). */
+  cause = "netfilter";
   reason = "";
   rejectWith: RejectWith = "icmp-port-unreachable";
 
@@ -89,11 +90,12 @@ export class Netfilter {
   run(hook: HookName, p: Packet, f: Flow, at: Position): number {
     const rules = f.family === 4 ? this.v4 : this.v6;
     this.hookName = hook;
+    this.cause = "netfilter";
     const first = hook === "prerouting" || hook === "output";
     if (first) {
       if (!this.walkTable(rules.raw, hook, p, f, at)) return HookVerdict.drop;
       if (f.ctState === CtState.none && !this.track(p, f)) {
-        this.reason = "conntrackFull";
+        this.cause = this.reason = "conntrackFull";
         return HookVerdict.drop;
       }
     }
@@ -111,7 +113,7 @@ export class Netfilter {
       const v = this.nat(rules, hook, "src", p, f, at);
       if (v !== HookVerdict.accept) return v;
       if (!this.conntrack.confirm(f)) {
-        this.reason = "conntrackClash";
+        this.cause = this.reason = "conntrackClash";
         return HookVerdict.drop;
       }
     }
@@ -123,6 +125,16 @@ export class Netfilter {
     if (f.ct < 0) return;
     this.conntrack.translateDestination(f.ct, to, port);
     this.translate(p, f, "dst", rule, "dnat");
+  }
+
+  /** For extensions that leave trace points. */
+  tracePoint(
+    p: Packet,
+    point: Pick<TracePoint, "place" | "name" | "rule" | "verdict" | "detail">,
+    before: FlowTuple,
+    after: FlowTuple,
+  ): void {
+    this.host.tracePoint(p, point, before, after);
   }
 
   private verdict: number = HookVerdict.accept;
@@ -196,11 +208,6 @@ export class Netfilter {
     const ct = this.conntrack;
     this.chosenRule = "";
     this.chosenVerdict = "";
-    if (manip === "dst") {
-      const v = this.extend(hook, "dstnat", p, f, at);
-      if (v !== HookVerdict.accept) return v;
-      if ((ct.statusOf(f.ct) & Status.dstNat) !== 0) return HookVerdict.accept;
-    }
     const chain = rules.nat.byHook[hook];
     const v = chain === undefined || chain.rules.length === 0 ? Verdict.accept : this.walker.walk(rules.nat, chain, p, f, at);
     const r: CompiledRule | undefined = v === Verdict.accept ? undefined : this.walker.rule;
@@ -220,7 +227,7 @@ export class Netfilter {
         if (manip !== "src" || r === undefined) break;
         const to = v === Verdict.snat ? r.to : this.host.masqueradeAddress(at.out, f.dst);
         if (to === undefined) {
-          this.reason = "noMasqueradeAddress";
+          this.cause = this.reason = "noMasqueradeAddress";
           return HookVerdict.drop;
         }
         ok = ct.translateSource(f.ct, to, r.portMin > 0 ? { min: r.portMin, max: r.portMax } : undefined, r.random);
@@ -232,11 +239,12 @@ export class Netfilter {
         this.reason = this.chosenRule === "" ? `policy nat ${hook.toUpperCase()}` : this.chosenRule;
         return HookVerdict.drop;
       default:
+        if (manip === "dst") return this.extend(hook, "dstnat", p, f, at);
         // Not to be translated; but two connections must not look alike on the other side.
-        if (manip === "src" && ct.clashes(f.ct)) ok = ct.translateSource(f.ct, undefined, undefined, false);
+        if (ct.clashes(f.ct)) ok = ct.translateSource(f.ct, undefined, undefined, false);
     }
     if (!ok) {
-      this.reason = "natPortsExhausted";
+      this.cause = this.reason = "natPortsExhausted";
       return HookVerdict.drop;
     }
     return HookVerdict.accept;

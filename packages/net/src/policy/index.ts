@@ -1,0 +1,2 @@
+// NetworkPolicy in the data path.
+export * from "./engine.ts";

@@ -1,0 +1,91 @@
+// The shell of policy enforcement on a node: hears of policies, pods and namespaces, plans at most once per PLAN_DELAY_MS, hands the
+// result to the engine in the node's forward hook.
+// Invariant: until all three informers have synced nothing is enforced; after that the engine holds the last plan.
+import { type Clock, type Logger, reasonOf, type Timer } from "@podwire/base";
+import type { Informer } from "@podwire/client";
+import { type NetNamespace, PolicyEngine } from "@podwire/net";
+import { planPolicies } from "./plan.ts";
+
+/** Changes that come within this time make one plan. */
+const PLAN_DELAY_MS = 10;
+
+export interface NetworkPolicyOptions {
+  /** The node's root namespace. */
+  namespace: NetNamespace;
+  nodeName: string;
+  policies: Informer<any>;
+  pods: Informer<any>;
+  namespaces: Informer<any>;
+  clock: Clock;
+  log: Logger;
+}
+
+export interface NetworkPolicyEnforcer {
+  readonly engine: PolicyEngine;
+  readonly ready: Promise<void>;
+  counters(): Readonly<Record<string, number>>;
+  stop(): void;
+}
+
+export function startNetworkPolicy(o: NetworkPolicyOptions): NetworkPolicyEnforcer {
+  const engine = new PolicyEngine();
+  const counters = { plans: 0, failures: 0, isolatedPods: 0, lastPlanMs: 0 };
+  let timer: Timer | undefined;
+  let started = false;
+  let stopped = false;
+  let hooked = false;
+  const plan = () => {
+    timer = undefined;
+    if (stopped) return;
+    const begin = o.clock.monotonicMs();
+    try {
+      const pods = planPolicies({
+        policies: o.policies.lister.list(),
+        pods: o.pods.lister.list(),
+        namespaces: o.namespaces.lister.list(),
+        nodeName: o.nodeName,
+      });
+      engine.replace(pods);
+      // The hook costs every packet a call, so it is taken only once a policy exists.
+      if (!hooked && pods.length > 0) {
+        o.namespace.netfilter.addExtension(engine.extension);
+        hooked = true;
+      }
+      counters.plans++;
+      counters.isolatedPods = pods.length;
+      counters.lastPlanMs = o.clock.monotonicMs() - begin;
+    } catch (e) {
+      counters.failures++;
+      o.log.error({ err: reasonOf(e) }, "network policies could not be planned; the last plan stays");
+    }
+  };
+  const changed = () => {
+    if (started && timer === undefined && !stopped) timer = o.clock.after(PLAN_DELAY_MS, plan, { unref: true });
+  };
+  /** Pods change all the time; only what a policy can see counts. */
+  const visible = (p: any) => JSON.stringify([p.metadata?.labels, p.status?.podIPs, p.status?.podIP, p.status?.phase, p.spec?.nodeName]);
+  const handlers = { onAdd: changed, onUpdate: changed, onDelete: changed };
+  o.policies.handle(handlers);
+  o.namespaces.handle(handlers);
+  o.pods.handle({
+    onAdd: changed,
+    onDelete: changed,
+    onUpdate: (now, old) => {
+      if (visible(now) !== visible(old)) changed();
+    },
+  });
+  const ready = Promise.all([o.policies.whenSynced(), o.pods.whenSynced(), o.namespaces.whenSynced()]).then(() => {
+    started = true;
+    plan();
+  });
+  return {
+    engine,
+    ready,
+    counters: () => ({ ...counters, ...engine.counters }),
+    stop: () => {
+      stopped = true;
+      timer?.cancel();
+      o.namespace.netfilterIfAny?.removeExtension(engine.extension.name);
+    },
+  };
+}
