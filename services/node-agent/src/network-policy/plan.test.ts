@@ -54,6 +54,7 @@ test("a pod on the same bridge is protected, the node itself is let in, answers 
 test("the trace names the policy that denied, and the rule that allowed", async () => {
   const { client, far, enforce, points } = cluster();
   const got = listen(far);
+  listen(client);
   enforce(denyIngress, {
     metadata: { namespace: "default", name: "let-client" },
     spec: {
@@ -108,6 +109,7 @@ test("a new policy cuts a connection that is open, and its end lets it live agai
 test("egress is judged by where the Service sends it, not by the Service's address", async () => {
   const { a, client, far, near, enforce } = cluster();
   const [gotFar, gotNear] = [listen(far), listen(near)];
+  listen(client);
   const service = (name: string, clusterIP: string, ip: string) =>
     [
       `default/${name}`,
