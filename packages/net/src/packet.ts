@@ -32,14 +32,21 @@ export class Packet {
     this.end = end;
   }
 
-  /** A packet with `length` bytes of room for an IP packet behind HEADROOM. The bytes are not zeroed. */
+  /** A packet with `length` zero bytes for an IP packet behind HEADROOM. */
   static alloc(length: number): Packet {
+    const p = Packet.room(length);
+    p.data.fill(0, 0, p.end);
+    return p;
+  }
+
+  /** As alloc, but the bytes are whatever was there: for those who write every one. */
+  static room(length: number): Packet {
     return new Packet(takeBytes(HEADROOM + length), HEADROOM, HEADROOM + length);
   }
 
   /** Copies `bytes` behind fresh headroom. */
   static from(bytes: Uint8Array): Packet {
-    const p = Packet.alloc(bytes.length);
+    const p = Packet.room(bytes.length);
     p.data.set(bytes, p.start);
     return p;
   }
@@ -83,7 +90,7 @@ export class Packet {
   }
 
   clone(): Packet {
-    const p = Packet.alloc(this.length);
+    const p = Packet.room(this.length);
     copyBytes(p.data, p.start, this.data, this.start, this.length);
     p.gsoSize = this.gsoSize;
     p.mark = this.mark;

@@ -37,6 +37,8 @@ export abstract class Device {
   /** Namespace; undefined until the device is added to one. */
   host: DeviceHost | undefined;
   master: Master | undefined;
+  /** Sees every packet that passes, for a capture; must not keep or change it. */
+  tap: ((p: Packet, direction: "in" | "out") => void) | undefined;
   readonly counters: DeviceCounters = { rxPackets: 0, rxBytes: 0, rxDropped: 0, txPackets: 0, txBytes: 0, txDropped: 0 };
   /** No link header, no neighbours. */
   readonly pointless: boolean = false;
@@ -55,6 +57,7 @@ export abstract class Device {
     }
     this.counters.txPackets++;
     this.counters.txBytes += p.end - p.start;
+    if (this.tap !== undefined) this.tap(p, "out");
     this.send(p);
   }
 
@@ -73,6 +76,7 @@ export abstract class Device {
     }
     this.counters.rxPackets++;
     this.counters.rxBytes += p.end - p.start;
+    if (this.tap !== undefined) this.tap(p, "in");
     if (p.traceId !== 0) this.host.trace(p, this, "in");
     if (this.master !== undefined) this.master.portIn(this, p);
     else if (this.pointless) this.host.packetIn(this, p);

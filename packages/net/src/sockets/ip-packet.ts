@@ -20,10 +20,10 @@ export function ipHeaderLength(a: IpAddress): number {
   return typeof a === "number" ? Ipv4.HEADER : Ipv6.HEADER;
 }
 
-/** A packet with its IP header written and `length` bytes for the transport behind it. */
+/** A packet with its IP header written and `length` bytes, not zeroed, for the transport behind it. */
 export function ipPacket(src: IpAddress, dst: IpAddress, length: number, f: IpFields): Packet {
   if (typeof src === "number" && typeof dst === "number") {
-    const p = Packet.alloc(Ipv4.HEADER + length);
+    const p = Packet.room(Ipv4.HEADER + length);
     Ipv4.emit(
       {
         src,
@@ -42,7 +42,7 @@ export function ipPacket(src: IpAddress, dst: IpAddress, length: number, f: IpFi
     );
     return p;
   }
-  const p = Packet.alloc(Ipv6.HEADER + length);
+  const p = Packet.room(Ipv6.HEADER + length);
   Ipv6.emit(
     { src: BigInt(src), dst: BigInt(dst), trafficClass: 0, flowLabel: 0, nextHeader: f.protocol, hopLimit: f.ttl, payloadLength: length },
     p.data,
