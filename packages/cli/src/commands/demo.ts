@@ -46,10 +46,16 @@ export async function showDemo(c: Context, folder: ClusterFolder, api: ApiClient
 /** The last line with an answer in the client's log. */
 async function lastAnswer(api: ApiClient): Promise<string | undefined> {
   const path = `/api/v1/namespaces/${DEMO_NAMESPACE}/pods/${DEMO_CLIENT}/log?tailLines=20`;
-  const answer = await api.raw({ method: "GET", path, headers: {} });
-  if (answer.status !== 200) return undefined;
-  const lines = new TextDecoder().decode(answer.body).trim().split("\n");
-  return lines.reverse().find((l) => /\b200\b/.test(l));
+  const stream = await api.transport.stream({ method: "GET", path, headers: {} });
+  let text = "";
+  await new Promise<void>((resolve) => {
+    stream.onChunk((chunk) => {
+      text += new TextDecoder().decode(chunk);
+    });
+    stream.onClose(() => resolve());
+  });
+  const lines = text.trim().split("\n");
+  return stream.status === 200 ? lines.reverse().find((l) => /^200\b/.test(l)) : undefined;
 }
 
 async function askEdge(api: ApiClient): Promise<{ url: string; answer: string } | undefined> {
