@@ -1,9 +1,10 @@
 // A node: its network, its kubelet, its proxy, put together. `main.ts` gives it configuration and a bus; tests give it others.
 import path from "node:path";
 import { canonicalQuantity, type Node, parseQuantity } from "@podwire/api";
-import { type Clock, type Logger, NotBuiltError, type Random } from "@podwire/base";
-import { type Bus, openWire } from "@podwire/bus";
+import { type Clock, type Logger, NotBuiltError, oncePerMinute, type Random } from "@podwire/base";
+import { type Bus, followTraceFilters, openWire, reportTraces } from "@podwire/bus";
 import { type ApiClient, type Informer, informer, natsClient, Resources } from "@podwire/client";
+import type { TraceFilter, TracePoint } from "@podwire/net";
 import { BridgePlugin } from "./cni/bridge-plugin.ts";
 import type { NodeAgentConfig } from "./config.ts";
 import { type KubeProxy, startKubeProxy } from "./kube-proxy/kube-proxy.ts";
@@ -13,6 +14,7 @@ import { NodeRegistrar } from "./kubelet/node-registrar.ts";
 import type { NodeDescription } from "./kubelet/node-status.ts";
 import { readMachineId } from "./machine-id.ts";
 import { NodeNetwork } from "./network/node-network.ts";
+import { type NetworkPolicyEnforcer, startNetworkPolicy } from "./network-policy/network-policy.ts";
 
 export interface NodeAgentOptions {
   config: NodeAgentConfig;
@@ -38,6 +40,7 @@ export class NodeAgent {
   readonly #nodes: Informer<Node & { metadata: any }>;
   readonly #watch: NodeWatch;
   #proxy: KubeProxy | undefined;
+  #policy: NetworkPolicyEnforcer | undefined;
   #stopped = false;
 
   constructor(o: NodeAgentOptions) {
@@ -45,6 +48,7 @@ export class NodeAgent {
     const { clock, random, log, bus, config, nodeName } = o;
     this.client = o.client ?? natsClient(bus, { clock, fieldManager: "kubelet", userAgent: "kubelet/v1.34.2" });
     const wire = openWire(bus, { address: o.address, clock, random, log });
+    const trace = reportTraces<TracePoint>(bus, clock);
     this.network = new NodeNetwork({
       nodeName,
       wire,
@@ -56,8 +60,19 @@ export class NodeAgent {
       clock,
       random,
       log,
+      trace,
     });
-    this.cni = new BridgePlugin({ network: this.network, leaseFile: path.join(o.stateDir, "cni", "leases.json"), clock, random, log });
+    this.cni = new BridgePlugin({
+      network: this.network,
+      leaseFile: path.join(o.stateDir, "cni", "leases.json"),
+      clock,
+      random,
+      log,
+      trace,
+    });
+    followTraceFilters<TraceFilter>(bus, oncePerMinute(log, clock), (filter) => {
+      for (const ns of [this.network.root, ...this.cni.namespaces()]) ns.armTrace(filter);
+    });
     const description = this.#describe();
     this.#watch = kubeWatch({ client: this.client, bus, clock, random, log });
     this.kubelet = new Kubelet({
@@ -101,6 +116,7 @@ export class NodeAgent {
 
   async start(): Promise<void> {
     this.#startProxy();
+    this.#startPolicy();
     const nodes = this.#nodes.start().catch(() => undefined);
     if (this.#o.config["register-node"]) await this.#registrar.start();
     await nodes;
@@ -124,6 +140,20 @@ export class NodeAgent {
     });
     // Rejects only when the node stops before the first sync.
     this.#proxy.ready.catch(() => undefined);
+  }
+
+  #startPolicy(): void {
+    const { nodeName, clock, log } = this.#o;
+    this.#policy = startNetworkPolicy({
+      namespace: this.network.root,
+      nodeName,
+      policies: this.#watch.informerOf("networkpolicies"),
+      pods: () => this.#watch.informerOf("pods"),
+      namespaces: () => this.#watch.informerOf("namespaces"),
+      clock,
+      log,
+    });
+    this.#policy.ready.catch(() => undefined);
   }
 
   #node(n: Node): void {
@@ -179,6 +209,7 @@ export class NodeAgent {
       kubelet: this.kubelet.counters(),
       cni: { attached: this.cni.used },
       proxy: this.#proxy?.counters() ?? {},
+      policy: this.#policy?.counters() ?? {},
     };
   }
 
@@ -188,6 +219,7 @@ export class NodeAgent {
     this.#nodes.stop();
     this.kubelet.stop();
     this.#proxy?.stop();
+    this.#policy?.stop();
     this.#watch.stop();
     this.network.close();
   }

@@ -9,6 +9,7 @@ const REFS = {
   services: Resources.services,
   endpointslices: Resources.endpointSlices,
   pods: Resources.pods,
+  networkpolicies: Resources.networkPolicies,
 } as const;
 
 export type NodeWatch = ReturnType<typeof kubeWatch>;

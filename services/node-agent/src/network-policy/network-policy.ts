@@ -1,6 +1,7 @@
 // The shell of policy enforcement on a node: hears of policies, pods and namespaces, plans at most once per PLAN_DELAY_MS, hands the
 // result to the engine in the node's forward hook.
-// Invariant: until all three informers have synced nothing is enforced; after that the engine holds the last plan.
+// Invariant: until what is needed has synced nothing is enforced; after that the engine holds the last plan. Pods and namespaces of the
+// whole cluster are followed only once a policy exists.
 import { type Clock, type Logger, reasonOf, type Timer } from "@podwire/base";
 import type { Informer } from "@podwire/client";
 import { type NetNamespace, PolicyEngine } from "@podwire/net";
@@ -14,8 +15,9 @@ export interface NetworkPolicyOptions {
   namespace: NetNamespace;
   nodeName: string;
   policies: Informer<any>;
-  pods: Informer<any>;
-  namespaces: Informer<any>;
+  /** Called when the first policy appears; started by whoever gives them. */
+  pods: () => Informer<any>;
+  namespaces: () => Informer<any>;
   clock: Clock;
   log: Logger;
 }
@@ -34,15 +36,19 @@ export function startNetworkPolicy(o: NetworkPolicyOptions): NetworkPolicyEnforc
   let started = false;
   let stopped = false;
   let hooked = false;
+  let peers: { pods: Informer<any>; namespaces: Informer<any>; synced: boolean } | undefined;
   const plan = () => {
     timer = undefined;
     if (stopped) return;
+    const policies = o.policies.lister.list();
+    if (peers === undefined && policies.length > 0) follow();
+    if (peers === undefined || !peers.synced) return;
     const begin = o.clock.monotonicMs();
     try {
       const pods = planPolicies({
-        policies: o.policies.lister.list(),
-        pods: o.pods.lister.list(),
-        namespaces: o.namespaces.lister.list(),
+        policies,
+        pods: peers.pods.lister.list(),
+        namespaces: peers.namespaces.lister.list(),
         nodeName: o.nodeName,
       });
       engine.replace(pods);
@@ -65,16 +71,27 @@ export function startNetworkPolicy(o: NetworkPolicyOptions): NetworkPolicyEnforc
   /** Pods change all the time; only what a policy can see counts. */
   const visible = (p: any) => JSON.stringify([p.metadata?.labels, p.status?.podIPs, p.status?.podIP, p.status?.phase, p.spec?.nodeName]);
   const handlers = { onAdd: changed, onUpdate: changed, onDelete: changed };
+  const follow = () => {
+    const now = { pods: o.pods(), namespaces: o.namespaces(), synced: false };
+    peers = now;
+    now.namespaces.handle(handlers);
+    now.pods.handle({
+      onAdd: changed,
+      onDelete: changed,
+      onUpdate: (next, old) => {
+        if (visible(next) !== visible(old)) changed();
+      },
+    });
+    Promise.all([now.pods.whenSynced(), now.namespaces.whenSynced()]).then(
+      () => {
+        now.synced = true;
+        changed();
+      },
+      () => undefined,
+    );
+  };
   o.policies.handle(handlers);
-  o.namespaces.handle(handlers);
-  o.pods.handle({
-    onAdd: changed,
-    onDelete: changed,
-    onUpdate: (now, old) => {
-      if (visible(now) !== visible(old)) changed();
-    },
-  });
-  const ready = Promise.all([o.policies.whenSynced(), o.pods.whenSynced(), o.namespaces.whenSynced()]).then(() => {
+  const ready = o.policies.whenSynced().then(() => {
     started = true;
     plan();
   });

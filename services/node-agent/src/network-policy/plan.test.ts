@@ -2,7 +2,7 @@
 import { PolicyEngine } from "@podwire/net";
 import { listen, settle, tcp, two, udp } from "@podwire/testkit";
 import { afterEach, expect, test } from "vitest";
-import { createProxier } from "../kube-proxy/index.ts";
+import { createProxier, type ServiceInput } from "../kube-proxy/index.ts";
 import { type NetworkPolicyLike, planPolicies } from "./plan.ts";
 
 let net: ReturnType<typeof two> | undefined;
@@ -124,7 +124,7 @@ test("egress is judged by where the Service sends it, not by the Service's addre
           },
         ],
       },
-    ] as const;
+    ] as [string, ServiceInput];
   const settings = {
     family: 4 as const,
     nodeName: "node-1",
