@@ -10,6 +10,14 @@ import type { Flow } from "./flow.ts";
 /** Filters armed at one time; the oldest goes first. */
 export const FILTER_LIMIT = 64;
 
+/** One epoch a clock: wall time counts whole milliseconds, and the points of one process must not differ by how that was rounded. */
+const epochs = new WeakMap<Clock, number>();
+function epochOf(clock: Clock): number {
+  let epochMs = epochs.get(clock);
+  if (epochMs === undefined) epochs.set(clock, (epochMs = clock.nowMs() - clock.monotonicMs()));
+  return epochMs;
+}
+
 interface Armed {
   filter: TraceFilter;
   src: number | bigint | undefined;
@@ -33,7 +41,7 @@ export class Tracing {
     this.process = process;
     this.netns = netns;
     this.sink = sink;
-    this.epochMs = clock.nowMs() - clock.monotonicMs();
+    this.epochMs = epochOf(clock);
   }
 
   arm(filter: TraceFilter): void {
