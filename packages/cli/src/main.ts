@@ -142,6 +142,7 @@ function program(c: Context): Command {
     .option("--port <port>", "destination port", integer(1, 65535))
     .option("--protocol <name>", "tcp, udp or icmp")
     .option("--count <n>", "how many packets to follow", integer(1, 1000), 1)
+    .option("--all", "every packet of the connection, not only the first and its answer", false)
     .option("--timeout <duration>", "how long to wait", duration, 30_000)
     .addOption(output())
     .action((target, o) => trace(c, { ...o, timeoutMs: o.timeout }, target));

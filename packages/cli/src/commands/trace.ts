@@ -5,7 +5,7 @@ import { type ApiClient, isNotFound, type KubeObject, Resources } from "@podwire
 import type { TracePoint } from "@podwire/net";
 import { type Context, folderOf, type GlobalOptions, runningCluster, withBus } from "../context.ts";
 import { TimedOutError, UsageError } from "../errors.ts";
-import { collectTrace, type Selection } from "../trace/collect.ts";
+import { collectTrace, firstExchange, type Selection } from "../trace/collect.ts";
 import { processesCrossed, renderTrace } from "../trace/render.ts";
 import { HOST_ADDRESS_ANNOTATION } from "./status.ts";
 
@@ -17,6 +17,7 @@ export interface TraceOptions extends GlobalOptions {
   port: number | undefined;
   protocol: string | undefined;
   count: number;
+  all: boolean;
   timeoutMs: number;
   output: string | undefined;
 }
@@ -33,7 +34,7 @@ export async function trace(c: Context, o: TraceOptions, target: string | undefi
     const act = url ? () => request(c, url) : undefined;
     const points = await collectTrace({ bus, clock, random, selection, maxPackets: o.count, timeoutMs: o.timeoutMs }, act);
     if (points.length === 0) throw new TimedOutError(`no packet was seen (${describe(selection)})`, { next: "podwire status" });
-    print(c, o, points);
+    print(c, o, o.all ? points : firstExchange(points));
   });
 }
 
@@ -51,7 +52,7 @@ export async function traceRequest(c: Context, bus: Bus, service: KubeObject): P
   const points = await collectTrace({ bus, clock, random, selection: reached.selection, maxPackets: 1, timeoutMs: 5000 }, () =>
     request(c, reached.url),
   );
-  return { points, url: reached.url };
+  return { points: firstExchange(points), url: reached.url };
 }
 
 async function request(c: Context, url: string): Promise<void> {

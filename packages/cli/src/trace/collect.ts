@@ -49,6 +49,19 @@ export async function collectTrace(o: CollectOptions, act?: () => Promise<void>)
   return inOrder(points);
 }
 
+/**
+ * The first packet and the answer to it: everything up to the moment when the place that sent first hears back. A connection has many
+ * packets, which all take the same path. All points when no answer came (a drop is the end of the story).
+ */
+export function firstExchange(points: readonly TracePoint[]): TracePoint[] {
+  const origin = points[0];
+  if (!origin) return [];
+  const answered = points.findIndex(
+    (p) => p.place === "socket" && p.verdict === "deliver" && p.process === origin.process && p.netns === origin.netns,
+  );
+  return answered < 0 ? [...points] : points.slice(0, answered + 1);
+}
+
 /** By time, and points of one moment in the order of hops; clocks of one machine agree, so time orders across packets. */
 export function inOrder(points: readonly TracePoint[]): TracePoint[] {
   return [...points].sort((a, b) => a.timeMs - b.timeMs || a.hop - b.hop);

@@ -3,7 +3,7 @@ import { seededRandom, silentLogger, systemClock } from "@podwire/base";
 import { decode, encode, memoryBus, subjectsOf } from "@podwire/bus";
 import type { TraceFilter, TracePoint } from "@podwire/net";
 import { expect, it } from "vitest";
-import { collectTrace, inOrder } from "./collect.ts";
+import { collectTrace, firstExchange, inOrder } from "./collect.ts";
 import { processesCrossed, renderTrace } from "./render.ts";
 
 const flow = (dst: string, dport: number) => ({ src: "203.0.113.7", dst, protocol: "tcp", sport: 40000, dport });
@@ -68,5 +68,8 @@ it("prints processes as headings and translations as before and after", () => {
     "     +2.00  socket eth0             tcp 203.0.113.7:40000 > 198.51.100.1:80  → deliver",
   ]);
   expect(processesCrossed(points)).toEqual(["edge", "node-1"]);
+  const answer = point({ place: "socket", verdict: "deliver", timeMs: 3 });
+  expect(firstExchange([...points, answer, point({ timeMs: 4 })])).toEqual([...points, answer]);
+  expect(firstExchange(points)).toEqual(points);
   expect(inOrder([point({ timeMs: 2 }), point({ timeMs: 1, hop: 5 })])[0]?.hop).toBe(5);
 });
