@@ -68,7 +68,7 @@ export function supervisorFor(c: Context, folder: ClusterFolder, logLevel: strin
     random,
     env,
     logLevel,
-    natsServer: (say) => obtainNatsServer({ env, cacheDir: join(c.home, ".cache"), clock, onProgress: say }),
+    natsServer: (say) => obtainNatsServer({ env, cacheDir: join(c.installation.root, ".cache", "nats"), clock, onProgress: say }),
     onLine,
   });
 }
