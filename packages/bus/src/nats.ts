@@ -37,6 +37,13 @@ export function natsConnectionOf(bus: Bus): NatsConnection | undefined {
   return connections.get(bus);
 }
 
+const settings = new WeakMap<Bus, NatsConnectOptions>();
+
+/** How a bus of `connectNats` was connected: for the wire's own connection. */
+export function natsSettingsOf(bus: Bus): NatsConnectOptions | undefined {
+  return settings.get(bus);
+}
+
 /** Connects, however long it takes; later losses of the connection are repaired in the background. */
 export async function connectNats(opts: NatsConnectOptions): Promise<Bus> {
   const complaints = oncePerMinute(opts.log, opts.clock);
@@ -70,6 +77,7 @@ export async function connectNats(opts: NatsConnectOptions): Promise<Bus> {
   attempts = 0;
   const bus = busOn(transport, opts);
   connections.set(bus, nc);
+  settings.set(bus, opts);
   return bus;
 }
 

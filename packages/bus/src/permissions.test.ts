@@ -10,6 +10,7 @@ import { natsServerConfig } from "./nats-config.ts";
 import { permissionsFor } from "./permissions.ts";
 import { type LocalServer, localServer, natsBinary } from "./server.suite.ts";
 import { Identity, subjectsOf } from "./subjects.ts";
+import { openWire } from "./wire-port.ts";
 
 const cluster = "sec";
 const s = subjectsOf(cluster);
@@ -173,7 +174,9 @@ describe.skipIf(natsBinary === undefined)("nats-server enforces", () => {
     });
     ann.serve(s.control("nobody"), async () => 1); // refused: people's tools serve nothing
     await Promise.all([api.flush(), b.flush()]);
-    expect(await b.request(s.api("node:b"), {})).toEqual({ you: "node:b", big });
+    const answer = (await b.request(s.api("node:b"), {})) as { you: string; big: Uint8Array };
+    expect(answer.you).toBe("node:b");
+    expect(Buffer.compare(answer.big, big)).toBe(0);
     expect(await ann.request(s.api("user:ann"), {})).toMatchObject({ you: "user:ann" });
     const watch = await b.openStream(s.apiStream("node:b"), {});
     let first: unknown;
@@ -190,6 +193,24 @@ describe.skipIf(natsBinary === undefined)("nats-server enforces", () => {
     for (let i = 0; i < 100; i++) await exec.send(new Uint8Array(10_000));
     exec.end();
     await until(() => echoed === 1_000_000);
+  });
+
+  test("packets cross with each node's own credential; as another node they do not", async () => {
+    const a = openWire(await connect("node:a"), { address: "172.30.1.1", ...deps });
+    const b = openWire(await connect("node:b"), { address: "172.30.1.2", ...deps });
+    const forger = openWire(await connect("node:a"), { address: "172.30.1.2", ...deps });
+    const got: string[] = [];
+    b.onFrame((source, f) => got.push(`${source} ${f.bytes[0]}`));
+    forger.onFrame((source) => got.push(`stolen from ${source}`));
+    await Promise.all([a.ready, b.ready, forger.ready]);
+    const frame = (n: number) => ({ bytes: new Uint8Array([n]), gsoSize: 0, traceId: 0, traceHop: 0 });
+    forger.send("172.30.1.2", frame(66));
+    forger.send("172.30.1.1", frame(66));
+    a.send("172.30.1.2", frame(1));
+    await until(() => got.length > 0);
+    await new Promise((r) => setTimeout(r, 50));
+    expect(got).toEqual(["172.30.1.1 1"]);
+    for (const w of [a, b, forger]) w.close();
   });
 
   test("control requests of the supervisor are answered by every component", async () => {

@@ -9,25 +9,61 @@ const UINT32 = 0xce;
 const BATCH_HEADER = 5;
 /** What a frame needs beside its bytes, at most: fixarray, bin32 header, three uint32. */
 const FRAME_OVERHEAD = 1 + 5 + 15;
-const FIRST_BUFFER_BYTES = 4096;
 /** A frame is at most an Ethernet frame with a 64 KB IP packet in it, encapsulated. */
 export const MAX_FRAME_BYTES = 66_000;
 
-export class BatchWriter {
-  frames = 0;
-  private buffer = Buffer.allocUnsafeSlow(FIRST_BUFFER_BYTES);
-  private at = BATCH_HEADER;
+/** A batch that has grown to this leaves before the tick ends. */
+export const FLUSH_BYTES = 64 * 1024;
+/** Room for the link's own framing around a batch. */
+const PREAMBLE_LIMIT = 512;
+const TRAILER_BYTES = 2;
+const BUFFER_BYTES = PREAMBLE_LIMIT + BATCH_HEADER + Math.max(FLUSH_BYTES, MAX_FRAME_BYTES + FRAME_OVERHEAD) + TRAILER_BYTES;
+/** Buffers that are kept for reuse; further ones are left to the garbage collector. */
+const MAX_FREE_BUFFERS = 32;
 
-  get sizeBytes(): number {
-    return this.at;
+/** Buffers for batches, all of one size. */
+export class BatchBuffers {
+  private readonly free: Buffer[] = [];
+
+  take(): Buffer {
+    return this.free.pop() ?? Buffer.allocUnsafeSlow(BUFFER_BYTES);
   }
 
-  /** Appends a copy of the frame. The caller has checked its length against MAX_FRAME_BYTES. */
+  give(b: Buffer): void {
+    if (this.free.length < MAX_FREE_BUFFERS) this.free.push(b);
+  }
+}
+
+/** The frames that wait for one destination. It holds a buffer only while it is not empty. */
+export class BatchWriter {
+  frames = 0;
+  private readonly buffers: BatchBuffers;
+  private readonly preamble: Uint8Array;
+  private buffer: Buffer | undefined;
+  private at = 0;
+
+  /** `preamble`: bytes in front of the batch, at most PREAMBLE_LIMIT; when there are any, CR LF follows the batch. */
+  constructor(buffers: BatchBuffers, preamble: Uint8Array = new Uint8Array(0)) {
+    if (preamble.length > PREAMBLE_LIMIT) throw new RangeError(`a preamble of ${preamble.length} bytes`);
+    this.buffers = buffers;
+    this.preamble = preamble;
+  }
+
+  /** True when a frame of so many bytes still belongs into this batch; an empty batch takes any. */
+  fits(frameBytes: number): boolean {
+    return this.frames === 0 || this.at - this.preamble.length + frameBytes + FRAME_OVERHEAD <= FLUSH_BYTES;
+  }
+
+  /** Appends a copy of the frame, which `fits` and is not larger than MAX_FRAME_BYTES. */
   add(frame: WireFrame): void {
+    let b = this.buffer;
+    if (b === undefined) {
+      b = this.buffer = this.buffers.take();
+      b.set(this.preamble);
+      this.at = this.preamble.length + BATCH_HEADER;
+    }
     const { bytes, gsoSize, traceId, traceHop } = frame;
     const length = bytes.length;
-    if (this.at + length + FRAME_OVERHEAD > this.buffer.length) this.grow(length + FRAME_OVERHEAD);
-    const b = this.buffer;
     let at = this.at;
     const plain = (gsoSize | traceId | traceHop) === 0;
     if (!plain) b[at++] = 0x94;
@@ -58,27 +94,21 @@ export class BatchWriter {
     this.frames++;
   }
 
-  /** The message; it stays valid until the next `add` after `reset(true)`. */
-  finish(): Uint8Array {
-    const b = this.buffer;
-    b[0] = ARRAY32;
-    writeUint32(b, 1, this.frames);
-    return b.subarray(0, this.at);
-  }
-
-  /** Begins the next batch; `reuse` false takes a new buffer because the old one is still being sent. */
-  reset(reuse: boolean): void {
+  /** Ends a batch that is not empty: the message, the size of the batch in it, and its buffer, to be given back once it is sent. */
+  finish(): { message: Uint8Array; batchBytes: number; buffer: Buffer } {
+    const buffer = this.buffer as Buffer;
+    const from = this.preamble.length;
+    buffer[from] = ARRAY32;
+    writeUint32(buffer, from + 1, this.frames);
+    const batchBytes = this.at - from;
+    let end = this.at;
+    if (from > 0) {
+      buffer[end++] = 13;
+      buffer[end++] = 10;
+    }
     this.frames = 0;
-    this.at = BATCH_HEADER;
-    if (!reuse) this.buffer = Buffer.allocUnsafeSlow(this.buffer.length);
-  }
-
-  private grow(needed: number): void {
-    let size = this.buffer.length;
-    while (size < this.at + needed) size *= 2;
-    const bigger = Buffer.allocUnsafeSlow(size);
-    bigger.set(this.buffer.subarray(0, this.at));
-    this.buffer = bigger;
+    this.buffer = undefined;
+    return { message: buffer.subarray(0, end), batchBytes, buffer };
   }
 }
 

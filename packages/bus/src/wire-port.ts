@@ -2,11 +2,13 @@
 // Invariant: without faults, frames to one destination leave in the order they were sent; nothing a peer sends can throw.
 import { type Clock, type Complaints, type Logger, oncePerMinute, type Random } from "@podwire/base";
 import type { Bus } from "./bus.ts";
+import { natsSettingsOf } from "./nats.ts";
+import { fillLength, natsLink } from "./nats-link.ts";
 import { subjectsOf, tokenAddress } from "./subjects.ts";
-import type { Subscription } from "./transport.ts";
 import type { WireCounters, WireFaults, WireFrame, WirePort } from "./wire.ts";
-import { BatchWriter, MAX_FRAME_BYTES, readBatch } from "./wire-batch.ts";
+import { BatchBuffers, BatchWriter, MAX_FRAME_BYTES, readBatch } from "./wire-batch.ts";
 import { departures, hasFaults, type LinkState, NO_FAULTS } from "./wire-faults.ts";
+import { busLink, type WireLink } from "./wire-link.ts";
 
 export interface OpenWireOptions {
   /** This process's underlay address, dotted. */
@@ -21,43 +23,46 @@ export interface FaultyWirePort extends WirePort {
   /** Changes some faults; frames that are already delayed keep their delay. */
   setFaults(f: Partial<WireFaults>): void;
   faults(): Readonly<WireFaults>;
+  /** Resolves when the port can be reached by others and can reach them. */
+  readonly ready: Promise<void>;
 }
 
-/** A batch that has grown to this leaves before the tick ends. */
-export const FLUSH_BYTES = 64 * 1024;
 /** Peers that are remembered; past this, the table starts again. */
 const MAX_PEERS = 4096;
 /** Frames that delays hold back; further ones are dropped. */
 const MAX_DELAYED_FRAMES = 16_384;
+/** Messages that wait for the port's first connection; further ones are dropped. */
+const MAX_EARLY_MESSAGES = 64;
 
 export function openWire(bus: Bus, opts: OpenWireOptions): FaultyWirePort {
   return new Port(bus, opts);
 }
 
 interface Peer {
-  destination: string;
   subject: string;
+  preambleBytes: number;
   batch: BatchWriter;
 }
 
 class Port implements FaultyWirePort {
   readonly address: string;
-  private readonly bus: Bus;
+  readonly ready: Promise<void>;
+  private readonly link: WireLink;
+  private readonly buffers = new BatchBuffers();
+  private early: (() => void)[] | undefined = [];
   private readonly clock: Clock;
   private readonly random: Random;
   private readonly complaints: Complaints;
   private readonly subjects;
   private readonly peers = new Map<string, Peer>();
   private readonly sources = new Map<string, string>();
-  private readonly subscriptions: Subscription[];
   private dirty: Peer[] = [];
   private scheduled = false;
   private receiver: ((source: string, frame: WireFrame) => void) | undefined;
   private currentFaults: WireFaults = NO_FAULTS;
   private faulty = false;
-  private readonly link: LinkState = { freeAtMs: 0 };
+  private readonly shaping: LinkState = { freeAtMs: 0 };
   private delayed = 0;
-  private connected = true;
   private closed = false;
   private readonly c: WireCounters = {
     txFrames: 0,
@@ -71,19 +76,26 @@ class Port implements FaultyWirePort {
   };
 
   constructor(bus: Bus, opts: OpenWireOptions) {
-    this.bus = bus;
     this.address = opts.address;
     this.clock = opts.clock;
     this.random = opts.random;
     this.complaints = oncePerMinute(opts.log, opts.clock);
     this.subjects = subjectsOf(bus.cluster);
     if (opts.faults) this.setFaults(opts.faults);
-    this.subscriptions = [
-      bus.subscribe(this.subjects.wireTo(opts.address), (m) => this.onMessage(m.subject, m.data)),
-      bus.onStatus((s) => {
-        this.connected = s !== "disconnected";
-      }),
-    ];
+    const handlers = {
+      onMessage: (source: string, data: Uint8Array) => this.onMessage(source, data),
+      onOversize: () => {
+        this.c.rxMessages++;
+        this.c.rxMalformed++;
+      },
+    };
+    const subscribeTo = this.subjects.wireTo(opts.address);
+    const settings = natsSettingsOf(bus);
+    const lean = settings && natsLink(settings, subscribeTo, this.complaints, handlers);
+    this.link = lean ?? busLink(bus, subscribeTo, opts.clock, handlers);
+    this.ready = this.link.ready;
+    if (lean) void this.ready.then(() => this.sendEarly());
+    else this.early = undefined;
   }
 
   send(destination: string, frame: WireFrame): void {
@@ -116,7 +128,7 @@ class Port implements FaultyWirePort {
     if (this.closed) return;
     this.flush();
     this.closed = true;
-    for (const s of this.subscriptions) s.unsubscribe();
+    this.link.close();
   }
 
   private queue(destination: string, frame: WireFrame): void {
@@ -125,6 +137,7 @@ class Port implements FaultyWirePort {
       this.c.txDropped++;
       return;
     }
+    if (!peer.batch.fits(frame.bytes.length)) this.publish(peer);
     if (peer.batch.frames === 0) {
       this.dirty.push(peer);
       if (!this.scheduled) {
@@ -133,12 +146,11 @@ class Port implements FaultyWirePort {
       }
     }
     peer.batch.add(frame);
-    if (peer.batch.sizeBytes >= FLUSH_BYTES) this.publish(peer);
   }
 
   private sendFaulty(destination: string, frame: WireFrame): void {
     const now = this.clock.monotonicMs();
-    const leaving = departures(this.currentFaults, this.link, this.random, destination, frame.bytes.length, now);
+    const leaving = departures(this.currentFaults, this.shaping, this.random, destination, frame.bytes.length, now);
     if (leaving.length === 0) this.c.txDropped++;
     for (const d of leaving) {
       let copy = frame;
@@ -174,7 +186,8 @@ class Port implements FaultyWirePort {
       this.peers.clear();
     }
     const subject = this.subjects.wire(destination, this.address);
-    const peer: Peer = { destination, subject, batch: new BatchWriter() };
+    const preamble = this.link.preamble(subject);
+    const peer: Peer = { subject, preambleBytes: preamble.length, batch: new BatchWriter(this.buffers, preamble) };
     this.peers.set(destination, peer);
     return peer;
   }
@@ -183,29 +196,39 @@ class Port implements FaultyWirePort {
     this.scheduled = false;
     const dirty = this.dirty;
     this.dirty = [];
+    if (dirty.length > 1) this.link.cork();
     for (const peer of dirty) if (peer.batch.frames > 0) this.publish(peer);
+    if (dirty.length > 1) this.link.uncork();
   }
 
   private publish(peer: Peer): void {
     const { batch } = peer;
-    if (!this.connected) {
-      // Packets are not worth keeping: a cable was pulled.
-      this.c.txDropped += batch.frames;
-      batch.reset(true);
-      return;
-    }
-    const message = batch.finish();
-    this.c.txFrames += batch.frames;
-    this.c.txBytes += message.length;
-    this.c.txMessages++;
-    this.bus.publish(peer.subject, message);
-    // At the end of a tick what was published has left before the next frame is added; within a tick it has not.
-    batch.reset(!this.scheduled);
+    const { frames } = batch;
+    const { message, batchBytes, buffer } = batch.finish();
+    if (peer.preambleBytes > 0) fillLength(message, peer.preambleBytes, batchBytes);
+    const send = () => {
+      if (this.link.send(peer.subject, message, () => this.buffers.give(buffer))) {
+        this.c.txFrames += frames;
+        this.c.txBytes += batchBytes;
+        this.c.txMessages++;
+        return;
+      }
+      // Packets are not worth keeping: the cable is pulled, or the queue of the card is full.
+      this.c.txDropped += frames;
+      this.buffers.give(buffer);
+    };
+    if (this.early === undefined) send();
+    else if (this.early.length < MAX_EARLY_MESSAGES) this.early.push(send);
+    else this.c.txDropped += frames;
   }
 
-  private onMessage(subject: string, data: Uint8Array): void {
-    const at = subject.lastIndexOf(".") + 1;
-    const token = subject.slice(at);
+  private sendEarly(): void {
+    const early = this.early ?? [];
+    this.early = undefined;
+    for (const send of early) send();
+  }
+
+  private onMessage(token: string, data: Uint8Array): void {
     let source = this.sources.get(token);
     if (source === undefined) {
       if (this.sources.size >= MAX_PEERS) this.sources.clear();

@@ -1,21 +1,26 @@
-// The wire port over the memory bus, and its message format against msgpackr and against garbage.
-import { type Clock, seededRandom, silentLogger, systemClock } from "@podwire/base";
+// The wire port over the memory bus and over its own connection to a nats-server, and its message format against msgpackr and against garbage.
+import { seededRandom, silentLogger, systemClock } from "@podwire/base";
 import fc from "fast-check";
 import { Packr } from "msgpackr";
-import { describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
 import { until } from "./contract.suite.ts";
-import { type MemoryBus, memoryBus } from "./memory.ts";
+import { memoryBus } from "./memory.ts";
+import { connectNats } from "./nats.ts";
+import { type LocalServer, localServer, natsBinary } from "./server.suite.ts";
 import type { WireFaults, WireFrame } from "./wire.ts";
-import { BatchWriter, MAX_FRAME_BYTES, readBatch } from "./wire-batch.ts";
+import { BatchBuffers, BatchWriter, MAX_FRAME_BYTES, readBatch } from "./wire-batch.ts";
 import { BANDWIDTH_QUEUE_MS, departures, NO_FAULTS, REORDER_HOLD_MS } from "./wire-faults.ts";
 import { type FaultyWirePort, openWire } from "./wire-port.ts";
 
 const frame = (bytes: Uint8Array, extra: Partial<WireFrame> = {}): WireFrame => ({ bytes, gsoSize: 0, traceId: 0, traceHop: 0, ...extra });
 
 function batchOf(frames: WireFrame[]): Uint8Array {
-  const w = new BatchWriter();
-  for (const f of frames) w.add(f);
-  return w.finish();
+  const w = new BatchWriter(new BatchBuffers());
+  for (const f of frames) {
+    expect(w.fits(f.bytes.length)).toBe(true);
+    w.add(f);
+  }
+  return w.finish().message;
 }
 
 function readAll(b: Uint8Array): { n: number; frames: WireFrame[] } {
@@ -27,7 +32,7 @@ function readAll(b: Uint8Array): { n: number; frames: WireFrame[] } {
 const anyFrame = fc.record({
   bytes: fc.oneof(
     fc.uint8Array({ maxLength: 300 }),
-    fc.integer({ min: 250, max: MAX_FRAME_BYTES }).map((n) => new Uint8Array(n).fill(n & 255)),
+    fc.integer({ min: 250, max: 7_000 }).map((n) => new Uint8Array(n).fill(n & 255)),
   ),
   gsoSize: fc.oneof(fc.constant(0), fc.nat(65_535)),
   traceId: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 0xffffffff })),
@@ -38,7 +43,7 @@ describe("batch", () => {
   test("what was written is read back, and is MessagePack", () => {
     const unpackr = new Packr({ useRecords: false });
     fc.assert(
-      fc.property(fc.array(anyFrame, { maxLength: 8 }), (frames) => {
+      fc.property(fc.array(anyFrame, { minLength: 1, maxLength: 8 }), (frames) => {
         const b = batchOf(frames);
         const { n, frames: back } = readAll(b);
         expect(n).toBe(frames.length);
@@ -50,6 +55,17 @@ describe("batch", () => {
       }),
       { numRuns: 100 },
     );
+  });
+
+  test("an empty batch takes the largest frame, and then no other", () => {
+    const w = new BatchWriter(new BatchBuffers(), new Uint8Array(300));
+    const largest = frame(new Uint8Array(MAX_FRAME_BYTES).fill(7), { gsoSize: 1, traceId: 2, traceHop: 3 });
+    expect(w.fits(MAX_FRAME_BYTES)).toBe(true);
+    w.add(largest);
+    expect(w.fits(1)).toBe(false);
+    const { message, batchBytes } = w.finish();
+    expect(readAll(message.subarray(300, 300 + batchBytes)).frames[0]?.bytes.length).toBe(MAX_FRAME_BYTES);
+    expect([...message.subarray(300 + batchBytes)]).toEqual([13, 10]);
   });
 
   test("truncated, damaged and random messages are malformed or read within their bounds", () => {
@@ -77,16 +93,56 @@ describe("batch", () => {
   });
 });
 
-function ports(broker: MemoryBus, faults?: Partial<WireFaults>, clock: Clock = systemClock) {
-  const deps = { clock, random: seededRandom(7), log: silentLogger };
-  const open = (address: string, f?: Partial<WireFaults>): FaultyWirePort =>
-    openWire(broker.connect({ cluster: "c", identity: `node:${address}`, ...deps }), { address, ...deps, ...(f ? { faults: f } : {}) });
-  return { a: open("172.30.1.1", faults), b: open("172.30.1.2"), deps };
+/** Two ports, 172.30.1.1 and 172.30.1.2, and a way to publish as anybody. */
+interface TwoPorts {
+  a: FaultyWirePort;
+  b: FaultyWirePort;
+  inject(subject: string, data: Uint8Array): void;
 }
 
-describe("port", () => {
+function onMemory(faults?: Partial<WireFaults>): TwoPorts {
+  const broker = memoryBus();
+  const deps = { clock: systemClock, random: seededRandom(7), log: silentLogger };
+  const open = (address: string, f?: Partial<WireFaults>): FaultyWirePort =>
+    openWire(broker.connect({ cluster: "c", identity: `node:${address}`, ...deps }), { address, ...deps, ...(f ? { faults: f } : {}) });
+  const peer = broker.connect({ cluster: "c", identity: "node:x", ...deps });
+  return { a: open("172.30.1.1", faults), b: open("172.30.1.2"), inject: (s, d) => peer.publish(s, d) };
+}
+
+let server: LocalServer | undefined;
+const opened: { close(): unknown }[] = [];
+afterAll(async () => {
+  for (const o of opened) await o.close();
+  await server?.close();
+});
+
+async function onNats(faults?: Partial<WireFaults>): Promise<TwoPorts> {
+  server ??= await localServer();
+  const deps = { clock: systemClock, random: seededRandom(7), log: silentLogger };
+  const { url } = server;
+  const open = async (address: string, f?: Partial<WireFaults>) => {
+    const bus = await connectNats({ url, cluster: "c", identity: `node:${address}`, ...deps });
+    const port = openWire(bus, { address, ...deps, ...(f ? { faults: f } : {}) });
+    opened.push(port, bus);
+    await port.ready;
+    return port;
+  };
+  const peer = await connectNats({ url, cluster: "c", identity: "node:x", ...deps });
+  opened.push(peer);
+  return { a: await open("172.30.1.1", faults), b: await open("172.30.1.2"), inject: (s, d) => peer.publish(s, d) };
+}
+
+describe.each([
+  ["memory", async (f?: Partial<WireFaults>) => onMemory(f), true],
+  ["nats-server", onNats, natsBinary !== undefined],
+] as const)("port on %s", (_name, ports, available) => {
+  beforeEach(({ skip }) => skip(!available, "no nats-server"));
+  afterEach(async () => {
+    for (const o of opened.splice(0)) await o.close();
+  });
+
   test("frames of one tick travel in one message, in order, with their source", async () => {
-    const { a, b } = ports(memoryBus());
+    const { a, b } = await ports();
     const got: string[] = [];
     b.onFrame((source, f) => got.push(`${source} ${f.bytes[0]} ${f.gsoSize} ${f.traceId} ${f.traceHop}`));
     const bytes = new Uint8Array([0]);
@@ -96,46 +152,63 @@ describe("port", () => {
     }
     a.send("172.30.9.9", frame(bytes));
     await until(() => got.length === 5);
-    expect(got).toEqual(["172.30.1.1 0 0 0 0", "172.30.1.1 1 0 0 0", "172.30.1.1 2 0 0 0", "172.30.1.1 3 1410 9 2", "172.30.1.1 4 0 0 0"]);
+    expect(got).toEqual([0, 1, 2, 3, 4].map((i) => (i === 3 ? "172.30.1.1 3 1410 9 2" : `172.30.1.1 ${i} 0 0 0`)));
     expect(a.counters()).toMatchObject({ txFrames: 6, txMessages: 2, txDropped: 0 });
     expect(b.counters()).toMatchObject({ rxFrames: 5, rxMessages: 1, rxMalformed: 0 });
   });
 
-  test("a large burst leaves in several messages, complete and in order", async () => {
-    const { a, b } = ports(memoryBus());
+  test("large bursts leave in several messages, complete, in order and undamaged", async () => {
+    const { a, b } = await ports();
     const got: number[] = [];
-    b.onFrame((_s, f) => got.push(new DataView(f.bytes.buffer, f.bytes.byteOffset).getUint32(0)));
-    for (let i = 0; i < 500; i++) {
-      const bytes = new Uint8Array(1450);
-      new DataView(bytes.buffer).setUint32(0, i);
-      a.send("172.30.1.2", frame(bytes));
+    let damaged = 0;
+    b.onFrame((_s, f) => {
+      const i = new DataView(f.bytes.buffer, f.bytes.byteOffset).getUint32(0);
+      got.push(i);
+      for (let k = 4; k < f.bytes.length; k += 97) if (f.bytes[k] !== ((i + k) & 255)) damaged++;
+    });
+    const sizes = [60, 1450, 9000, 32_768, 65_000, MAX_FRAME_BYTES];
+    for (let burst = 0, i = 0; burst < 5; burst++) {
+      for (let n = 0; n < 100; n++, i++) {
+        const bytes = new Uint8Array(sizes[i % sizes.length] as number);
+        for (let k = 4; k < bytes.length; k += 97) bytes[k] = i + k;
+        new DataView(bytes.buffer).setUint32(0, i);
+        a.send("172.30.1.2", frame(bytes));
+      }
+      await until(() => got.length === i);
     }
-    await until(() => got.length === 500);
     expect(got).toEqual(Array.from({ length: 500 }, (_, i) => i));
-    expect(a.counters().txMessages).toBeGreaterThan(5);
-    expect(a.counters().txMessages).toBeLessThan(30);
+    expect(damaged).toBe(0);
+    expect(a.counters().txMessages).toBeGreaterThan(100);
+    expect(a.counters().txMessages).toBeLessThan(400);
   });
 
   test("garbage on the wire is counted; a receiver that throws is survived; bad destinations and sizes are dropped", async () => {
-    const broker = memoryBus();
-    const { a, b, deps } = ports(broker);
+    const { a, b, inject } = await ports();
     let calls = 0;
     b.onFrame(() => {
       calls++;
       throw new Error("receiver's own fault");
     });
-    const peer = broker.connect({ cluster: "c", identity: "node:x", ...deps });
-    for (const garbage of [[], [0xc1], [0xdd, 0xff, 0xff, 0xff, 0xff], [0xdd, 0, 0, 0, 1, 0xc6, 0xff, 0xff, 0xff, 0xff]])
-      peer.publish("pw.c.wire.172-30-1-2.172-30-1-7", new Uint8Array(garbage));
+    const garbage = [
+      [],
+      [0xc1],
+      [0xdd, 0xff, 0xff, 0xff, 0xff],
+      [0xdd, 0, 0, 0, 1, 0xc6, 0xff, 0xff, 0xff, 0xff],
+      new Uint8Array(3_000_000),
+    ];
+    for (const g of garbage) inject("pw.c.wire.172-30-1-2.172-30-1-7", new Uint8Array(g));
+    await until(() => b.counters().rxMalformed === 5);
     a.send("172.30.1.2", frame(new Uint8Array(10)));
     a.send("not an address > *", frame(new Uint8Array(10)));
+    a.send("172.30.1.2\r\nPUB x 0", frame(new Uint8Array(10)));
     a.send("172.30.1.2", frame(new Uint8Array(MAX_FRAME_BYTES + 1)));
-    await until(() => calls === 1 && b.counters().rxMalformed === 4);
-    expect(a.counters().txDropped).toBe(2);
+    await until(() => calls === 1);
+    expect(b.counters().rxMalformed).toBe(5);
+    expect(a.counters().txDropped).toBe(3);
   });
 
-  test("partition and loss act on the sender, and can be taken back", async () => {
-    const { a, b } = ports(memoryBus(), { partitionedFrom: ["172.30.1.2"] });
+  test("partition and loss act on the sender, and can be taken back; delay delays", async () => {
+    const { a, b } = await ports({ partitionedFrom: ["172.30.1.2"] });
     let got = 0;
     b.onFrame(() => got++);
     a.send("172.30.1.2", frame(new Uint8Array(1)));
@@ -147,6 +220,37 @@ describe("port", () => {
     a.send("172.30.1.2", frame(new Uint8Array(1)));
     await until(() => got === 1);
     expect(performance.now() - t0).toBeGreaterThan(9);
+  });
+});
+
+describe.skipIf(natsBinary === undefined)("the wire's own connection", () => {
+  test("a killed server is found again; packets meanwhile are dropped and counted, not kept", async () => {
+    const { a, b } = await onNats();
+    let got = 0;
+    b.onFrame(() => got++);
+    await server?.kill();
+    await new Promise((r) => setTimeout(r, 50));
+    for (let i = 0; i < 10; i++) a.send("172.30.1.2", frame(new Uint8Array([i])));
+    await until(() => a.counters().txDropped === 10);
+    await server?.start();
+    const again = setInterval(() => a.send("172.30.1.2", frame(new Uint8Array(1))), 10);
+    await until(() => got > 0);
+    clearInterval(again);
+  });
+
+  test("what is sent before the first connection waits for it", async () => {
+    server ??= await localServer();
+    const deps = { clock: systemClock, random: seededRandom(7), log: silentLogger };
+    const bus = await connectNats({ url: server.url, cluster: "c", identity: "node:early", ...deps });
+    const b = openWire(bus, { address: "172.30.1.2", ...deps });
+    await b.ready;
+    let got = 0;
+    b.onFrame(() => got++);
+    const a = openWire(bus, { address: "172.30.1.1", ...deps });
+    for (let i = 0; i < 10; i++) a.send("172.30.1.2", frame(new Uint8Array(1)));
+    await until(() => got === 10);
+    expect(a.counters()).toMatchObject({ txFrames: 10, txDropped: 0 });
+    opened.push(a, b, bus);
   });
 });
 
