@@ -5,10 +5,17 @@ import type { Duplex } from "node:stream";
 import type { Clock, Logger, Random } from "@podwire/base";
 import type { Bus, Subscription } from "@podwire/bus";
 import type { Store } from "@podwire/store";
+import { certificateAdmission } from "./admission/certificates.ts";
 import { AdmissionChain, type AdmissionPlugin } from "./admission/chain.ts";
+import { limitRanger } from "./admission/limit-ranger.ts";
 import { namespaceLifecycle } from "./admission/namespace-lifecycle.ts";
+import { nodeRestriction } from "./admission/node-restriction.ts";
 import { defaultTolerationSeconds, priority, taintNodesByCondition } from "./admission/pod-defaults.ts";
+import { podSecurity } from "./admission/pod-security.ts";
+import { resourceQuota } from "./admission/resource-quota.ts";
+import { runtimeClass } from "./admission/runtime-class.ts";
 import { serviceAccount } from "./admission/service-account.ts";
+import { claimResize, defaultStorageClass, storageObjectInUseProtection } from "./admission/storage-objects.ts";
 import { type TokenAuthenticator, tokenFile, unionOf } from "./authentication/authenticator.ts";
 import { ServiceAccountTokens } from "./authentication/service-account-tokens.ts";
 import { chainOf, mastersAuthorizer } from "./authorization/authorizer.ts";
@@ -32,7 +39,7 @@ import { serveReviews } from "./subresources/reviews.ts";
 import { tokenRequest } from "./subresources/token-request.ts";
 import { serveBus } from "./transport/bus.ts";
 import { HttpsTransport } from "./transport/https.ts";
-import type { Pki } from "./transport/pki.ts";
+import { type Pki, subjectOrganizations } from "./transport/pki.ts";
 import { upgrader } from "./transport/websocket.ts";
 
 export interface ApiServerOptions {
@@ -202,13 +209,24 @@ export class ApiServer {
 
   #plugins(api: Api): AdmissionPlugin[] {
     const disabled = new Set(this.#o.config["disable-admission-plugins"].split(","));
-    return [
+    // In the order of kube-apiserver; what only validates runs after everything that changes objects.
+    const plugins = [
       namespaceLifecycle(api),
+      limitRanger(api),
       serviceAccount(api),
+      nodeRestriction(api),
       taintNodesByCondition(),
+      podSecurity(api),
       priority(api),
       defaultTolerationSeconds(),
+      storageObjectInUseProtection(),
+      claimResize(api),
+      runtimeClass(api),
+      certificateAdmission(api, subjectOrganizations),
+      defaultStorageClass(api),
       escalationCheck(api, this.#rbac),
-    ].filter((p) => !disabled.has(p.name));
+      resourceQuota(api),
+    ];
+    return plugins.filter((p) => !disabled.has(p.name));
   }
 }

@@ -87,6 +87,8 @@ export class Handler {
       warnings,
       userAgent: text(request.headers["user-agent"]),
     };
+    if (r.served.info.group === "" && r.served.info.resource === "endpoints")
+      warnings.push("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice");
     try {
       return await this.#verb(call, r);
     } catch (e) {

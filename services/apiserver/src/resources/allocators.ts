@@ -289,8 +289,10 @@ function portsOf(o: KubeObject): number[] {
 }
 
 function defaultFamilies(spec: any): void {
-  spec.ipFamilyPolicy ??= "SingleStack";
-  spec.ipFamilies ??= ["IPv4"];
+  // Headless without a selector says nothing about its endpoints' families: it may have both.
+  const open = spec.clusterIP === "None" && Object.keys(spec.selector ?? {}).length === 0 && !spec.ipFamilies?.length;
+  spec.ipFamilyPolicy ??= open ? "RequireDualStack" : "SingleStack";
+  if (!spec.ipFamilies?.length) spec.ipFamilies = open ? ["IPv4", "IPv6"] : ["IPv4"];
 }
 
 /** patchAllocatedValues and dropTypeDependentFields of Kubernetes' Service strategy. */
@@ -322,6 +324,15 @@ function inheritAllocated(next: any, current: any): void {
     if (next.type === "LoadBalancer" && next.externalTrafficPolicy === "Local" && !next.healthCheckNodePort && current.healthCheckNodePort)
       next.healthCheckNodePort = current.healthCheckNodePort;
   }
+  const external = (s: any) => hasPorts(s) || (s.type === "ClusterIP" && s.externalIPs?.length > 0);
+  const balanced = (s: any) => s.type === "LoadBalancer";
+  const drop = (field: string, needs: (s: any) => boolean) => {
+    if (needs(current) && !needs(next) && next[field] === current[field]) delete next[field];
+  };
+  drop("externalTrafficPolicy", external);
+  drop("allocateLoadBalancerNodePorts", balanced);
+  drop("loadBalancerClass", balanced);
+  drop("internalTrafficPolicy", hasIp);
   if (!hasPorts(next) && hasPorts(current)) {
     const old = new Set((current.ports ?? []).map((p: any) => p.nodePort));
     for (const p of next.ports ?? []) if (old.has(p.nodePort)) delete p.nodePort;

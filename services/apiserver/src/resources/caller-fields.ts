@@ -5,5 +5,11 @@ import type { User } from "../call.ts";
 export function stampCaller(info: ResourceInfo, o: KubeObject, user: User): void {
   if (info.group !== "certificates.k8s.io" || info.resource !== "certificatesigningrequests") return;
   const { username: _u, uid: _i, groups: _g, extra: _e, ...spec } = o["spec"] ?? {};
-  o["spec"] = { ...spec, username: user.name, ...(user.uid ? { uid: user.uid } : {}), groups: [...user.groups], ...(user.extra ? { extra: user.extra } : {}) };
+  o["spec"] = {
+    ...spec,
+    username: user.name,
+    ...(user.uid ? { uid: user.uid } : {}),
+    groups: [...user.groups],
+    ...(user.extra ? { extra: user.extra } : {}),
+  };
 }

@@ -55,6 +55,10 @@ const RETURN_DELETED = new Set([
   "persistentvolumeclaims",
   "podtemplates",
   "resourcequotas",
+  "storageclasses.storage.k8s.io",
+  "volumeattachments.storage.k8s.io",
+  "csidrivers.storage.k8s.io",
+  "csinodes.storage.k8s.io",
 ]);
 const ORPHAN_BY_DEFAULT = new Set(["jobs.batch", "replicationcontrollers"]);
 

@@ -29,8 +29,11 @@ export interface StorageOf {
 /** What `change` returns to delete the object; `lastState` goes into the deletion marker. */
 export class Deletion {
   readonly lastState: KubeObject;
-  constructor(lastState: KubeObject) {
+  /** A DELETE answers with the deletion's revision, an update that ends in a deletion with that of the last state. */
+  readonly answersDeletionRevision: boolean;
+  constructor(lastState: KubeObject, answersDeletionRevision: boolean) {
     this.lastState = lastState;
+    this.answersDeletionRevision = answersDeletionRevision;
   }
 }
 
@@ -124,8 +127,8 @@ export class ObjectStorage {
         revision = await this.#store.delete(key, value, current.revision);
         this.writes++;
       }
-      // The answer carries the resourceVersion of the last state that was stored, as kube-apiserver's does.
-      return { ...this.#written(key, current.revision, value, next.lastState, !dryRun), revision, deleted: true, created: false };
+      const shown = next.answersDeletionRevision ? revision : current.revision;
+      return { ...this.#written(key, shown, value, next.lastState, !dryRun), revision, deleted: true, created: false };
     }
     const text = encodeText(next);
     const value = this.#encoder.encode(text);

@@ -56,7 +56,6 @@ async function markEvicted(api: Api, call: Call): Promise<void> {
     const now = timeText(api.clock.nowMs());
     const condition = {
       type: "DisruptionTarget",
-      ...((pod.metadata.generation ?? 0) > 0 ? { observedGeneration: pod.metadata.generation } : {}),
       status: "True",
       lastProbeTime: null,
       lastTransitionTime: now,

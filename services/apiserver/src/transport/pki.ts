@@ -136,6 +136,16 @@ function serial(): string {
   return Buffer.from(bytes).toString("hex");
 }
 
+/** The organizations in a certificate request (base64 of PEM); none when it cannot be read. */
+export function subjectOrganizations(request: string): string[] {
+  try {
+    const csr = new x509.Pkcs10CertificateRequest(Buffer.from(request, "base64").toString("utf8"));
+    return csr.subjectName.toJSON().flatMap((n) => n["O"] ?? []);
+  } catch {
+    return [];
+  }
+}
+
 function isIp(n: string): boolean {
   return /^[\d.]+$/.test(n) || n.includes(":");
 }

@@ -5,10 +5,10 @@ import { type KubeObject, prepareForCreate, StatusError, statusErrors } from "@p
 import type { Attributes } from "../admission/chain.ts";
 import type { Api, ApiResponse, Call } from "../call.ts";
 import { type WriteOptions, writeOptions } from "../request/options.ts";
+import { stampCaller } from "../resources/caller-fields.ts";
 import { objectResponse } from "../response.ts";
 import { updateManaged, validateCreate } from "../semantics.ts";
 import type { Written } from "../storage/object-storage.ts";
-import { stampCaller } from "../resources/caller-fields.ts";
 import { bindNamespace, decodeObject, managerOf, timeText } from "./body.ts";
 
 /** Letters of a generated suffix and how often another name is tried when one is taken. */

@@ -130,7 +130,7 @@ export async function deleteObject(api: Api, call: Call, name: string, options: 
     const next = marked && marked.metadata.uid === stored.metadata.uid ? "remove" : mark(api, call, stored, options);
     if (next === "remove") {
       gone = true;
-      return new Deletion(stored);
+      return new Deletion(stored, true);
     }
     return next.object;
   };

@@ -84,7 +84,7 @@ export async function updateObject(api: Api, call: Call, r: UpdateRequest): Prom
         undo = attributes.undo;
         const next = await prepared(api, call, r, live, current, revision, attributes);
         if (served.strategy.deleteDuringUpdate(next) && (call.subresource === "" || call.subresource === "finalize"))
-          return new Deletion(served.toStorage(next));
+          return new Deletion(served.toStorage(next), false);
         before = current;
         release = (await api.allocators.onUpdate(served.info, next, current, r.options.dryRun))?.release;
         return served.toStorage(next);
