@@ -8,9 +8,23 @@ import { IpProtocol } from "../codec/numbers.ts";
 import { CtState, Status } from "../conntrack/conntrack.ts";
 import { wordOf } from "../namespace/flow.ts";
 import { type ProtocolName, printRule, type RejectWith, type Rule } from "./rule.ts";
+import type { Chain } from "./tables.ts";
 
 /** Runs shorter than this are read one by one. */
 const MIN_RUN = 8;
+
+/** In chains at least this long a rule is compiled once in its life, so that one Service more does not cost all others again. */
+const KEEP_COMPILED = 64;
+const COMPILED = new WeakMap<Rule, CompiledRule>();
+
+function compileOnce(rule: Rule): CompiledRule {
+  let c = COMPILED.get(rule);
+  if (c === undefined) {
+    c = compileRule(rule);
+    COMPILED.set(rule, c);
+  }
+  return c;
+}
 
 export const MatchKind = {
   dport: 0,
@@ -67,7 +81,7 @@ export interface CompiledPrefix {
 
 export interface CompiledRule {
   rule: Rule;
-  /** Where it stands: "-A KUBE-SERVICES ...", printed when first asked for. */
+  /** As printed behind "-A <chain>", made when first asked for. */
   text: string;
   /** 0 matches every protocol. */
   protocol: number;
@@ -81,6 +95,8 @@ export interface CompiledRule {
   verdict: number;
   /** Jump target, LOG prefix. */
   chain: string;
+  /** The chain of that name, once it was looked up. */
+  target: Chain | undefined;
   value: number;
   mask: number;
   with: RejectWith;
@@ -122,15 +138,15 @@ export const PROTOCOLS: Readonly<Record<ProtocolName, number>> = {
 };
 
 export function compileChain(name: string, rules: readonly Rule[]): CompiledChain {
-  const compiled = rules.map((r) => compileRule(r));
+  const compiled = rules.length < KEEP_COMPILED ? rules.map(compileRule) : rules.map(compileOnce);
   const runs = findRuns(compiled);
   return { name, rules: compiled, runs, hasRuns: runs.size > 0 };
 }
 
 /** The rule as iptables-save prints it, made when a trace first needs it. */
 export function ruleText(chain: string, r: CompiledRule): string {
-  if (r.text === "") r.text = `-A ${chain} ${printRule(r.rule)}`;
-  return r.text;
+  if (r.text === "") r.text = printRule(r.rule);
+  return `-A ${chain} ${r.text}`;
 }
 
 function compilePrefix(text: string, not: boolean): CompiledPrefix {
@@ -162,6 +178,7 @@ function compileRule(rule: Rule): CompiledRule {
     matches: [],
     verdict: Verdict.next,
     chain: "",
+    target: undefined,
     value: 0,
     mask: 0,
     with: "icmp-port-unreachable",

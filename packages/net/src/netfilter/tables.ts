@@ -22,6 +22,8 @@ export interface Chain {
   compiled: CompiledChain | undefined;
   /** How many rules jump here. */
   references: number;
+  /** Deleted: whoever remembers it has to look again. */
+  gone: boolean;
 }
 
 /** Chains to set (created when absent) and to delete, as one transaction. */
@@ -71,6 +73,7 @@ export class Table {
       if (chain === undefined) continue;
       this.replace(chain, []);
       this.chains.delete(name);
+      chain.gone = true;
     }
     this.changedChains += changed.length + remove.size;
   }
@@ -95,11 +98,6 @@ export class Table {
     const chain = this.byHook[hook];
     if (chain === undefined) throw new RulesetError(`table ${this.name} has no hook ${hook}`);
     chain.policy = policy;
-  }
-
-  compiled(name: string): CompiledChain | undefined {
-    const chain = this.chains.get(name);
-    return chain === undefined ? undefined : compiledOf(chain);
   }
 
   /** As `iptables-save -t <table>` prints it, without the comment lines; counters when `counters`. */
@@ -169,7 +167,7 @@ export class Table {
 }
 
 function newChain(name: string, policy: Policy | undefined): Chain {
-  return { name, rules: [], policy, compiled: undefined, references: 0 };
+  return { name, rules: [], policy, compiled: undefined, references: 0, gone: false };
 }
 
 export function compiledOf(chain: Chain): CompiledChain {

@@ -116,7 +116,8 @@ export class Walker {
           continue;
         case Verdict.jump:
         case Verdict.goto: {
-          const target = table.compiled(rule.chain);
+          let target = rule.target;
+          if (target === undefined || target.gone) rule.target = target = table.chains.get(rule.chain);
           if (target === undefined || depth >= MAX_DEPTH) return Verdict.drop;
           if (rule.verdict === Verdict.jump) {
             this.chains[depth] = chain;
@@ -124,7 +125,7 @@ export class Walker {
             this.runs[depth] = run;
             depth++;
           }
-          chain = target;
+          chain = compiledOf(target);
           i = 0;
           run = null;
           continue;

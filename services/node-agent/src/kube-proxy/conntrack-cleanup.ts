@@ -13,30 +13,25 @@ interface UdpPort {
   endpoints: Set<string>;
 }
 
-type Services = ReadonlyMap<string, ServiceInput>;
-
-/** Compares what was planned with what is; inputs are compared by identity. Returns how many entries were forgotten. */
-export function cleanConntrack(conntrack: Conntrack, previous: Services, next: Services, settings: ProxySettings): number {
+/** `changed`: what the Services were before, by key (undefined: new). Returns how many entries were forgotten. */
+export function cleanConntrack(
+  conntrack: Conntrack,
+  changed: ReadonlyMap<string, ServiceInput | undefined>,
+  services: ReadonlyMap<string, ServiceInput>,
+  settings: ProxySettings,
+): number {
   let cleaned = 0;
-  for (const [key, input] of previous) {
-    const now = next.get(key);
-    if (now === input) continue;
-    const after = new Map(udpPorts(now, settings).map((p) => [p.port.name, p]));
-    for (const before of udpPorts(input, settings)) {
-      const current = after.get(before.port.name);
-      for (const e of before.endpoints)
-        if (current === undefined || !current.endpoints.has(e)) cleaned += forget(conntrack, before.port, e);
+  for (const [key, input] of changed) {
+    const before = udpPorts(input, settings);
+    const after = udpPorts(services.get(key), settings);
+    for (const b of before) {
+      const now = after.find((p) => p.port.name === b.port.name);
+      for (const e of b.endpoints) if (now === undefined || !now.endpoints.has(e)) cleaned += forget(conntrack, b.port, e);
     }
-  }
-  // A Service that had no endpoints may have entries of packets that were sent on untranslated.
-  for (const [key, input] of next) {
-    const before = previous.get(key);
-    if (before === input) continue;
-    const had = new Map(udpPorts(before, settings).map((p) => [p.port.name, p]));
-    for (const now of udpPorts(input, settings))
-      if (now.endpoints.size > 0 && (had.get(now.port.name)?.endpoints.size ?? 0) === 0)
-        for (const dst of addressesOf(now.port))
-          cleaned += conntrack.flush({ protocol: UDP, dst, dport: now.port.port, untranslated: true });
+    // A Service that had no endpoints may have entries of packets that were sent on untranslated.
+    for (const a of after)
+      if (a.endpoints.size > 0 && (before.find((p) => p.port.name === a.port.name)?.endpoints.size ?? 0) === 0)
+        for (const dst of addressesOf(a.port)) cleaned += conntrack.flush({ protocol: UDP, dst, dport: a.port.port, untranslated: true });
   }
   return cleaned;
 }

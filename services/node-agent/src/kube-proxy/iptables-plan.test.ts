@@ -1,9 +1,8 @@
 // kube-proxy's iptables mode: names, plans, and what real packets make of the rules.
 import { listen, settle, tcp, two, udp } from "@podwire/testkit";
 import { afterEach, describe, expect, test } from "vitest";
-import { applyIptables, removeIptables } from "./iptables-apply.ts";
-import { type IptablesPlan, planIptables } from "./iptables-plan.ts";
 import { endpointChain, servicePortChain } from "./names.ts";
+import { createProxier } from "./proxier.ts";
 import type { ProxySettings } from "./proxy-settings.ts";
 import type { ServiceInput } from "./service-ports.ts";
 
@@ -64,13 +63,9 @@ function cluster(services: [string, ServiceInput][]) {
   net = two();
   const { a, b, points } = net;
   const [p, q, p2] = [a.addPod(2), b.addPod(2), a.addPod(3)];
-  const plans: IptablesPlan[] = [];
-  for (const [i, node] of [a, b].entries()) {
-    const plan = planIptables(new Map(services), settings({ nodeName: `node-${i + 1}`, nodeIPs: [`172.30.1.${i + 1}`] }));
-    applyIptables(node.root.netfilter.v4, plan, undefined);
-    plans.push(plan);
-  }
-  return { a, b, p, q, p2, points, plans };
+  for (const [i, node] of [a, b].entries())
+    createProxier("iptables", node.root, settings({ nodeName: `node-${i + 1}`, nodeIPs: [`172.30.1.${i + 1}`] })).sync(new Map(services));
+  return { a, b, p, q, p2, points };
 }
 
 describe("the data path through kube-proxy's rules", () => {
@@ -239,28 +234,43 @@ describe("plans", () => {
 
   test("one changed endpoint among many Services touches its own chains alone", () => {
     net = two();
-    const rules = net.a.root.netfilter.v4;
-    const s = settings();
+    const proxier = createProxier("iptables", net.a.root, settings());
     const services = many(500);
-    const first = planIptables(services, s);
-    applyIptables(rules, first, undefined);
-    services.set(
-      ...service("s7", "10.96.0.7", [
-        ["10.244.2.2", "node-2"],
-        ["10.244.1.9", "node-1"],
-      ]),
-    );
-    const next = planIptables(services, s, first);
-    const applied = applyIptables(rules, next, first);
-    expect(applied).toEqual({ chainsSet: 2, chainsRemoved: 1 });
-    expect(applyIptables(rules, planIptables(services, s, next), next)).toEqual({ chainsSet: 0, chainsRemoved: 0 });
-    expect(rules.save()).toContain("10.244.1.9:8080");
+    proxier.sync(services);
+    const change = (name: string, last: string) =>
+      services.set(
+        ...service(name, `10.96.0.${name.slice(1)}`, [
+          ["10.244.2.2", "node-2"],
+          [last, "node-1"],
+        ]),
+      );
+    change("s7", "10.244.1.9");
+    expect(proxier.sync(services, ["default/s7"])).toEqual({ chainsSet: 2, chainsRemoved: 1 });
+    expect(proxier.sync(services)).toEqual({ chainsSet: 0, chainsRemoved: 0 });
+    expect(proxier.dump()).toContain("10.244.1.9:8080");
+    services.delete("default/s8");
+    expect(proxier.sync(services)).toEqual({ chainsSet: 1, chainsRemoved: 3 });
+  });
+
+  test("the sum of the steps is what one step from nothing gives", () => {
+    net = two();
+    const services = many(20);
+    const proxier = createProxier("iptables", net.a.root, settings());
+    proxier.sync(services);
+    services.set(...service("s3", "10.96.0.3", []));
+    services.delete("default/s4");
+    services.set(...service("s5", "10.96.0.99", [["10.244.2.7", "node-2"]], { type: "NodePort", port: { nodePort: 30500 } }));
+    services.set(...service("t", "10.96.0.98", [["10.244.2.8", "node-2"]]));
+    proxier.sync(services);
+    createProxier("iptables", net.b.root, settings()).sync(services);
+    const sorted = (text: string) => text.split("\n").sort();
+    expect(sorted(proxier.dump())).toEqual(sorted(net.b.root.netfilter.v4.save()));
   });
 
   test("prints as iptables-save does and can be taken away again", () => {
     net = two();
-    const rules = net.a.root.netfilter.v4;
-    const plan = planIptables(
+    const proxier = createProxier("iptables", net.a.root, settings());
+    proxier.sync(
       new Map([
         service("web", "10.96.0.20", [
           ["10.244.2.2", "n"],
@@ -268,10 +278,8 @@ describe("plans", () => {
           ["10.244.2.4", "n"],
         ]),
       ]),
-      settings(),
     );
-    applyIptables(rules, plan, undefined);
-    const text = rules.save();
+    const text = proxier.dump();
     expect(text).toContain(":KUBE-SERVICES - [0:0]");
     expect(text).toMatch(
       /-A KUBE-SERVICES -d 10\.96\.0\.20\/32 -p tcp -m comment --comment "default\/web:p cluster IP" -m tcp --dport 80 -j KUBE-SVC-\w{16}/,
@@ -285,7 +293,7 @@ describe("plans", () => {
     expect(text).toContain(
       '-A KUBE-POSTROUTING -m comment --comment "kubernetes service traffic requiring SNAT" -j MASQUERADE --random-fully',
     );
-    removeIptables(rules, plan);
-    expect(rules.save()).toBe("");
+    proxier.remove();
+    expect(proxier.dump()).toBe("");
   });
 });

@@ -1,6 +1,6 @@
 // The whole of kube-proxy's iptables mode on one node and family: from Services and EndpointSlices to the chains of two tables.
-// Invariant: pure. A plan made with the previous one shares its arrays wherever nothing changed, so that applying it costs what
-// changed (Table.apply skips a chain whose array is the same).
+// Invariant: no I/O, and the steps' sum is always what one step from nothing would give. A step costs what changed: a rule that is
+// equal to its predecessor is the same object, a chain without a new rule is not in the delta.
 import { isDeepStrictEqual } from "node:util";
 import type { Rule, Target } from "@podwire/net";
 import { MARK_MASQ, MASQUERADE_MARK, type PortRules, portRules } from "./iptables-rules.ts";
@@ -9,19 +9,15 @@ import { endpointsOf, type ServiceInput, type ServicePort, servicePorts } from "
 import { categorize } from "./topology.ts";
 
 /** What one Service made of its input. */
-export interface Contribution {
+interface Contribution {
   input: ServiceInput;
-  settings: ProxySettings;
   ports: readonly PortRules[];
 }
 
-export interface IptablesPlan {
-  nat: ReadonlyMap<string, readonly Rule[]>;
-  filter: ReadonlyMap<string, readonly Rule[]>;
-  /** Rules to be first in the built-in chains, in this order. */
-  jumps: readonly JumpRule[];
-  /** By "namespace/name", for the next plan. */
-  readonly contributions: ReadonlyMap<string, Contribution>;
+/** Chains to set and to delete, by table. */
+export interface IptablesDelta {
+  nat: { set: Map<string, readonly Rule[]>; remove: string[] };
+  filter: { set: Map<string, readonly Rule[]>; remove: string[] };
 }
 
 export interface JumpRule {
@@ -30,70 +26,92 @@ export interface JumpRule {
   rule: Rule;
 }
 
-/** `services` by "namespace/name". Objects are compared by identity with those of `previous`. */
-export function planIptables(services: ReadonlyMap<string, ServiceInput>, settings: ProxySettings, previous?: IptablesPlan): IptablesPlan {
-  const contributions = new Map<string, Contribution>();
-  for (const key of [...services.keys()].sort()) {
-    const input = services.get(key) as ServiceInput;
-    const old = previous?.contributions.get(key);
-    contributions.set(
-      key,
-      old !== undefined && old.settings === settings && sameInput(old.input, input) ? old : contribute(input, settings, old),
-    );
+/** Rules of chains that all Services share, by part of PortRules. */
+const SHARED = [
+  ["natServices", "nat", "KUBE-SERVICES"],
+  ["natNodePorts", "nat", "KUBE-NODEPORTS"],
+  ["filterServices", "filter", "KUBE-SERVICES"],
+  ["filterExternalServices", "filter", "KUBE-EXTERNAL-SERVICES"],
+  ["filterNodePorts", "filter", "KUBE-NODEPORTS"],
+  ["filterFirewall", "filter", "KUBE-PROXY-FIREWALL"],
+] as const;
+
+/** Plans one node and family; remembers what it planned, so that a step costs what changed. */
+export class IptablesPlanner {
+  readonly settings: ProxySettings;
+  private readonly contributions = new Map<string, Contribution>();
+  private readonly tail: readonly Rule[];
+  private begun = false;
+
+  constructor(settings: ProxySettings) {
+    this.settings = settings;
+    this.tail = nodePortJumps(settings);
   }
-  const nat = new Map<string, readonly Rule[]>();
-  const filter = new Map<string, readonly Rule[]>();
-  const parts: Record<
-    "natServices" | "natNodePorts" | "filterServices" | "filterExternalServices" | "filterNodePorts" | "filterFirewall",
-    Rule[]
-  > = {
-    natServices: [],
-    natNodePorts: [],
-    filterServices: [],
-    filterExternalServices: [],
-    filterNodePorts: [],
-    filterFirewall: [],
-  };
-  for (const c of contributions.values())
-    for (const p of c.ports) {
-      for (const [name, rules] of p.natChains) nat.set(name, rules);
-      for (const k of Object.keys(parts) as (keyof typeof parts)[]) for (const r of p[k]) parts[k].push(r);
+
+  /** From the last step to these Services (by "namespace/name"; objects are compared by identity). `changed` limits the comparison to
+   *  those keys. */
+  step(services: ReadonlyMap<string, ServiceInput>, changed?: Iterable<string>): IptablesDelta {
+    const delta: IptablesDelta = { nat: { set: new Map(), remove: [] }, filter: { set: new Map(), remove: [] } };
+    const dirty = new Set<(typeof SHARED)[number]>();
+    for (const key of changed ?? new Set([...[...services.keys()].sort(), ...this.contributions.keys()])) {
+      const input = services.get(key);
+      const old = this.contributions.get(key);
+      if (input === undefined ? old === undefined : old !== undefined && sameInput(old.input, input)) continue;
+      const next = input === undefined ? undefined : contribute(input, this.settings, old);
+      if (next === undefined) this.contributions.delete(key);
+      else this.contributions.set(key, next);
+      ownChains(delta, old, next);
+      for (const shared of SHARED) if (!dirty.has(shared) && !sameShared(old, next, shared[0])) dirty.add(shared);
     }
-  const fixed = previous !== undefined && firstOf(previous.contributions)?.settings === settings ? previous : undefined;
-  const put = (table: "nat" | "filter", chain: string, rules: readonly Rule[]) => {
-    const old = previous?.[table].get(chain);
-    (table === "nat" ? nat : filter).set(chain, old !== undefined && sameRules(old, rules) ? old : rules);
-  };
-  put("nat", "KUBE-SERVICES", [...parts.natServices, ...(fixedTail(fixed) ?? nodePortJumps(settings))]);
-  put("nat", "KUBE-NODEPORTS", parts.natNodePorts);
-  put("filter", "KUBE-SERVICES", parts.filterServices);
-  put("filter", "KUBE-EXTERNAL-SERVICES", parts.filterExternalServices);
-  put("filter", "KUBE-NODEPORTS", parts.filterNodePorts);
-  put("filter", "KUBE-PROXY-FIREWALL", parts.filterFirewall);
-  nat.set("KUBE-POSTROUTING", POSTROUTING);
-  nat.set(MARK_MASQ, MARK_MASQ_RULES);
-  filter.set("KUBE-FORWARD", FORWARD);
-  filter.set("KUBE-FIREWALL", settings.family === 4 && settings.localhostNodePorts ? FIREWALL_V4 : NO_RULES);
-  return { nat, filter, jumps: JUMPS, contributions };
+    for (const shared of SHARED)
+      if (!this.begun || dirty.has(shared)) {
+        const [part, table, chain] = shared;
+        const rules: Rule[] = [];
+        for (const c of this.contributions.values()) for (const p of c.ports) for (const r of p[part]) rules.push(r);
+        if (part === "natServices") rules.push(...this.tail);
+        delta[table].set.set(chain, rules);
+      }
+    if (!this.begun) for (const [table, chain, rules] of fixedChains(this.settings)) delta[table].set.set(chain, rules);
+    this.begun = true;
+    return delta;
+  }
+
+  /** Every chain that the steps so far have made. */
+  chains(): { nat: string[]; filter: string[] } {
+    const nat = [...this.contributions.values()].flatMap((c) => c.ports.flatMap((p) => p.natChains.map(([name]) => name)));
+    const filter: string[] = [];
+    for (const [, table, chain] of SHARED) (table === "nat" ? nat : filter).push(chain);
+    for (const [table, chain] of fixedChains(this.settings)) (table === "nat" ? nat : filter).push(chain);
+    return { nat: [...new Set(nat)], filter };
+  }
 }
 
-function firstOf(m: ReadonlyMap<string, Contribution>): Contribution | undefined {
-  return m.values().next().value;
+function ownChains(delta: IptablesDelta, old: Contribution | undefined, next: Contribution | undefined): void {
+  const before = new Map(old?.ports.flatMap((p) => p.natChains));
+  for (const [name, rules] of next?.ports.flatMap((p) => p.natChains) ?? []) {
+    if (before.get(name) !== rules) delta.nat.set.set(name, rules);
+    before.delete(name);
+  }
+  delta.nat.remove.push(...before.keys());
 }
 
-/** The node-port jumps of an earlier plan with the same settings, so that they stay the same objects. */
-function fixedTail(previous: IptablesPlan | undefined): readonly Rule[] | undefined {
-  return previous?.nat.get("KUBE-SERVICES")?.filter((r) => r.target?.t === "JUMP" && r.target.chain === "KUBE-NODEPORTS");
+function sameShared(old: Contribution | undefined, next: Contribution | undefined, part: (typeof SHARED)[number][0]): boolean {
+  const rules = (c: Contribution | undefined) => c?.ports.flatMap((p) => p[part]) ?? [];
+  const [a, b] = [rules(old), rules(next)];
+  return a.length === b.length && a.every((r, i) => r === b[i]);
+}
+
+function fixedChains(s: ProxySettings): ["nat" | "filter", string, readonly Rule[]][] {
+  return [
+    ["nat", "KUBE-POSTROUTING", POSTROUTING],
+    ["nat", MARK_MASQ, MARK_MASQ_RULES],
+    ["filter", "KUBE-FORWARD", FORWARD],
+    ["filter", "KUBE-FIREWALL", s.family === 4 && s.localhostNodePorts ? FIREWALL_V4 : []],
+  ];
 }
 
 function sameInput(a: ServiceInput, b: ServiceInput): boolean {
-  return a.service === b.service && a.slices.length === b.slices.length && a.slices.every((s, i) => s === b.slices[i]);
-}
-
-function sameRules(a: readonly Rule[], b: readonly Rule[]): boolean {
-  if (a.length !== b.length) return false;
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
-  return true;
+  return a === b || (a.service === b.service && a.slices.length === b.slices.length && a.slices.every((s, i) => s === b.slices[i]));
 }
 
 /** Rules equal to those of `old` are the same objects, so that only what really differs is applied. */
@@ -102,7 +120,7 @@ function contribute(input: ServiceInput, settings: ProxySettings, old: Contribut
     const endpoints = endpointsOf(port, input.slices, settings.family, settings.nodeName);
     return portRules(port, categorize(endpoints, port, settings), settings);
   });
-  return { input, settings, ports: ports.map((p, i) => keepEqual(p, old?.ports[i])) };
+  return { input, ports: ports.map((p, i) => keepEqual(p, old?.ports[i])) };
 }
 
 function keepEqual(next: PortRules, old: PortRules | undefined): PortRules {
@@ -135,8 +153,6 @@ function nodePortJumps(s: ProxySettings): Rule[] {
 }
 
 const mark = { m: "mark", value: MASQUERADE_MARK, mask: MASQUERADE_MARK } as const;
-const NO_RULES: readonly Rule[] = [];
-
 const POSTROUTING: readonly Rule[] = [
   { matches: [{ ...mark, not: true }], target: { t: "RETURN" } },
   // Cleared, so that a packet which is routed twice is masqueraded once.
@@ -177,7 +193,8 @@ const jumpTo = (chain: string, text: string, onlyNew: boolean): Rule => ({
   target: { t: "JUMP", chain },
 });
 
-const JUMPS: readonly JumpRule[] = [
+/** Rules to be first in the built-in chains, in this order. */
+export const JUMPS: readonly JumpRule[] = [
   { table: "filter", chain: "INPUT", rule: jumpTo("KUBE-PROXY-FIREWALL", "kubernetes load balancer firewall", true) },
   { table: "filter", chain: "INPUT", rule: jumpTo("KUBE-NODEPORTS", "kubernetes health check service ports", false) },
   { table: "filter", chain: "INPUT", rule: jumpTo("KUBE-EXTERNAL-SERVICES", "kubernetes externally-visible service portals", true) },

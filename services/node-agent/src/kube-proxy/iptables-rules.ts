@@ -99,23 +99,18 @@ export function portRules(port: ServicePort, eps: Categorized, s: ProxySettings)
       externalRules(port, eps, s, clusterChain, externalEndpoints.length > 0 ? externalPolicyChain : undefined),
     ]);
   if (firewalled) out.natChains.push([firewallChain, firewallRules(port, s, externalChain, firewallChain)]);
-  const endpoints = new Map<string, Rule[]>();
+  const names = new Map(eps.all.map((e) => [e, endpointChain(name, protocol, e.endpoint)]));
+  const chainOf = (e: EndpointInfo) => names.get(e) as string;
   for (const [chain, list] of [
     [clusterChain, eps.cluster],
     [localChain, eps.local],
   ] as const) {
     const rules = chains.get(chain);
     if (rules === undefined) continue;
-    rules.push(...balance(port, list));
+    rules.push(...balance(port, list, chainOf));
     out.natChains.push([chain, rules]);
   }
-  for (const e of eps.all) endpoints.set(endpointChain(name, protocol, e.endpoint), endpointRules(port, e));
-  // Endpoints of the local chain that the reachable list lacks (never in theory) would leave a jump without its chain.
-  for (const e of [...eps.cluster, ...eps.local]) {
-    const chain = endpointChain(name, protocol, e.endpoint);
-    if (!endpoints.has(chain)) endpoints.set(chain, endpointRules(port, e));
-  }
-  out.natChains.push(...endpoints);
+  for (const e of eps.all) out.natChains.push([chainOf(e), endpointRules(port, e, chainOf(e))]);
   return out;
 }
 
@@ -163,9 +158,8 @@ function firewallRules(port: ServicePort, s: ProxySettings, externalChain: strin
 }
 
 /** One of the endpoints, each with the same chance; the one seen lately first when there is affinity. */
-function balance(port: ServicePort, endpoints: readonly EndpointInfo[]): Rule[] {
+function balance(port: ServicePort, endpoints: readonly EndpointInfo[], chainOf: (e: EndpointInfo) => string): Rule[] {
   const rules: Rule[] = [];
-  const chainOf = (e: EndpointInfo) => endpointChain(port.name, port.protocol, e.endpoint);
   const text = (e: EndpointInfo) => comment(`${port.name} -> ${e.endpoint}`);
   if (port.affinitySeconds > 0)
     for (const e of endpoints)
@@ -181,10 +175,9 @@ function balance(port: ServicePort, endpoints: readonly EndpointInfo[]): Rule[] 
   return rules;
 }
 
-function endpointRules(port: ServicePort, e: EndpointInfo): Rule[] {
+function endpointRules(port: ServicePort, e: EndpointInfo, chain: string): Rule[] {
   const text = comment(port.name);
-  const seen: Match[] =
-    port.affinitySeconds > 0 ? [{ m: "recent", op: "set", name: endpointChain(port.name, port.protocol, e.endpoint) }] : [];
+  const seen: Match[] = port.affinitySeconds > 0 ? [{ m: "recent", op: "set", name: chain }] : [];
   return [
     // Hairpin: a pod that reaches itself through its Service must not see its own address as the source.
     { src: e.ip, matches: [text], target: jump(MARK_MASQ) },

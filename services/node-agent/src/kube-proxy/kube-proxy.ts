@@ -54,7 +54,8 @@ export function startKubeProxy(o: KubeProxyOptions): KubeProxy {
   let proxiers = new Map(
     families.map((f) => [f, createProxier(o.mode ?? "iptables", o.namespace, settings.get(f) as ProxySettings)] as const),
   );
-  let applied: ReadonlyMap<string, ServiceInput> | undefined;
+  /** What changed since the last sync, as it was then. */
+  const dirty = new Map<string, ServiceInput | undefined>();
   let timer: Timer | undefined;
   let stopped = false;
   let started = false;
@@ -65,15 +66,13 @@ export function startKubeProxy(o: KubeProxyOptions): KubeProxy {
     if (stopped) return;
     const begin = o.clock.monotonicMs();
     try {
-      const now = new Map(services);
       for (const [family, proxier] of proxiers) {
-        const changes = proxier.sync(now);
+        const changes = proxier.sync(services, dirty.keys());
         counters.chainsSet += changes.chainsSet;
         counters.chainsRemoved += changes.chainsRemoved;
-        if (applied !== undefined)
-          counters.conntrackCleaned += cleanConntrack(o.namespace.conntrack, applied, now, settings.get(family) as ProxySettings);
+        counters.conntrackCleaned += cleanConntrack(o.namespace.conntrack, dirty, services, settings.get(family) as ProxySettings);
       }
-      applied = now;
+      dirty.clear();
       counters.syncs++;
       counters.lastSyncMs = o.clock.monotonicMs() - begin;
     } catch (e) {
@@ -89,6 +88,7 @@ export function startKubeProxy(o: KubeProxyOptions): KubeProxy {
   const keyOf = (x: { metadata?: { namespace?: string; name?: string } }) => `${x.metadata?.namespace ?? ""}/${x.metadata?.name ?? ""}`;
   const slicesByService = new Map<string, Map<string, EndpointSliceLike>>();
   const refresh = (key: string, service: ServiceLike | undefined) => {
+    if (!dirty.has(key)) dirty.set(key, services.get(key));
     if (service === undefined) services.delete(key);
     else services.set(key, { service, slices: [...(slicesByService.get(key)?.values() ?? [])] });
     changed();

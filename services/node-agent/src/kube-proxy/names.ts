@@ -1,6 +1,6 @@
 // Names of kube-proxy's chains: a prefix and sixteen letters of a hash, since iptables allows 28 characters.
 // Invariant: the same Service port and endpoint give the same names as upstream kube-proxy, so that dumps can be compared.
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 
 const BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
@@ -21,7 +21,7 @@ function base32(bytes: Uint8Array): string {
 }
 
 function hash16(text: string): string {
-  return base32(createHash("sha256").update(text).digest()).slice(0, 16);
+  return base32(hash("sha256", text, "buffer").subarray(0, 10));
 }
 
 export type ChainKind = "KUBE-SVC" | "KUBE-SVL" | "KUBE-EXT" | "KUBE-FW";

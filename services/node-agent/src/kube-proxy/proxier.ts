@@ -1,9 +1,9 @@
 // A proxy mode on one node and family, behind one small interface: bring the node to what the Services say, show it, take it away.
 // Invariant: after `sync` the node's data path is that of exactly these Services; `remove` leaves nothing of the mode behind.
 import { NotBuiltError } from "@podwire/base";
-import type { NetNamespace } from "@podwire/net";
-import { type Applied, applyIptables, removeIptables } from "./iptables-apply.ts";
-import { type IptablesPlan, planIptables } from "./iptables-plan.ts";
+import type { NetNamespace, Ruleset } from "@podwire/net";
+import { type Applied, applyIptables, placeJumps, removeIptables } from "./iptables-apply.ts";
+import { IptablesPlanner } from "./iptables-plan.ts";
 import type { ProxySettings } from "./proxy-settings.ts";
 import type { ServiceInput } from "./service-ports.ts";
 
@@ -11,8 +11,9 @@ export type ProxyMode = "iptables" | "ipvs" | "nftables";
 
 export interface Proxier {
   readonly mode: ProxyMode;
-  /** `services` by "namespace/name"; an input that did not change must be the same object. */
-  sync(services: ReadonlyMap<string, ServiceInput>): Applied;
+  /** `services` by "namespace/name"; an input that did not change must be the same object. `changed`, when given, are the only keys
+   *  that may differ from the last sync. */
+  sync(services: ReadonlyMap<string, ServiceInput>, changed?: Iterable<string>): Applied;
   /** The rules in the mode's own dump format. */
   dump(): string;
   remove(): void;
@@ -29,28 +30,27 @@ export function createProxier(mode: ProxyMode, namespace: NetNamespace, settings
 
 class IptablesProxier implements Proxier {
   readonly mode = "iptables";
-  private readonly namespace: NetNamespace;
-  private readonly settings: ProxySettings;
-  private plan: IptablesPlan | undefined;
+  private readonly ruleset: Ruleset;
+  private readonly planner: IptablesPlanner;
+  private placed = false;
 
   constructor(namespace: NetNamespace, settings: ProxySettings) {
-    this.namespace = namespace;
-    this.settings = settings;
+    this.ruleset = namespace.netfilter.ruleset(settings.family);
+    this.planner = new IptablesPlanner(settings);
   }
 
-  sync(services: ReadonlyMap<string, ServiceInput>): Applied {
-    const next = planIptables(services, this.settings, this.plan);
-    const applied = applyIptables(this.namespace.netfilter.ruleset(this.settings.family), next, this.plan);
-    this.plan = next;
+  sync(services: ReadonlyMap<string, ServiceInput>, changed?: Iterable<string>): Applied {
+    const applied = applyIptables(this.ruleset, this.planner.step(services, changed));
+    if (!this.placed) placeJumps(this.ruleset);
+    this.placed = true;
     return applied;
   }
 
   dump(): string {
-    return this.namespace.netfilter.ruleset(this.settings.family).save();
+    return this.ruleset.save();
   }
 
   remove(): void {
-    if (this.plan !== undefined) removeIptables(this.namespace.netfilter.ruleset(this.settings.family), this.plan);
-    this.plan = undefined;
+    if (this.placed) removeIptables(this.ruleset, this.planner.chains());
   }
 }
