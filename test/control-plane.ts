@@ -1,14 +1,14 @@
 // A whole control plane in one process on one clock: the real apiserver over a store in memory, the real controllers and, when asked
 // for, the real scheduler, joined by a broker in memory. For recorded scenarios, property tests and benchmarks; on a virtual clock
 // hours pass in moments. Nodes are objects only: whoever drives it plays the kubelets.
-import { type Clock, type Logger, type Random, silentLogger } from "@podwire/base";
+
 import { ApiServer, FLAGS } from "@podwire/apiserver";
+import { type Clock, type Logger, type Random, silentLogger, z } from "@podwire/base";
 import { type Bus, memoryBus } from "@podwire/bus";
 import { type ApiClient, type KubeObject, microTime, natsClient, Resources } from "@podwire/client";
 import { CONTROLLERS, controllerManager, DEFAULT_SETTINGS, type Manager, type Settings } from "@podwire/controller-manager";
 import { type Scheduler, scheduler } from "@podwire/scheduler";
 import { type MemoryStore, openMemoryStore } from "@podwire/store";
-import { z } from "@podwire/base";
 
 export interface ControlPlaneOptions {
   clock: Clock;
@@ -77,7 +77,9 @@ export async function startControlPlane(o: ControlPlaneOptions): Promise<Control
           const spec = { holderIdentity: name, leaseDurationSeconds: 40, renewTime };
           await client
             .patch(Resources.leases, "kube-node-lease", name, "merge", { spec })
-            .catch(() => client.create(Resources.leases, { metadata: { namespace: "kube-node-lease", name }, spec } as KubeObject).catch(() => {}));
+            .catch(() =>
+              client.create(Resources.leases, { metadata: { namespace: "kube-node-lease", name }, spec } as KubeObject).catch(() => {}),
+            );
         }
       };
       void beat();

@@ -20,7 +20,7 @@ describe.skipIf(skip)(`faults${skip ? ` (skipped: ${skip})` : ""}`, () => {
       "      containers:",
       `      tolerations: [${patience.join(", ")}]\n      containers:`,
     );
-    await cluster.kubectl(["apply", "-f", "-"], { input: manifest });
+    await cluster.kubectl(["apply", "--validate=false", "-f", "-"], { input: manifest });
     await cluster.kubectl(["rollout", "status", "deployment/web", "--timeout=60s"]);
     url = `http://${await hostAddress(cluster, "web")}/`;
     await eventually("curl through the edge", () => curl(url));

@@ -193,7 +193,8 @@ describe("mistakes", () => {
       env: { PODWIRE_HOME: home },
     });
     expect(r.code).toBe(1);
-    expect(r.stderr).toContain("scheduler does not stay up");
+    expect(r.stderr).toContain("scheduler does not stay up (exit code 2)");
+    expect(r.stderr).toContain("unknown flag: --no-such-flag");
     expect(processesOf(home)).toEqual([]);
     forgetHome(home);
   });

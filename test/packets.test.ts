@@ -12,7 +12,7 @@ describe.skipIf(skip)(`packets${skip ? ` (skipped: ${skip})` : ""}`, () => {
   beforeAll(async () => {
     cluster = await startCluster({ nodes: 3 });
     control = await controlClient(cluster);
-    await cluster.kubectl(["apply", "-f", "-"], { input: webManifest({ node: "node-3", type: "LoadBalancer" }) });
+    await cluster.kubectl(["apply", "--validate=false", "-f", "-"], { input: webManifest({ node: "node-3", type: "LoadBalancer" }) });
     await cluster.kubectl(["rollout", "status", "deployment/web", "--timeout=60s"]);
   });
   afterAll(async () => {
@@ -22,7 +22,9 @@ describe.skipIf(skip)(`packets${skip ? ` (skipped: ${skip})` : ""}`, () => {
 
   it("cross from node 1 to node 3 for a Service asked by DNS name", async () => {
     const before = { one: await control.wire("node:node-1"), three: await control.wire("node:node-3") };
-    await cluster.kubectl(["apply", "-f", "-"], { input: clientPod("node-1", "http://web.default.svc.cluster.local/") });
+    await cluster.kubectl(["apply", "--validate=false", "-f", "-"], {
+      input: clientPod("node-1", "http://web.default.svc.cluster.local/"),
+    });
     const line = await eventually("the client was answered", async () => {
       const log = await cluster.kubectl(["logs", "client"]);
       return log.split("\n").find((l) => /\b200\b/.test(l));

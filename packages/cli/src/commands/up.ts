@@ -191,12 +191,12 @@ export async function supervise(c: Context, o: UpOptions): Promise<void> {
     await Promise.race([starting, stopped]);
     await stopped;
   } catch (e) {
+    await supervisor.stop(); // First: whoever hears of the failure may rely on nothing being left.
     const next = (e as { next?: string }).next;
     send({ type: "failed", message: reasonOf(e), ...(next ? { next } : {}) });
     throw e;
-  } finally {
-    await supervisor.stop();
   }
+  await supervisor.stop();
 }
 
 function printExport(c: Context, folder: ClusterFolder): void {

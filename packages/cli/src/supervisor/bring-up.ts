@@ -49,7 +49,7 @@ export async function bringUp(b: BringUp): Promise<ApiClient> {
       const { items } = await api.list(Resources.nodes);
       const ready = wanted.filter((name) => items.some((n) => n.metadata.name === name && isReady(n)));
       rename(nodesTitle(wanted.length, ready.length));
-      return ready.length === wanted.length;
+      return ready.length === wanted.length && (await supervisor.controlPlaneIsWell());
     }),
   );
   supervisor.phase = "starting cluster DNS";

@@ -51,6 +51,8 @@ export class ManagedProcess {
   private lastExit: string | undefined;
   private retry: Timer | undefined;
   private ended: Promise<void> = Promise.resolve();
+  /** Its last line of output, for whoever explains its end. */
+  lastWords = "";
 
   constructor(spec: ProcessSpec, around: ProcessSurroundings) {
     this.spec = spec;
@@ -84,7 +86,10 @@ export class ManagedProcess {
     for (const stream of [child.stdout, child.stderr]) {
       stream?.setEncoding("utf8");
       stream?.on("data", (text: string) => {
-        for (const line of this.around.log.write(text)) this.around.onLine(line);
+        for (const line of this.around.log.write(text)) {
+          this.lastWords = line.msg ?? this.lastWords;
+          this.around.onLine(line);
+        }
       });
     }
     this.set("running");

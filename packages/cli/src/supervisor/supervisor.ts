@@ -3,7 +3,7 @@
 import { rmSync } from "node:fs";
 import type { Server } from "node:net";
 import { type Clock, PodwireError, type Random, silentLogger } from "@podwire/base";
-import { type Bus, connectNats } from "@podwire/bus";
+import { type Bus, connectNats, subjectsOf } from "@podwire/bus";
 import { type ApiClient, isNotFound, natsClient, Resources } from "@podwire/client";
 import { PortTakenError, ProcessFailedError, UsageError } from "../errors.ts";
 import type { Installation } from "../installation.ts";
@@ -40,6 +40,9 @@ export interface UpRequest {
 
 const DEFAULT_NODES = 3;
 const CERTIFICATES_POLL_MS = 10;
+const HEALTH_TIMEOUT_MS = 2_000;
+/** A process that was started this often while the cluster starts will not come up. */
+const MAX_START_RESTARTS = 4;
 const DEFAULT_API_PORT = 6443;
 
 export class Supervisor {
@@ -136,6 +139,18 @@ export class Supervisor {
     if (later.length > 0) launchLater();
   }
 
+  /** True when every control-plane process answers on its control subject that it is well. */
+  async controlPlaneIsWell(): Promise<boolean> {
+    await this.api();
+    const { record } = this.ready();
+    const subjects = subjectsOf(record.name);
+    const names = [...this.processes.values()].map((p) => p.spec).filter((s) => s.kind === "control-plane" || s.kind === "edge");
+    const answers = await Promise.all(
+      names.map((s) => this.bus?.request(subjects.control(s.name), { op: "health" }, { timeoutMs: HEALTH_TIMEOUT_MS })),
+    );
+    return answers.every((a) => (a as { health?: unknown } | undefined)?.health === "ok");
+  }
+
   /** The supervisor's own way into the API. */
   async api(): Promise<ApiClient> {
     const { clock, random, folder } = this.options;
@@ -151,8 +166,9 @@ export class Supervisor {
   assertStarting(): void {
     for (const p of this.processes.values()) {
       const s = p.status();
-      if (s.kind === "node" || s.restarts < 4) continue;
-      throw new ProcessFailedError(`${s.name} does not stay up (${s.lastExit}, ${s.restarts} restarts)`, {
+      // Exit code 2 is a mistake in its flags, which no restart mends.
+      if (s.lastExit !== "exit code 2" && (s.kind === "node" || s.restarts < MAX_START_RESTARTS)) continue;
+      throw new ProcessFailedError(`${s.name} does not stay up (${s.lastExit})${p.lastWords ? `: ${p.lastWords}` : ""}`, {
         next: `podwire logs ${s.name} --tail 20`,
       });
     }
