@@ -1,0 +1,780 @@
+// The interpreter of the POSIX shell (busybox ash): walks the tree, keeps status and control flow, starts processes.
+// Invariant: `status` is what "$?" shows; after every command pending traps have run; a subshell is a process of its own with a
+// copy of the state, so nothing it does is seen here.
+import { PodwireError } from "@podwire/base";
+import { strerror, SysError } from "../kernel/errno.ts";
+import type { OpenFile } from "../kernel/open-file.ts";
+import { type ExitStatus, ExitRequest, type Process } from "../kernel/process.ts";
+import { signalDescription } from "../kernel/signals.ts";
+import { ArithError } from "./arith.ts";
+import type { Node, Redirect, SimpleNode, Word } from "./ast.ts";
+import { type Builtin, BUILTINS, SPECIAL_BUILTINS } from "./builtins/index.ts";
+import { byBytes, type Expander, type Expansion, expandPattern, expandText, expandWords } from "./expand.ts";
+import { matches } from "./glob.ts";
+import { Jobs } from "./jobs.ts";
+import { maybeQuoted } from "./quote.ts";
+import { parseHereDoc, Parser, ShellSyntaxError } from "./parser.ts";
+import { applyRedirects, RedirectError } from "./redirect.ts";
+import { Traps } from "./traps.ts";
+import { ReadonlyError, Variables } from "./variables.ts";
+
+/** Ends a non-interactive shell: message (without the shell's name) and status. */
+export class ShellError extends PodwireError {
+  readonly status: number;
+  constructor(text: string, status = 2) {
+    super(text);
+    this.status = status;
+  }
+}
+
+export type OptionName = "errexit" | "noglob" | "ignoreeof" | "interactive" | "monitor" | "stdin" | "xtrace" | "verbose" | "noclobber" | "allexport" | "notify" | "nounset" | "noexec" | "pipefail" | "nolog" | "debug" | "vi";
+
+/** How deep functions may call each other. */
+const MAX_CALLS = 1000;
+
+interface Shared {
+  functions: Map<string, Node>;
+  aliases: Map<string, string>;
+}
+
+export class Shell implements Expander {
+  readonly p: Process;
+  readonly vars: Variables;
+  readonly functions: Map<string, Node>;
+  readonly aliases: Map<string, string>;
+  readonly options: Set<OptionName>;
+  readonly jobs: Jobs;
+  readonly traps: Traps;
+  arg0: string;
+  params: string[];
+  status = 0;
+  /** What loops and functions look at after each command. */
+  skip: "" | "break" | "continue" | "return" | "exit" = "";
+  skipCount = 0;
+  loopDepth = 0;
+  callDepth = 0;
+  line = 0;
+  /** pid that "$$" shows: the top shell's. */
+  readonly shellPid: number;
+  lastBackground = 0;
+  /** Status of the last command substitution of an assignment. */
+  substitutionStatus: number | undefined;
+  readonly isSubshell: boolean;
+  getoptsOffset = 0;
+  /** Exit message prefix of `-c` and scripts: "sh". */
+  name: string;
+  #random: number;
+
+  constructor(p: Process, o: { arg0: string; params: string[]; vars?: Variables; shared?: Shared; options?: Set<OptionName>; shellPid?: number; traps?: Traps; isSubshell?: boolean; name?: string }) {
+    this.p = p;
+    this.arg0 = o.arg0;
+    this.name = o.name ?? o.arg0;
+    this.params = o.params;
+    this.vars = o.vars ?? Variables.fromEnvironment(p.env);
+    this.functions = o.shared?.functions ?? new Map();
+    this.aliases = o.shared?.aliases ?? new Map();
+    this.options = o.options ?? new Set();
+    this.shellPid = o.shellPid ?? p.pid;
+    this.isSubshell = o.isSubshell ?? false;
+    this.jobs = new Jobs();
+    this.traps = o.traps ?? new Traps(p);
+    this.#random = p.random.uint32();
+  }
+
+  // --- Expander
+
+  get(name: string): string | undefined {
+    const v = this.vars.get(name);
+    if (v !== undefined) return v;
+    if (name === "LINENO") return String(this.line);
+    if (name === "RANDOM") {
+      this.#random = (Math.imul(this.#random, 1_103_515_245) + 12_345) >>> 0;
+      return String((this.#random >>> 16) & 0x7fff);
+    }
+    return undefined;
+  }
+  set(name: string, value: string): void {
+    this.vars.set(name, value);
+    if (this.options.has("allexport")) this.vars.mark(name, "exported");
+    if (name === "OPTIND") this.getoptsOffset = 0;
+  }
+  positional(): readonly string[] {
+    return this.params;
+  }
+  special(name: string): string | undefined {
+    switch (name) {
+      case "?":
+        return String(this.status);
+      case "$":
+        return String(this.shellPid);
+      case "!":
+        return this.lastBackground === 0 ? undefined : String(this.lastBackground);
+      case "#":
+        return String(this.params.length);
+      case "0":
+        return this.arg0;
+      case "-":
+        return this.optionLetters();
+      default:
+        return undefined;
+    }
+  }
+  ifs(): string {
+    return this.vars.get("IFS") ?? " \t\n";
+  }
+  noglob(): boolean {
+    return this.options.has("noglob");
+  }
+  nounset(): boolean {
+    return this.options.has("nounset");
+  }
+  fail(text: string): never {
+    throw new ShellError(text);
+  }
+  home(user: string): string | undefined {
+    if (user === "") return this.vars.get("HOME");
+    for (const line of this.#passwd().split("\n")) {
+      const f = line.split(":");
+      if (f[0] === user) return f[5];
+    }
+    return undefined;
+  }
+  #passwd(): string {
+    try {
+      return this.p.fs.readText("/etc/passwd");
+    } catch {
+      return "";
+    }
+  }
+  list(path: string): string[] | undefined {
+    try {
+      return [".", "..", ...this.p.fs.readdir(path).map((e) => e.name)].sort(byBytes);
+    } catch {
+      return undefined;
+    }
+  }
+  exists(path: string): boolean {
+    return this.p.fs.tryStat(path, false) !== undefined;
+  }
+  isDir(path: string): boolean {
+    return this.p.fs.tryStat(path === "" ? "." : path)?.kind === "dir";
+  }
+
+  optionLetters(): string {
+    const letters: [OptionName, string][] = [["errexit", "e"], ["noglob", "f"], ["interactive", "i"], ["monitor", "m"], ["stdin", "s"], ["xtrace", "x"], ["verbose", "v"], ["noclobber", "C"], ["allexport", "a"], ["notify", "b"], ["nounset", "u"], ["noexec", "n"]];
+    return letters.filter(([n]) => this.options.has(n)).map(([, l]) => l).join("");
+  }
+
+  /** Runs an expansion, running the commands that it needs. Synchronous when it needs none. */
+  #expand<T>(g: Expansion<T>): T | Promise<T> {
+    const r = g.next();
+    return r.done ? r.value : this.#expandAsync(g, r.value);
+  }
+
+  async #expandAsync<T>(g: Expansion<T>, first: Node): Promise<T> {
+    let node = first;
+    for (;;) {
+      const text = await this.substitute(node);
+      const r = g.next(text);
+      if (r.done) return r.value;
+      node = r.value;
+    }
+  }
+
+  text(word: Word, o: { tilde?: boolean } = {}): string | Promise<string> {
+    return this.#expand(expandText(word, this, o));
+  }
+
+  /** Standard output of a command in a subshell. */
+  async substitute(body: Node): Promise<string> {
+    const [read, write] = this.p.pipe();
+    read.ref();
+    write.ref();
+    const child = this.fork(body, (fds) => fds.set(1, write));
+    write.unref();
+    const parts: Buffer[] = [];
+    for (;;) {
+      const bytes = read.readNow(65_536);
+      if (bytes === undefined) {
+        await this.p.block((wake) => read.onReadable(wake));
+        continue;
+      }
+      if (bytes.length === 0) break;
+      parts.push(Buffer.from(bytes));
+    }
+    read.unref();
+    const status = await this.wait(child);
+    this.substitutionStatus = statusOf(status);
+    this.status = this.substitutionStatus;
+    return Buffer.concat(parts).toString("utf8").replaceAll("\0", "");
+  }
+
+  /** A child process that runs `body` with a copy of this state. */
+  fork(body: Node, prepare?: (fds: Process["fds"]) => void, o: { background?: boolean } = {}): Process {
+    const fds = this.p.fds.clone(false);
+    prepare?.(fds);
+    const vars = this.vars.clone();
+    const shared: Shared = { functions: new Map(this.functions), aliases: new Map(this.aliases) };
+    const { params, arg0, shellPid, status, name, callDepth, loopDepth, line } = this;
+    const options = new Set(this.options);
+    options.delete("monitor");
+    const traps = this.traps;
+    const inherited = [...this.jobs.all()];
+    return this.p.spawn({
+      program: async (q) => {
+        const sub = new Shell(q, { arg0, params: [...params], vars, shared, options, shellPid, traps: traps.forSubshell(q), isSubshell: true, name });
+        sub.status = status;
+        sub.line = line;
+        sub.callDepth = callDepth;
+        sub.loopDepth = loopDepth;
+        sub.lastBackground = this.lastBackground;
+        sub.jobs.inherit(inherited);
+        if (o.background) sub.#ignoreInput(q);
+        return sub.runToEnd(() => sub.run(body, false, true));
+      },
+      argv: this.p.argv,
+      fds,
+      env: this.p.env,
+      exe: this.p.exe,
+    });
+  }
+
+  /** A background command without job control reads from /dev/null and ignores INT and QUIT (POSIX 2.11). */
+  #ignoreInput(q: Process): void {
+    q.onSignal(2, "ignore");
+    q.onSignal(3, "ignore");
+  }
+
+  async wait(child: Process): Promise<ExitStatus> {
+    const r = await this.p.waitpid(child.pid);
+    return (r as { status: ExitStatus }).status;
+  }
+
+  /** Runs something as the whole life of this shell process: errors become exit codes, the EXIT trap runs. */
+  async runToEnd(body: () => Promise<void>): Promise<number> {
+    try {
+      await body();
+    } catch (e) {
+      await this.report(e);
+    }
+    return this.exitTrap();
+  }
+
+  async exitTrap(): Promise<number> {
+    const action = this.traps.takeExit();
+    if (action !== undefined) {
+      const status = this.status;
+      this.skip = "";
+      try {
+        await this.evalText(action);
+        if ((this.skip as string) !== "exit") this.status = status;
+      } catch (e) {
+        await this.report(e);
+      }
+    }
+    return this.status;
+  }
+
+  /** Prints what a shell says of an error that ends it, and sets the status; anything else is thrown on. */
+  async report(e: unknown): Promise<void> {
+    if (e instanceof ShellSyntaxError) {
+      await this.error(e.message);
+      this.status = 2;
+    } else if (e instanceof ShellError) {
+      if (e.message !== "") await this.error(e.message);
+      this.status = e.status;
+    } else if (e instanceof ReadonlyError || e instanceof ArithError) {
+      await this.error(e.message);
+      this.status = 2;
+    } else if (e instanceof RedirectError) {
+      await this.error(e.message);
+      this.status = 1;
+    } else throw e;
+  }
+
+  /** A line on standard error: "sh: text". */
+  async error(text: string): Promise<void> {
+    await this.writeError(`${this.name}: ${text}\n`);
+  }
+
+  async writeError(text: string): Promise<void> {
+    try {
+      await this.p.write(2, text);
+    } catch (e) {
+      if (!(e instanceof SysError)) throw e;
+    }
+  }
+
+  /** Parses and runs text in this shell; stops when something asked to leave. */
+  async evalText(text: string, o: { exitAfter?: boolean; firstLine?: number } = {}): Promise<void> {
+    const parser = new Parser(text, { aliases: this.aliases, ...(o.firstLine ? { firstLine: o.firstLine } : {}) });
+    let next = parser.next();
+    if (next === undefined) this.status = 0;
+    while (next !== undefined) {
+      const node = next;
+      if (node === null) {
+        next = parser.next();
+        continue;
+      }
+      if (this.options.has("verbose")) await this.writeError(`${text}\n`);
+      if (o.exitAfter) {
+        // The last command may take over this process; what is behind it must be known not to exist.
+        let after: Node | null | undefined | ShellSyntaxError;
+        try {
+          do after = parser.next();
+          while (after === null);
+        } catch (e) {
+          if (!(e instanceof ShellSyntaxError)) throw e;
+          after = e;
+        }
+        await this.run(node, false, after === undefined);
+        if (this.skip !== "") return;
+        if (after instanceof ShellSyntaxError) throw after;
+        next = after;
+      } else {
+        await this.run(node, false);
+        if (this.skip !== "") return;
+        next = parser.next();
+      }
+    }
+  }
+
+  // --- running the tree
+
+  /** `tested`: the status is being looked at, so errexit does not apply. `last`: the process ends with this command. */
+  async run(node: Node, tested: boolean, last = false): Promise<void> {
+    const pause = this.p.checkpoint();
+    if (pause) await pause;
+    if (this.options.has("noexec")) return;
+    switch (node.t) {
+      case "seq":
+        for (let i = 0; i < node.list.length; i++) {
+          await this.run(node.list[i] as Node, tested, last && i === node.list.length - 1);
+          if (this.skip !== "") return;
+        }
+        return;
+      case "simple":
+        await this.#simple(node, tested, last);
+        break;
+      case "and":
+      case "or":
+        await this.run(node.left, true);
+        if (this.skip !== "") return;
+        if ((this.status === 0) === (node.t === "and")) await this.run(node.right, tested, last);
+        return;
+      case "pipe":
+        await this.#pipeline(node, tested);
+        break;
+      case "background":
+        this.#background(node.body);
+        return;
+      case "function":
+        this.functions.set(node.name, node.body);
+        this.status = 0;
+        return;
+      case "subshell":
+        await this.#withRedirects(node.redirects, async () => {
+          const child = this.fork(node.body);
+          this.status = statusOf(await this.waitReporting(child));
+        });
+        this.#checkErrexit(tested);
+        break;
+      default:
+        if (node.redirects.length === 0) await this.#compound(node, tested);
+        else await this.#withRedirects(node.redirects, () => this.#compound(node, tested));
+    }
+    if (this.traps.pending) await this.runTraps();
+  }
+
+  async #compound(node: Exclude<Node, SimpleNode>, tested: boolean): Promise<void> {
+    switch (node.t) {
+      case "group":
+        return this.run(node.body, tested);
+      case "if":
+        await this.run(node.cond, true);
+        if (this.skip !== "") return;
+        if (this.status === 0) return this.run(node.then, tested);
+        if (node.else) return this.run(node.else, tested);
+        this.status = 0;
+        return;
+      case "while":
+      case "until":
+        return this.#loop(node, tested);
+      case "for":
+        return this.#for(node, tested);
+      case "case":
+        return this.#case(node, tested);
+      default:
+        throw new ShellError(`not a compound command: ${node.t}`);
+    }
+  }
+
+  async #loop(node: Extract<Node, { t: "while" | "until" }>, tested: boolean): Promise<void> {
+    let status = 0;
+    this.loopDepth++;
+    try {
+      for (;;) {
+        await this.run(node.cond, true);
+        if (this.#leavesLoop()) break;
+        if (this.skip === "") {
+          if ((this.status === 0) !== (node.t === "while")) break;
+          await this.run(node.body, tested);
+          status = this.status;
+        }
+        if (this.#leavesLoop()) {
+          status = this.status;
+          break;
+        }
+        this.skip = this.skip === "continue" ? "" : this.skip;
+      }
+    } finally {
+      this.loopDepth--;
+    }
+    if (this.skip === "") this.status = status;
+  }
+
+  /** After a command of a loop's body: takes in break and continue; true when the loop is over. */
+  #leavesLoop(): boolean {
+    if (this.skip === "") return false;
+    if (this.skip === "break" || this.skip === "continue") {
+      if (--this.skipCount > 0) return true;
+      const over = this.skip === "break";
+      this.skip = "";
+      return over;
+    }
+    return true;
+  }
+
+  async #for(node: Extract<Node, { t: "for" }>, tested: boolean): Promise<void> {
+    const list = node.words === undefined ? [...this.params] : await this.#expand(expandWords(node.words, this));
+    let status = 0;
+    this.loopDepth++;
+    try {
+      for (const value of list) {
+        this.set(node.name, value);
+        await this.run(node.body, tested);
+        status = this.status;
+        if (this.#leavesLoop()) break;
+      }
+    } finally {
+      this.loopDepth--;
+    }
+    if (this.skip === "") this.status = status;
+  }
+
+  async #case(node: Extract<Node, { t: "case" }>, tested: boolean): Promise<void> {
+    const value = await this.text(node.word, { tilde: true });
+    for (const item of node.items)
+      for (const pattern of item.patterns) {
+        const p = await this.#expand(expandPattern(pattern, this));
+        if (!matches(p, value)) continue;
+        this.status = 0;
+        if (item.body) await this.run(item.body, tested);
+        return;
+      }
+    this.status = 0;
+  }
+
+  async #pipeline(node: Extract<Node, { t: "pipe" }>, tested: boolean): Promise<void> {
+    if (node.commands.length === 1) {
+      await this.run(node.commands[0] as Node, true);
+      if (this.skip === "") this.status = this.status === 0 ? 1 : 0;
+      return;
+    }
+    const children: Process[] = [];
+    let input: OpenFile | undefined;
+    for (let i = 0; i < node.commands.length; i++) {
+      const last = i === node.commands.length - 1;
+      const from = input;
+      const pipe = last ? undefined : this.p.pipe();
+      pipe?.[0].ref();
+      pipe?.[1].ref();
+      children.push(
+        this.fork(node.commands[i] as Node, (fds) => {
+          if (from) fds.set(0, from);
+          if (pipe) fds.set(1, pipe[1]);
+        }),
+      );
+      from?.unref();
+      pipe?.[1].unref();
+      input = pipe?.[0];
+    }
+    const statuses: number[] = [];
+    for (const c of children) statuses.push(statusOf(c === children.at(-1) ? await this.waitReporting(c) : await this.wait(c)));
+    this.status = statuses.at(-1) as number;
+    if (this.options.has("pipefail")) this.status = statuses.filter((s) => s !== 0).at(-1) ?? 0;
+    if (node.negate) this.status = this.status === 0 ? 1 : 0;
+    else this.#checkErrexit(tested);
+  }
+
+  #background(body: Node): void {
+    const monitor = this.options.has("monitor");
+    const child = this.fork(
+      body,
+      (fds) => {
+        if (monitor) return;
+        const open = this.p.container.mounts.open(this.p.cwd, "/dev/null", this.p.cred, { read: true });
+        if ("readNow" in open) fds.set(0, open);
+      },
+      { background: !monitor },
+    );
+    this.lastBackground = child.pid;
+    this.jobs.add(child, body);
+    this.status = 0;
+  }
+
+  /** Waits for a foreground child; says how it died when a signal killed it. */
+  async waitReporting(child: Process): Promise<ExitStatus> {
+    const status = await this.wait(child);
+    if (status.signal !== 0 && status.signal !== 13 && status.signal !== 2) await this.writeError(`${signalDescription(status.signal)}\n`);
+    return status;
+  }
+
+  async #withRedirects(redirects: readonly Redirect[], body: () => Promise<void>): Promise<void> {
+    if (redirects.length === 0) return body();
+    let undo: () => void;
+    try {
+      undo = await applyRedirects(this, redirects);
+    } catch (e) {
+      if (!(e instanceof RedirectError)) throw e;
+      await this.error(e.message);
+      this.status = 1;
+      this.#checkErrexit(false);
+      return;
+    }
+    try {
+      await body();
+    } finally {
+      undo();
+    }
+  }
+
+  #checkErrexit(tested: boolean): void {
+    if (!tested && this.status !== 0 && this.skip === "" && this.options.has("errexit")) this.skip = "exit";
+  }
+
+  async runTraps(): Promise<void> {
+    for (let s = this.traps.take(); s !== undefined; s = this.traps.take()) {
+      const status = this.status;
+      await this.evalText(s);
+      if ((this.skip as string) === "") this.status = status;
+      if (this.skip !== "") return;
+    }
+  }
+
+  async #simple(node: SimpleNode, tested: boolean, last: boolean): Promise<void> {
+    this.line = node.line;
+    this.substitutionStatus = undefined;
+    const expanded = this.#expand(expandWords(node.words, this));
+    const argv = expanded instanceof Promise ? await expanded : expanded;
+    if (argv.length === 0) return this.#assignmentsOnly(node, tested);
+    const name = argv[0] as string;
+    const special = SPECIAL_BUILTINS.get(name);
+    if (special === undefined) {
+      const fn = this.functions.get(name);
+      if (fn !== undefined) return this.#callFunction(node, fn, argv, tested);
+    }
+    const builtin = special ?? BUILTINS.get(name);
+    if (builtin !== undefined) await this.#callBuiltin(node, builtin, argv, special !== undefined, tested);
+    else await this.#callProgram(node, argv, last);
+    this.#checkErrexit(tested);
+  }
+
+  async #assignmentsOnly(node: SimpleNode, tested: boolean): Promise<void> {
+    const shown: string[] = [];
+    let status = this.substitutionStatus ?? 0;
+    const assign = async () => {
+      for (const a of node.assigns) {
+        this.substitutionStatus = undefined;
+        const value = await this.text(a.value, { tilde: true });
+        status = this.substitutionStatus ?? status;
+        this.set(a.name, value);
+        if (this.options.has("xtrace")) shown.push(`${a.name}=${value === "" ? "" : maybeQuoted(value)}`);
+      }
+    };
+    await assign();
+    if (shown.length > 0) await this.trace(shown.join(" "));
+    this.status = status;
+    if (node.redirects.length > 0) await this.#withRedirects(node.redirects, async () => undefined);
+    this.#checkErrexit(tested);
+  }
+
+  async trace(text: string): Promise<void> {
+    const ps4 = await this.text(parseHereDoc(this.vars.get("PS4") ?? "+ "));
+    await this.writeError(`${ps4}${text}\n`);
+  }
+
+  async #prefix(node: SimpleNode): Promise<[string, string][]> {
+    const out: [string, string][] = [];
+    for (const a of node.assigns) out.push([a.name, await this.text(a.value, { tilde: true })]);
+    return out;
+  }
+
+  async #traceCommand(assigns: readonly [string, string][], argv: readonly string[]): Promise<void> {
+    await this.trace([...assigns.map(([k, v]) => `${k}=${v === "" ? "" : maybeQuoted(v)}`), ...argv.map(maybeQuoted)].join(" "));
+  }
+
+  async #callFunction(node: SimpleNode, body: Node, argv: readonly string[], tested: boolean): Promise<void> {
+    if (this.callDepth >= MAX_CALLS) throw new ShellError(`${argv[0]}: maximum function nesting level exceeded`);
+    const assigns = node.assigns.length > 0 ? await this.#prefix(node) : [];
+    if (this.options.has("xtrace")) await this.#traceCommand(assigns, argv);
+    await this.#withRedirects(node.redirects, async () => {
+      const params = this.params;
+      const offset = this.getoptsOffset;
+      const loops = this.loopDepth;
+      this.params = argv.slice(1);
+      this.loopDepth = 0;
+      this.callDepth++;
+      this.vars.enter();
+      try {
+        for (const [k, v] of assigns) {
+          this.vars.local(k);
+          this.set(k, v);
+          this.vars.mark(k, "exported");
+        }
+        await this.run(body, tested);
+      } finally {
+        this.vars.leave();
+        this.callDepth--;
+        this.params = params;
+        this.loopDepth = loops;
+        this.getoptsOffset = offset;
+      }
+      if (this.skip === "return") this.skip = "";
+      else if (this.skip === "break" || this.skip === "continue") this.skip = "";
+    });
+    this.#checkErrexit(tested);
+  }
+
+  async #callBuiltin(node: SimpleNode, builtin: Builtin, argv: string[], special: boolean, tested: boolean): Promise<void> {
+    const assigns = node.assigns.length > 0 ? await this.#prefix(node) : [];
+    if (this.options.has("xtrace")) await this.#traceCommand(assigns, argv);
+    let undo: (() => void) | undefined;
+    const keep = argv[0] === "exec";
+    if (node.redirects.length > 0) {
+      try {
+        undo = await applyRedirects(this, node.redirects, keep && argv.length === 1);
+      } catch (e) {
+        if (!(e instanceof RedirectError)) throw e;
+        if (special) throw e;
+        await this.error(e.message);
+        this.status = 1;
+        return;
+      }
+    }
+    if (assigns.length > 0 && !special) this.vars.enter();
+    try {
+      for (const [k, v] of assigns) {
+        if (!special) this.vars.local(k);
+        this.set(k, v);
+        if (!special || keep) this.vars.mark(k, "exported");
+      }
+      const r = builtin(this, argv, tested);
+      this.status = r instanceof Promise ? await r : r;
+    } catch (e) {
+      if (e instanceof SysError && e.code === "EPIPE") this.status = 1;
+      else if (e instanceof SysError) {
+        await this.error(`${argv[0] === "echo" || argv[0] === "printf" ? "write error: " : ""}${strerror(e)}`);
+        this.status = 1;
+      } else throw e;
+    } finally {
+      if (assigns.length > 0 && !special) this.vars.leave();
+      undo?.();
+    }
+  }
+
+  /** A program of the file system, in a process of its own unless this one ends with it. */
+  async #callProgram(node: SimpleNode, argv: string[], last: boolean): Promise<void> {
+    const assigns = node.assigns.length > 0 ? await this.#prefix(node) : [];
+    if (this.options.has("xtrace")) await this.#traceCommand(assigns, argv);
+    const env = this.vars.environment();
+    for (const [k, v] of assigns) env.set(k, v);
+    if (last && !this.traps.any) {
+      try {
+        await applyRedirects(this, node.redirects, true);
+      } catch (e) {
+        if (!(e instanceof RedirectError)) throw e;
+        await this.error(e.message);
+        this.status = 1;
+        return;
+      }
+      await this.execute(argv, env);
+      return;
+    }
+    const fds = this.p.fds.clone(false);
+    const child = this.p.spawn({
+      program: async (q) => {
+        const sub = this.#programShell(q);
+        return sub.runToEnd(async () => {
+          await applyRedirects(sub, node.redirects, true);
+          await sub.execute(argv, env);
+        });
+      },
+      argv,
+      fds,
+      env,
+    });
+    this.status = statusOf(await this.waitReporting(child));
+  }
+
+  /** A shell that only lives until it executes a program: shares the state instead of copying it. */
+  #programShell(q: Process): Shell {
+    const sub = new Shell(q, {
+      arg0: this.arg0,
+      params: this.params,
+      vars: this.vars,
+      shared: { functions: this.functions, aliases: this.aliases },
+      options: this.options,
+      shellPid: this.shellPid,
+      traps: this.traps.forSubshell(q),
+      isSubshell: true,
+      name: this.name,
+    });
+    sub.status = this.status;
+    sub.line = this.line;
+    return sub;
+  }
+
+  /** execve(2): this process becomes the program and ends with it. A program that cannot run is 126 or 127. */
+  async execute(argv: string[], env: Map<string, string>, o: { message?: (name: string, e: SysError) => string } = {}): Promise<void> {
+    const name = argv[0] as string;
+    const p = this.p;
+    const oldEnv = p.env;
+    // PATH is the shell's own; a prefixed assignment of it counts for the program only.
+    const path = this.vars.get("PATH");
+    p.env = path === undefined ? new Map() : new Map([["PATH", path]]);
+    let found: ReturnType<typeof p.container.resolveProgram>;
+    try {
+      found = p.container.resolveProgram(p, name);
+    } catch (e) {
+      p.env = oldEnv;
+      if (!(e instanceof SysError)) throw e;
+      if (e.code === "ENOEXEC") return this.#runScript(e.path ?? name, argv, env);
+      const text = e.code === "ENOENT" ? "not found" : e.code === "ENOTDIR" ? "not found" : strerror(e);
+      this.status = e.code === "ENOENT" || e.code === "ENOTDIR" ? 127 : 126;
+      await this.error(o.message?.(name, e) ?? `${name}: ${text}`);
+      this.skip = "exit";
+      this.traps.drop();
+      return;
+    }
+    p.env = env;
+    p.exe = found.path;
+    p.argv = found.argvPrefix.length > 0 ? [...found.argvPrefix, ...argv.slice(1)] : argv;
+    this.traps.reset();
+    this.status = await found.program(p);
+    throw new ExitRequest(this.status);
+  }
+
+  /** A file without "#!" is a script of this shell. */
+  async #runScript(path: string, argv: string[], env: Map<string, string>): Promise<void> {
+    const text = Buffer.from(this.p.fs.readFile(path)).toString("utf8");
+    this.p.env = env;
+    const sub = new Shell(this.p, { arg0: argv[0] as string, params: argv.slice(1), vars: Variables.fromEnvironment(env), name: argv[0] as string });
+    throw new ExitRequest(await sub.runToEnd(() => sub.evalText(text)));
+  }
+}
+
+/** What "$?" shows of a status. */
+export function statusOf(s: ExitStatus): number {
+  return s.signal !== 0 ? 128 + s.signal : s.code;
+}
