@@ -24,7 +24,7 @@ export function byteLength(s: string): number {
 }
 
 export function maxLenError(length: number): string {
-  return `must be no more than ${length} bytes`;
+  return `must be no more than ${length} characters`;
 }
 
 /** Message of a failed regular expression, with examples. */

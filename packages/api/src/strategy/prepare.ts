@@ -93,6 +93,7 @@ const CREATE: Record<string, (o: Obj, opts: { nowMs?: number }) => void> = {
   "apps/StatefulSet": (o) => {
     for (const c of o.spec.volumeClaimTemplates ?? []) c.status = { phase: "Pending" };
   },
+  "batch/Job": generateJobSelector,
   "apps/DaemonSet": (o) => {
     o.metadata.annotations ??= {};
     o.metadata.annotations["deprecated.daemonset.template.generation"] = "1";
@@ -113,6 +114,21 @@ function syncDataSources(spec: Obj): void {
     const { namespace: _, ...rest } = spec.dataSourceRef;
     spec.dataSource = rest;
   }
+}
+
+/** Unless its selector is manual, a Job selects its pods by its own uid. */
+function generateJobSelector(o: Obj): void {
+  if (o.spec.manualSelector === true) return;
+  const { uid, name } = o.metadata;
+  o.spec.template.metadata ??= {};
+  const labels = (o.spec.template.metadata.labels ??= {});
+  labels["job-name"] ??= name;
+  labels["batch.kubernetes.io/job-name"] ??= name;
+  labels["controller-uid"] ??= uid;
+  labels["batch.kubernetes.io/controller-uid"] ??= uid;
+  o.spec.selector ??= {};
+  o.spec.selector.matchLabels ??= {};
+  o.spec.selector.matchLabels["batch.kubernetes.io/controller-uid"] ??= uid;
 }
 
 /** stringData is write-only: it becomes data. */

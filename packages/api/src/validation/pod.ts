@@ -1,0 +1,194 @@
+// Pods and pod templates (core/validation of Kubernetes 1.34). Order of checks = order of causes that clients see.
+import { duplicate, forbidden, invalid, notSupported, required } from "../errors/field-error.ts";
+import { IP_ERROR, isIp } from "../meta/addresses.ts";
+import { isDns1123Subdomain } from "../meta/names.ts";
+import { validateAffinity, validateSpreadConstraints, validateTolerations } from "./affinity.ts";
+import {
+  type ContainerContext,
+  validateContainers,
+  validateContainersOnlyForPod,
+  validateEphemeralContainers,
+  validateInitContainers,
+} from "./container.ts";
+import { SUBDOMAIN_NAME, validateAnnotations, validateLabels, validateObjectMeta } from "./meta.ts";
+import { validateAmount, validateContainerResources, validateResourceName } from "./resources.ts";
+import { dnsLabel, dnsSubdomain, type Errors, INT32_MAX, invalidAll, type Obj, oneOf, qualifiedName, rangeMessage } from "./rules.ts";
+import { validatePodSecurityContext } from "./security.ts";
+import { validateVolumes } from "./volumes.ts";
+
+const DNS_POLICIES = ["ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"];
+const RESTART_POLICIES = ["Always", "Never", "OnFailure"];
+const NAMESERVERS_MAX = 3;
+const SEARCH_PATHS_MAX = 32;
+const SEARCH_CHARS_MAX = 2048;
+
+export function validatePodSpec(errs: Errors, s: Obj, path: string): void {
+  const volumes = validateVolumes(errs, s.volumes, `${path}.volumes`);
+  const claims = validateResourceClaims(errs, s.resourceClaims, `${path}.resourceClaims`);
+  const c: ContainerContext = {
+    volumes,
+    claims,
+    graceSeconds: s.terminationGracePeriodSeconds,
+    restartPolicy: s.restartPolicy,
+    hostNetwork: s.hostNetwork === true,
+    hostUsers: s.hostUsers !== false,
+  };
+  validateContainers(errs, s.containers, `${path}.containers`, c);
+  validateInitContainers(errs, s.initContainers, s.containers, `${path}.initContainers`, c);
+  validateEphemeralContainers(errs, s.ephemeralContainers, s, `${path}.ephemeralContainers`, c);
+  if (s.resources) validateContainerResources(errs, s.resources, `${path}.resources`, claims);
+  oneOf(errs, `${path}.restartPolicy`, s.restartPolicy, RESTART_POLICIES, "required");
+  oneOf(errs, `${path}.dnsPolicy`, s.dnsPolicy, DNS_POLICIES, "required");
+  if (s.nodeSelector) validateLabels(errs, s.nodeSelector, `${path}.nodeSelector`);
+  validatePodSecurityContext(errs, s.securityContext, s, `${path}.securityContext`);
+  (s.imagePullSecrets ?? []).forEach((r: Obj, i: number) => {
+    if (!r.name) errs.push(required(`${path}.imagePullSecrets[${i}].name`));
+  });
+  validateAffinity(errs, s.affinity, `${path}.affinity`);
+  validateDnsConfig(errs, s, `${path}.dnsConfig`);
+  (s.readinessGates ?? []).forEach((g: Obj, i: number) => {
+    qualifiedName(errs, `${path}.readinessGates[${i}].conditionType`, g.conditionType);
+  });
+  validateSchedulingGates(errs, s, path);
+  validateSpreadConstraints(errs, s.topologySpreadConstraints, `${path}.topologySpreadConstraints`);
+  if (s.hostUsers === false) {
+    for (const f of ["hostNetwork", "hostPID", "hostIPC"]) {
+      if (s[f] === true) errs.push(forbidden(`${path}.${f}`, `when \`hostUsers\` is false`));
+    }
+  }
+  if (s.serviceAccountName) invalidAll(errs, `${path}.serviceAccountName`, s.serviceAccountName, isDns1123Subdomain(s.serviceAccountName));
+  if (s.nodeName) invalidAll(errs, `${path}.nodeName`, s.nodeName, isDns1123Subdomain(s.nodeName));
+  if (s.activeDeadlineSeconds !== undefined && (s.activeDeadlineSeconds < 1 || s.activeDeadlineSeconds > INT32_MAX)) {
+    errs.push(invalid(`${path}.activeDeadlineSeconds`, s.activeDeadlineSeconds, rangeMessage(1, INT32_MAX)));
+  }
+  if (s.hostname) dnsLabel(errs, `${path}.hostname`, s.hostname);
+  if (s.subdomain) dnsLabel(errs, `${path}.subdomain`, s.subdomain);
+  validateTolerations(errs, s.tolerations, `${path}.tolerations`);
+  validateHostAliases(errs, s.hostAliases, `${path}.hostAliases`);
+  if (s.priorityClassName) dnsSubdomain(errs, `${path}.priorityClassName`, s.priorityClassName);
+  if (s.runtimeClassName !== undefined) dnsSubdomain(errs, `${path}.runtimeClassName`, s.runtimeClassName);
+  if (s.preemptionPolicy !== undefined)
+    oneOf(errs, `${path}.preemptionPolicy`, s.preemptionPolicy, ["Never", "PreemptLowerPriority"], "required");
+  for (const r in s.overhead) {
+    validateResourceName(errs, r, `${path}.overhead.limits[${r}]`);
+    validateAmount(errs, r, s.overhead[r], `${path}.overhead.limits[${r}]`);
+  }
+  if (s.os) validateOs(errs, s, path);
+}
+
+function validateResourceClaims(errs: Errors, claims: Obj[] | undefined, path: string): Set<string> {
+  const names = new Set<string>();
+  (claims ?? []).forEach((c, i) => {
+    const p = `${path}[${i}]`;
+    if (!c.name) errs.push(required(`${p}.name`));
+    else if (names.has(c.name)) errs.push(duplicate(`${p}.name`, c.name));
+    else {
+      dnsLabel(errs, `${p}.name`, c.name);
+      names.add(c.name);
+    }
+    if (c.resourceClaimName !== undefined && c.resourceClaimTemplateName !== undefined) {
+      errs.push(invalid(p, { name: c.name }, "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified"));
+    }
+    if (c.resourceClaimName === undefined && c.resourceClaimTemplateName === undefined) {
+      errs.push(invalid(p, { name: c.name }, "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`"));
+    }
+    for (const f of ["resourceClaimName", "resourceClaimTemplateName"]) if (c[f] !== undefined) dnsSubdomain(errs, `${p}.${f}`, c[f]);
+  });
+  return names;
+}
+
+function validateDnsConfig(errs: Errors, s: Obj, path: string): void {
+  const d = s.dnsConfig;
+  if (s.dnsPolicy === "None" && (d === undefined || (d.nameservers ?? []).length === 0)) {
+    if (d === undefined) {
+      errs.push(required(path, "must provide `dnsConfig` when `dnsPolicy` is None"));
+      return;
+    }
+    errs.push(required(`${path}.nameservers`, "must provide at least one DNS nameserver when `dnsPolicy` is None"));
+  }
+  if (d === undefined) return;
+  const servers: string[] = d.nameservers ?? [];
+  if (servers.length > NAMESERVERS_MAX)
+    errs.push(invalid(`${path}.nameservers`, servers, `must not have more than ${NAMESERVERS_MAX} nameservers`));
+  servers.forEach((n, i) => {
+    if (!isIp(n)) errs.push(invalid(`${path}.nameservers[${i}]`, n, IP_ERROR));
+  });
+  const searches: string[] = d.searches ?? [];
+  if (searches.length > SEARCH_PATHS_MAX)
+    errs.push(invalid(`${path}.searches`, searches, `must not have more than ${SEARCH_PATHS_MAX} search paths`));
+  const length = searches.join(" ").length;
+  if (length > SEARCH_CHARS_MAX)
+    errs.push(
+      invalid(`${path}.searches`, searches, `must not have more than ${SEARCH_CHARS_MAX} characters (including spaces) in the search list`),
+    );
+  searches.forEach((x, i) => {
+    if (x === ".") return;
+    const t = (x.endsWith(".") ? x.slice(0, -1) : x).replaceAll("_", "-");
+    invalidAll(errs, `${path}.searches[${i}]`, x, isDns1123Subdomain(t));
+  });
+  (d.options ?? []).forEach((o: Obj, i: number) => {
+    if (!o.name) errs.push(required(`${path}.options[${i}]`, "must not be empty"));
+  });
+}
+
+function validateSchedulingGates(errs: Errors, s: Obj, path: string): void {
+  const seen = new Set<string>();
+  (s.schedulingGates ?? []).forEach((g: Obj, i: number) => {
+    const p = `${path}.schedulingGates[${i}]`;
+    qualifiedName(errs, p, g.name);
+    if (seen.has(g.name)) errs.push(duplicate(p, g.name));
+    seen.add(g.name);
+  });
+}
+
+function validateHostAliases(errs: Errors, aliases: Obj[] | undefined, path: string): void {
+  (aliases ?? []).forEach((a, i) => {
+    if (!isIp(a.ip ?? "")) errs.push(invalid(`${path}[${i}].ip`, a.ip ?? "", IP_ERROR));
+    (a.hostnames ?? []).forEach((h: string, j: number) => {
+      dnsSubdomain(errs, `${path}[${i}].hostnames[${j}]`, h);
+    });
+  });
+}
+
+function validateOs(errs: Errors, s: Obj, path: string): void {
+  if (!s.os.name) errs.push(required(`${path}.os.name`, "cannot be empty"));
+  else if (!["linux", "windows"].includes(s.os.name)) errs.push(notSupported(`${path}.os`, s.os.name, ["linux", "windows"]));
+}
+
+/** A template inside a workload: labels, annotations and the spec. */
+export function validatePodTemplate(errs: Errors, t: Obj, path: string): void {
+  if (t.metadata?.labels) validateLabels(errs, t.metadata.labels, `${path}.labels`);
+  if (t.metadata?.annotations) validateAnnotations(errs, t.metadata.annotations, `${path}.annotations`);
+  validatePodSpec(errs, t.spec ?? {}, `${path}.spec`);
+  if ((t.spec?.ephemeralContainers ?? []).length > 0)
+    errs.push(forbidden(`${path}.spec.ephemeralContainers`, "ephemeral containers not allowed in pod template"));
+}
+
+export function validatePod(errs: Errors, o: Obj): void {
+  validateObjectMeta(errs, o.metadata, { namespaced: true, name: SUBDOMAIN_NAME });
+  const s = o.spec;
+  validatePodSpec(errs, s, "spec");
+  if (!s.serviceAccountName) {
+    (s.volumes ?? []).forEach((v: Obj, i: number) => {
+      (v.projected?.sources ?? []).forEach((x: Obj, j: number) => {
+        if (x.serviceAccountToken)
+          errs.push(
+            forbidden(
+              `spec.volumes[${i}].projected.sources[${j}].serviceAccountToken`,
+              "must not be specified when serviceAccountName is not set",
+            ),
+          );
+      });
+    });
+  }
+  validateContainersOnlyForPod(errs, s.containers, "spec.containers");
+  validateContainersOnlyForPod(errs, s.initContainers, "spec.initContainers");
+  validateContainersOnlyForPod(errs, s.ephemeralContainers, "spec.ephemeralContainers");
+}
+
+export function validatePodCreate(errs: Errors, o: Obj): void {
+  validatePod(errs, o);
+  if ((o.spec.ephemeralContainers ?? []).length > 0) errs.push(forbidden("spec.ephemeralContainers", "cannot be set on create"));
+  if (o.spec.nodeName && (o.spec.schedulingGates ?? []).length > 0)
+    errs.push(forbidden("spec.nodeName", "cannot be set until all schedulingGates have been cleared"));
+}
