@@ -2,6 +2,7 @@
 // can hold several, and tests need no network. Invariant: no request is served before the first snapshot of the store is in.
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
+import { statusErrors } from "@podwire/api";
 import type { Clock, Logger, Random } from "@podwire/base";
 import type { Bus, Subscription } from "@podwire/bus";
 import type { Store } from "@podwire/store";
@@ -30,6 +31,7 @@ import { Discovery } from "./discovery/discovery.ts";
 import { Health } from "./discovery/health.ts";
 import { metricsPath } from "./discovery/metrics.ts";
 import { Handler } from "./handler.ts";
+import { ClusterNetwork } from "./network/cluster-network.ts";
 import { Allocators } from "./resources/allocators.ts";
 import { Catalogue } from "./resources/catalogue.ts";
 import { formatIpv4 } from "./resources/ip-range.ts";
@@ -42,6 +44,9 @@ import { HttpsTransport } from "./transport/https.ts";
 import { type Pki, subjectOrganizations } from "./transport/pki.ts";
 import { upgrader } from "./transport/websocket.ts";
 
+/** Where pods find the API, whatever port the host's listener has. */
+const PORT_ON_THE_WIRE = 6443;
+
 export interface ApiServerOptions {
   clock: Clock;
   random: Random;
@@ -49,6 +54,8 @@ export interface ApiServerOptions {
   store: Store;
   /** Without a bus there are no components, no kubelets and no API over NATS. */
   bus?: Bus;
+  /** Address of this process on the wire; with it and a bus there is a network card. */
+  underlay?: string;
   /** Without certificates there is no HTTPS. */
   pki?: Pki;
   config: ApiServerConfig;
@@ -64,6 +71,7 @@ export class ApiServer {
   readonly #tokens: TokenAuthenticator;
   #https: HttpsTransport | undefined;
   #bus: Subscription | undefined;
+  #network: ClusterNetwork | undefined;
   #ready = false;
   port = 0;
 
@@ -82,6 +90,7 @@ export class ApiServer {
       catalogue: new Catalogue(),
       admission: new AdmissionChain([]),
       authorizer: chainOf([mastersAuthorizer, new NodeAuthorizer(cache), this.#rbac]),
+      dialer: { connect: (host, port) => this.#dial(host, port) },
       connections: o.bus ? busConnections(o.bus) : noConnections,
       subresources: new Map(),
       virtual: new Map(),
@@ -147,12 +156,13 @@ export class ApiServer {
       cache: this.api.cache,
       log,
       advertiseAddress: config["advertise-address"],
-      securePort: 6443,
+      securePort: PORT_ON_THE_WIRE,
       kubernetesServiceIp: formatIpv4(range.base + 1),
       serviceRange: range.text,
     });
     await this.api.cache.fresh();
     this.api.cache.forgetHistory();
+    this.#joinWire();
     if (this.#o.bus) this.#bus = serveBus({ bus: this.#o.bus, handle, log });
     this.#ready = true;
   }
@@ -160,6 +170,19 @@ export class ApiServer {
   /** Serves a connection that another network has accepted (the NIC on the wire). */
   accept(socket: Duplex): void {
     this.#https?.accept(socket);
+  }
+
+  /** Serves the API to pods on the wire. */
+  #joinWire(): void {
+    const { bus, underlay, clock, random, log } = this.#o;
+    if (!bus || underlay === undefined) return;
+    this.#network = new ClusterNetwork({ bus, address: underlay, cache: this.api.cache, clock, random, log });
+    this.#network.listen(PORT_ON_THE_WIRE, (socket) => this.accept(socket));
+  }
+
+  #dial(host: string, port: number): Duplex {
+    if (!this.#network) throw statusErrors.serviceUnavailable("the apiserver has no network card: pods and Services cannot be reached");
+    return this.#network.connect(host, port);
   }
 
   counters(): Record<string, unknown> {
@@ -173,6 +196,7 @@ export class ApiServer {
   async stop(): Promise<void> {
     this.#ready = false;
     this.#bus?.unsubscribe();
+    this.#network?.close();
     await this.#https?.close();
     this.api.cache.close();
   }

@@ -5,6 +5,7 @@ import type { BusStream } from "@podwire/bus";
 import type { AdmissionChain } from "./admission/chain.ts";
 import type { Authorizer } from "./authorization/authorizer.ts";
 import type { WatchCache } from "./cache/watch-cache.ts";
+import type { Dialer } from "./network/cluster-network.ts";
 import type { Output } from "./request/accept.ts";
 import type { RequestInfo } from "./request/request-info.ts";
 import type { Allocators } from "./resources/allocators.ts";
@@ -75,6 +76,8 @@ export interface Api {
   admission: AdmissionChain;
   authorizer: Authorizer;
   connections: ProcessConnections;
+  /** The way to pods, Services and nodes as packets. */
+  dialer: Dialer;
   /** Subresources with code of their own, by "pods/log"; filled at start. */
   subresources: Map<string, (call: Call, r: Route) => Promise<ApiResponse>>;
   /** Resources that are computed, not stored, by group resource. */

@@ -62,7 +62,12 @@ if (standalone) {
       const { clock, random, log, bus } = context;
       const store =
         config["storage-backend"] === "memory" ? openMemoryStore({ clock, log, bus }) : await openJetStreamStore(bus, { clock, log });
-      const server = await open(config as ApiServerConfig, { clock, random, log, bus, store }, context.stateDir);
+      const underlay = context.identity.underlay;
+      const server = await open(
+        config as ApiServerConfig,
+        { clock, random, log, bus, store, ...(underlay ? { underlay } : {}) },
+        context.stateDir,
+      );
       return {
         health: () => server.health(),
         counters: () => server.counters(),

@@ -42,6 +42,8 @@ export function podSecurity(api: Api): AdmissionPlugin {
 }
 
 function policyOf(labels: Record<string, string> | undefined, mode: string): Policy {
+  // Without a word of its own, the warning follows what is enforced (so that owners of controllers hear of it).
+  if (mode === "warn" && labels?.[`${PREFIX}warn`] === undefined) return policyOf(labels, "enforce");
   const level = labels?.[`${PREFIX}${mode}`];
   return {
     level: LEVELS.includes(level ?? "") ? (level as Level) : level === undefined ? "privileged" : "restricted",

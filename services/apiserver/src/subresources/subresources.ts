@@ -9,6 +9,7 @@ import { bindPod } from "./binding.ts";
 import { evict } from "./eviction.ts";
 import { podLog } from "./log.ts";
 import { podStream } from "./pod-stream.ts";
+import { proxy } from "./proxy.ts";
 import { scale } from "./scale.ts";
 
 /** Subresources that are a view of the whole object with rules of their own. */
@@ -17,6 +18,7 @@ const VIEWS = new Set(["status", "finalize", "ephemeralcontainers", "resize", "a
 export function subresource(api: Api, call: Call, r: Route): Promise<ApiResponse> {
   const extra = api.subresources.get(`${call.served.info.groupResource}/${r.subresource}`);
   if (extra) return extra(call, r);
+  if (r.subresource === "proxy") return proxy(api, call, r);
   if (r.subresource === "scale") return scale(api, call, r.verb);
   if (VIEWS.has(r.subresource)) {
     if (r.verb === "get") return get(api, call);
