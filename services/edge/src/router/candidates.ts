@@ -10,15 +10,20 @@ export interface Candidate {
 
 const NO_EXTERNAL = "node.kubernetes.io/exclude-from-external-load-balancers";
 
-/** Ready nodes with an address, by name, so that every process that asks gets the same order. */
+/**
+ * Ready nodes with an address, by name, so that every process that asks gets the same order. When no node is Ready it is all of them:
+ * then it is more likely that nobody hears the nodes than that all are dead, and a load balancer that fails open keeps traffic going.
+ */
 export function readyNodes(nodes: readonly Node[]): Candidate[] {
-  const out: Candidate[] = [];
+  const all: (Candidate & { ready: boolean })[] = [];
   for (const n of nodes) {
-    const ready = n.status?.conditions?.some((c) => c.type === "Ready" && c.status === "True");
+    const ready = n.status?.conditions?.some((c) => c.type === "Ready" && c.status === "True") === true;
     const address = n.status?.addresses?.find((a) => a.type === "InternalIP")?.address;
-    if (ready && address !== undefined && n.metadata.name !== undefined) out.push({ name: n.metadata.name, address });
+    if (address !== undefined && n.metadata.name !== undefined) all.push({ name: n.metadata.name, address, ready });
   }
-  return out.sort((a, b) => (a.name < b.name ? -1 : 1));
+  const some = all.some((n) => n.ready);
+  const usable = all.filter((n) => n.ready || !some).map(({ name, address }) => ({ name, address }));
+  return usable.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 /** Nodes of `ready` that the load balancer sends a Service's packets to. */

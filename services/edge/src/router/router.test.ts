@@ -105,9 +105,10 @@ describe("candidates", () => {
   ];
   const service = (externalTrafficPolicy: string): Service => ({ metadata: { name: "x" }, spec: { externalTrafficPolicy } });
 
-  it("are Ready nodes that are not excluded; with policy Local those with a ready endpoint", () => {
+  it("are Ready nodes that are not excluded; with policy Local those with a ready endpoint; all when none is Ready", () => {
     const ready = readyNodes(nodes);
     expect(ready.map((n) => n.name)).toEqual(["a", "b", "d"]);
+    expect(readyNodes([make("x", "False"), make("y", "Unknown")]).map((n) => n.name)).toEqual(["x", "y"]);
     expect(candidatesFor(service("Cluster"), ready, nodes, slices).map((n) => n.name)).toEqual(["a", "b"]);
     expect(candidatesFor(service("Local"), ready, nodes, slices).map((n) => n.name)).toEqual(["b"]);
   });
