@@ -161,6 +161,10 @@ export class TcpLayer implements TcpCalls {
     }
     const s = this.#segment;
     readSegment(s, b, v.at, v.end);
+    if ((s.flags & 3) === 3 && this.#ctx.tcp.dropSynFin) {
+      this.#ctx.count("tcpSynFin");
+      return;
+    }
     const sport = (b[v.at]! << 8) | b[v.at + 1]!;
     const dport = (b[v.at + 2]! << 8) | b[v.at + 3]!;
     let e = this.#table.get(v.dst, dport, v.src, sport);

@@ -63,6 +63,12 @@ export interface TcpConfig {
   timestamps: boolean;
   sack: boolean;
   windowScaling: boolean;
+  /** RFC 5961 3: a reset counts only exactly in sequence, one elsewhere in the window is challenged. Off: RFC 793's whole window. */
+  strictReset: boolean;
+  /** RFC 5961 4: a SYN in the window is challenged. Off: RFC 793's reset. */
+  strictSyn: boolean;
+  /** Segments with SYN and FIN are dropped unseen. */
+  dropSynFin: boolean;
 }
 
 export const DEFAULT_TCP: TcpConfig = {
@@ -85,6 +91,9 @@ export const DEFAULT_TCP: TcpConfig = {
   timestamps: true,
   sack: true,
   windowScaling: true,
+  strictReset: true,
+  strictSyn: true,
+  dropSynFin: false,
 };
 
 /** Payload that every IPv4 host takes (RFC 9293 3.7.1) when the peer names none. */
@@ -115,6 +124,8 @@ export class Connection {
   /** The application will write no more; the FIN follows the last byte. */
   finQueued = false;
   finSent = false;
+  /** CLOSING was just entered: the acknowledgement of the peer's FIN repeats ours. */
+  finAgain = false;
   /** A write was refused or cut: tell when there is room. */
   writerWaits = false;
 

@@ -6,7 +6,7 @@ import { processAck } from "./ack.ts";
 import { sampleRtt, startCongestion } from "./congestion.ts";
 import { type Connection, DEFAULT_MSS, finish, MIN_MSS, release, scaleFor, TcpEvent } from "./connection.ts";
 import type { Segment } from "./segment.ts";
-import { after, before, beforeOrAt, distance } from "./sequence.ts";
+import { after, before, beforeOrAt, distance, later } from "./sequence.ts";
 import { armKeepAlive, setSendTimer } from "./timers.ts";
 
 /** Acknowledgements of unacceptable segments in one second: past it two confused peers would talk for ever (RFC 5961 7). */
@@ -75,12 +75,21 @@ function receiveInSynSent(c: Connection, s: Segment, nowMs: number): void {
     if (!c.synRetransmitted) sampleRtt(c, nowMs - c.synSentAtMs, nowMs);
     establish(c, nowMs);
     c.ackNow = true;
+    if (s.from < s.to || s.flags & TcpFlag.FIN) {
+      s.seq = c.rcvNxt;
+      takeData(c, s, nowMs);
+    }
   } else {
-    // Simultaneous open (RFC 9293 figure 8).
+    // Simultaneous open (RFC 9293 figure 8). Data and FIN of the SYN wait until the connection is established.
     c.state = "synReceived";
     c.synDue = true;
     c.nxt = c.iss;
     c.backoff = 0;
+    if (s.from < s.to) c.reassembly.insert(c.rcvNxt, s.b, s.from, s.to);
+    if (s.flags & TcpFlag.FIN) {
+      c.hasEarlyFin = true;
+      c.earlyFin = (c.rcvNxt + s.to - s.from) | 0;
+    }
   }
 }
 
@@ -98,21 +107,25 @@ function establish(c: Connection, nowMs: number): void {
   armKeepAlive(c, nowMs);
   c.lastSendMs = nowMs;
   c.events |= TcpEvent.CONNECTED;
+  if (!c.reassembly.empty) takeWaiting(c);
+  if (c.hasEarlyFin && c.earlyFin === c.rcvNxt) takeFin(c, nowMs);
+}
+
+/** Delivers the out-of-order data that has become next. */
+function takeWaiting(c: Connection): void {
+  c.rcvNxt = c.reassembly.drain(c.rcvNxt, (chunk, at) => c.received.append(chunk, at, chunk.length));
+  c.events |= TcpEvent.DATA;
+  c.ackNow = true;
 }
 
 function receiveInTimeWait(c: Connection, s: Segment, nowMs: number): void {
-  if (s.flags & TcpFlag.RST) {
-    // RFC 1337: a reset does not end TIME-WAIT, unless it is exactly in sequence (RFC 5961).
-    if (s.seq === c.rcvNxt) {
-      c.state = "closed";
-      c.lingerAtMs = Number.POSITIVE_INFINITY;
-      c.events |= TcpEvent.CLOSED;
-    }
-    return;
-  }
+  // RFC 1337: a reset does not end TIME-WAIT.
+  if (s.flags & TcpFlag.RST) return;
+  if (!(s.flags & (TcpFlag.ACK | TcpFlag.SYN))) return;
   // The peer has not seen our last acknowledgement: repeat it, wait again.
   if (s.flags & TcpFlag.FIN) c.lingerAtMs = nowMs + c.config.timeWaitMs;
-  if (s.from < s.to || s.flags & (TcpFlag.FIN | TcpFlag.SYN)) challenge(c, nowMs);
+  const echo = s.from === s.to && !(s.flags & (TcpFlag.FIN | TcpFlag.SYN)) && s.seq === c.rcvNxt && s.ack === c.nxt;
+  if (!echo) challenge(c, nowMs);
 }
 
 /** Acknowledges something unacceptable, within the limit. */
@@ -136,9 +149,10 @@ function receiveSynchronized(c: Connection, s: Segment, nowMs: number): void {
     s.flags &= ~TcpFlag.SYN;
     s.seq = c.rcvNxt;
   }
-  const window = distance(c.rcvEdge, c.rcvNxt);
+  const edge = receiveEdge(c);
+  const window = distance(edge, c.rcvNxt);
   const length = s.to - s.from + (s.flags & TcpFlag.FIN) + ((s.flags & TcpFlag.SYN) >>> 1);
-  if (!acceptable(c, s.seq, length, window)) {
+  if (!acceptable(c, s.seq, length, edge)) {
     if (s.flags & TcpFlag.RST) return;
     noteDuplicate(c, s, length);
     challenge(c, nowMs);
@@ -150,7 +164,7 @@ function receiveSynchronized(c: Connection, s: Segment, nowMs: number): void {
   c.keepAlivesSent = 0;
 
   if (s.flags & TcpFlag.RST) {
-    if (s.seq !== c.rcvNxt) {
+    if (s.seq !== c.rcvNxt && c.config.strictReset) {
       challenge(c, nowMs);
       return;
     }
@@ -158,7 +172,11 @@ function receiveSynchronized(c: Connection, s: Segment, nowMs: number): void {
     return;
   }
   if (s.flags & TcpFlag.SYN) {
-    challenge(c, nowMs);
+    if (c.config.strictSyn) challenge(c, nowMs);
+    else {
+      c.resetDue = true;
+      finish(c, "ECONNRESET");
+    }
     return;
   }
   if (!(s.flags & TcpFlag.ACK)) return;
@@ -202,11 +220,17 @@ function timestampAcceptable(c: Connection, s: Segment, nowMs: number): boolean 
 }
 
 /** RFC 9293 table 6. */
-function acceptable(c: Connection, seq: number, length: number, window: number): boolean {
-  if (length === 0) return window === 0 ? seq === c.rcvNxt : (!before(seq, c.rcvNxt) && before(seq, c.rcvEdge)) || seq === c.rcvNxt;
-  if (window === 0) return false;
+function acceptable(c: Connection, seq: number, length: number, edge: number): boolean {
+  if (length === 0) return seq === c.rcvNxt || (!before(seq, c.rcvNxt) && before(seq, edge));
+  if (edge === c.rcvNxt) return false;
   const last = (seq + length - 1) | 0;
-  return (!before(seq, c.rcvNxt) && before(seq, c.rcvEdge)) || (!before(last, c.rcvNxt) && before(last, c.rcvEdge));
+  return (!before(seq, c.rcvNxt) && before(seq, edge)) || (!before(last, c.rcvNxt) && before(last, edge));
+}
+
+/** Where data stops to be acceptable: what was offered, or more where the buffer has room that a header could not say. */
+function receiveEdge(c: Connection): number {
+  if (c.state === "synReceived" && c.passive) return c.rcvEdge;
+  return later(c.rcvEdge, (c.rcvNxt + Math.max(0, c.config.receiveLimit - c.received.length)) | 0);
 }
 
 /** Remembers a duplicate for a DSACK block. */
@@ -267,7 +291,7 @@ function takeData(c: Connection, s: Segment, nowMs: number): void {
     from += Math.min(early, to - from);
     seq = c.rcvNxt;
   }
-  const beyond = distance((seq + to - from) | 0, c.rcvEdge);
+  const beyond = distance((seq + to - from) | 0, receiveEdge(c));
   if (beyond > 0) {
     to -= Math.min(beyond, to - from);
     fin = false;
@@ -308,10 +332,7 @@ function takeInOrder(c: Connection, b: Uint8Array, from: number, to: number, now
   c.lastDataMs = nowMs;
   if (n > c.peerSegment) c.peerSegment = Math.min(n, c.announcedMss);
   c.unackedBytes += n;
-  if (!c.reassembly.empty) {
-    c.rcvNxt = c.reassembly.drain(c.rcvNxt, (chunk, at) => c.received.append(chunk, at, chunk.length));
-    c.ackNow = true;
-  }
+  if (!c.reassembly.empty) takeWaiting(c);
   if (c.quickAcks > 0) {
     c.quickAcks--;
     c.ackNow = true;
@@ -332,6 +353,7 @@ function takeFin(c: Connection, nowMs: number): void {
       return;
     case "finWait1":
       c.state = "closing";
+      c.finAgain = true;
       return;
     case "finWait2":
       enterTimeWait(c, nowMs);

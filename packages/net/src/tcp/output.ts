@@ -132,7 +132,11 @@ function sendSyn(c: Connection, nowMs: number, emit: Emit): void {
 }
 
 function sendAck(c: Connection, nowMs: number, emit: Emit): void {
-  prepare(c, TcpFlag.ACK, c.nxt, nowMs, 0);
+  // Both closed at once: the peer may not have our FIN, which was alone, so it goes along with the answer to the peer's.
+  const fin = c.finAgain && c.sent.head !== null && c.sent.head.seq === ((c.nxt - 1) | 0);
+  c.finAgain = false;
+  if (fin) prepare(c, TcpFlag.ACK | TcpFlag.FIN, (c.nxt - 1) | 0, nowMs, 0);
+  else prepare(c, TcpFlag.ACK, c.nxt, nowMs, 0);
   c.ackNow = false;
   if (c.sackOk) {
     let n = 0;
