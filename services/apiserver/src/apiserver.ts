@@ -17,6 +17,7 @@ import { resourceQuota } from "./admission/resource-quota.ts";
 import { runtimeClass } from "./admission/runtime-class.ts";
 import { serviceAccount } from "./admission/service-account.ts";
 import { claimResize, defaultStorageClass, storageObjectInUseProtection } from "./admission/storage-objects.ts";
+import { mutatingWebhooks, validatingWebhooks } from "./admission/webhooks/webhooks.ts";
 import { type TokenAuthenticator, tokenFile, unionOf } from "./authentication/authenticator.ts";
 import { ServiceAccountTokens } from "./authentication/service-account-tokens.ts";
 import { chainOf, mastersAuthorizer } from "./authorization/authorizer.ts";
@@ -248,7 +249,9 @@ export class ApiServer {
       runtimeClass(api),
       certificateAdmission(api, subjectOrganizations),
       defaultStorageClass(api),
+      mutatingWebhooks(api),
       escalationCheck(api, this.#rbac),
+      validatingWebhooks(api),
       resourceQuota(api),
     ];
     return plugins.filter((p) => !disabled.has(p.name));

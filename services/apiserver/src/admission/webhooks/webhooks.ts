@@ -1,0 +1,174 @@
+// MutatingAdmissionWebhook and ValidatingAdmissionWebhook: the cluster's own admission code, called with AdmissionReview v1
+// (apiserver/pkg/admission/plugin/webhook). Mutating hooks run one after the other by configuration name, validating ones at once.
+import { applyDefaults, applyJsonPatch, type KubeObject, StatusError, statusErrors } from "@podwire/api";
+import { reasonOf } from "@podwire/base";
+import type { Api } from "../../call.ts";
+import { userInfo } from "../../subresources/reviews.ts";
+import type { AdmissionPlugin, Attributes } from "../chain.ts";
+import { namespaceMatches, objectMatches, type Rule, ruleMatches } from "../matching.ts";
+import { type ClientConfig, callWebhook, WebhookCallError } from "./caller.ts";
+import { matchConditionsHold } from "./match-conditions.ts";
+
+interface Hook {
+  name: string;
+  clientConfig: ClientConfig;
+  rules?: Rule[];
+  failurePolicy?: string;
+  sideEffects?: string;
+  timeoutSeconds?: number;
+  admissionReviewVersions: string[];
+  namespaceSelector?: object;
+  objectSelector?: object;
+  matchConditions?: { name: string; expression: string }[];
+  reinvocationPolicy?: string;
+}
+
+const GROUP = "admissionregistration.k8s.io";
+const DEFAULT_TIMEOUT_S = 10;
+/** Objects that admission hooks never see, or nobody could repair a broken hook. */
+const EXEMPT = new Set([
+  "mutatingwebhookconfigurations",
+  "validatingwebhookconfigurations",
+  "validatingadmissionpolicies",
+  "validatingadmissionpolicybindings",
+  "mutatingadmissionpolicies",
+  "mutatingadmissionpolicybindings",
+]);
+
+export function mutatingWebhooks(api: Api): AdmissionPlugin {
+  return {
+    name: "MutatingAdmissionWebhook",
+    operations: ["CREATE", "UPDATE", "DELETE", "CONNECT"],
+    async admit(a) {
+      const hooks = hooksFor(api, a, "mutatingwebhookconfigurations");
+      const again: Hook[] = [];
+      for (const h of hooks) {
+        const changed = await mutate(api, a, h);
+        if (changed)
+          for (const earlier of hooks)
+            if (
+              earlier !== h &&
+              hooks.indexOf(earlier) < hooks.indexOf(h) &&
+              earlier.reinvocationPolicy === "IfNeeded" &&
+              !again.includes(earlier)
+            )
+              again.push(earlier);
+      }
+      for (const h of again) if (concerns(api, a, h)) await mutate(api, a, h);
+    },
+  };
+}
+
+export function validatingWebhooks(api: Api): AdmissionPlugin {
+  return {
+    name: "ValidatingAdmissionWebhook",
+    operations: ["CREATE", "UPDATE", "DELETE", "CONNECT"],
+    async validate(a) {
+      const hooks = hooksFor(api, a, "validatingwebhookconfigurations");
+      if (hooks.length === 0) return;
+      const results = await Promise.allSettled(hooks.map((h) => review(api, a, h)));
+      for (const r of results) if (r.status === "rejected") throw r.reason;
+    },
+  };
+}
+
+function hooksFor(api: Api, a: Attributes, resource: string): Hook[] {
+  const configurations = api.cache.of(GROUP, resource);
+  if (configurations.size === 0 || (a.info.group === GROUP && EXEMPT.has(a.info.resource))) return [];
+  const hooks: Hook[] = [];
+  for (const c of configurations.values()) for (const h of (c.object["webhooks"] ?? []) as Hook[]) if (concerns(api, a, h)) hooks.push(h);
+  return hooks;
+}
+
+function concerns(api: Api, a: Attributes, h: Hook): boolean {
+  if (!(h.rules ?? []).some((r) => ruleMatches(r, a))) return false;
+  if (!namespaceMatches(api.cache, h.namespaceSelector, a) || !objectMatches(h.objectSelector, a)) return false;
+  return matchConditionsHold(api, a, h);
+}
+
+/** Calls a hook and applies its patch; true when the object changed. */
+async function mutate(api: Api, a: Attributes, h: Hook): Promise<boolean> {
+  const answer = await review(api, a, h);
+  if (!answer?.patch || !a.object) return false;
+  if (answer.patchType !== undefined && answer.patchType !== "JSONPatch")
+    throw failed(h, `invalid response.patchType: ${answer.patchType}`);
+  const before = JSON.stringify(a.object);
+  try {
+    const patch = JSON.parse(Buffer.from(answer.patch, "base64").toString("utf8"));
+    const next = applyJsonPatch(JSON.parse(before), patch) as KubeObject;
+    applyDefaults(a.info, next);
+    a.object = next;
+  } catch (e) {
+    throw failed(h, `couldn't apply the patch: ${reasonOf(e)}`);
+  }
+  return JSON.stringify(a.object) !== before;
+}
+
+/** The hook's answer when it allowed; undefined when the call failed and failures are ignored. Throws the refusal. */
+async function review(api: Api, a: Attributes, h: Hook): Promise<{ patch?: string; patchType?: string } | undefined> {
+  if (a.dryRun && h.sideEffects !== "None" && h.sideEffects !== "NoneOnDryRun")
+    throw statusErrors.badRequest(`admission webhook ${JSON.stringify(h.name)} does not support dry run`);
+  const uid = api.random.uuid();
+  let response: any;
+  try {
+    if (!h.admissionReviewVersions.includes("v1"))
+      throw new WebhookCallError("webhook does not accept known AdmissionReview versions (v1)");
+    const answer = await callWebhook(
+      api,
+      h.clientConfig,
+      { kind: "AdmissionReview", apiVersion: "admission.k8s.io/v1", request: requestOf(a, uid) },
+      h.timeoutSeconds ?? DEFAULT_TIMEOUT_S,
+    );
+    response = answer?.response;
+    if (!response) throw new WebhookCallError("webhook response was absent");
+    if (response.uid !== uid)
+      throw new WebhookCallError(`expected response.uid=${JSON.stringify(uid)}, got ${JSON.stringify(response.uid ?? "")}`);
+  } catch (e) {
+    if (e instanceof StatusError && h.failurePolicy !== "Ignore") throw failed(h, `failed to call webhook: ${e.message}`);
+    if (h.failurePolicy === "Ignore") {
+      api.log.warn({ webhook: h.name, reason: reasonOf(e) }, "a webhook failed; its failure policy says to go on");
+      return undefined;
+    }
+    if (e instanceof WebhookCallError) throw failed(h, e.message);
+    throw e;
+  }
+  for (const w of response.warnings ?? []) a.warnings.push(String(w));
+  if (response.allowed === true) return response;
+  throw denied(h, response.status);
+}
+
+function failed(h: Hook, why: string): StatusError {
+  return statusErrors.internal(`failed calling webhook ${JSON.stringify(h.name)}: ${why}`);
+}
+
+function denied(h: Hook, status: { message?: string; reason?: string; code?: number; details?: object } | undefined): StatusError {
+  const start = `admission webhook ${JSON.stringify(h.name)} denied the request`;
+  const why = status?.message
+    ? `${start}: ${status.message}`
+    : status?.reason
+      ? `${start}: ${status.reason}`
+      : `${start} without explanation`;
+  const code = status?.code && status.code >= 400 && status.code < 600 ? status.code : 403;
+  return new StatusError(code, status?.reason ?? (code === 403 ? "Forbidden" : ""), why, status?.details as never);
+}
+
+function requestOf(a: Attributes, uid: string): Record<string, unknown> {
+  const { group, version, resource } = a.info;
+  return {
+    uid,
+    kind: a.kind,
+    resource: { group, version, resource },
+    ...(a.subresource ? { subResource: a.subresource } : {}),
+    requestKind: a.kind,
+    requestResource: { group, version, resource },
+    ...(a.subresource ? { requestSubResource: a.subresource } : {}),
+    ...(a.name ? { name: a.name } : {}),
+    ...(a.namespace ? { namespace: a.namespace } : {}),
+    operation: a.operation,
+    userInfo: userInfo(a.user),
+    object: a.object ?? null,
+    oldObject: a.oldObject ?? null,
+    dryRun: a.dryRun,
+    options: a.options,
+  };
+}
