@@ -72,7 +72,9 @@ export class ResourceCache {
     this.changes++;
   }
 
+  /** Also of a cache that came into being during a snapshot, without beginLoad. */
   load(object: CachedObject): void {
+    this.#loading = true;
     const id = ResourceCache.id(object.key.namespace, object.key.name);
     if (!this.#live.has(id)) this.#keys.push(id);
     this.#live.set(id, object);
