@@ -4,7 +4,6 @@ import type { Clock } from "@podwire/base";
 import { type ApiClient, type KubeObject, Resources } from "@podwire/client";
 import { createMissing } from "../addons/apply.ts";
 import { clusterDns } from "../addons/cluster-dns.ts";
-import { componentRoles } from "../addons/component-roles.ts";
 import { TimedOutError } from "../errors.ts";
 import { hasCertificates, kubeconfig } from "../kubeconfig.ts";
 import { type ClusterFolder, writeWhole } from "../state/cluster-folder.ts";
@@ -38,7 +37,6 @@ export async function bringUp(b: BringUp): Promise<ApiClient> {
     await until(b, "the API server's certificates", async () => hasCertificates(folder.pki));
     writeWhole(folder.kubeconfig, kubeconfig(folder.name, `https://127.0.0.1:${record.apiPort}`, folder.pki));
     await until(b, "namespaces", async () => namespacesAreThere(client));
-    await createMissing(client, componentRoles);
     await createMissing(client, clusterDns);
     return client;
   });
