@@ -62,13 +62,10 @@ export function listOptions(query: URLSearchParams, info: ResourceInfo, watch: b
 function watchErrors(o: ListOptions): FieldError[] {
   const errors: FieldError[] = [];
   if (o.sendInitialEvents !== undefined) {
-    if (o.resourceVersionMatch === "") {
+    if (o.resourceVersionMatch !== "NotOlderThan") {
       errors.push(forbidden("resourceVersionMatch", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"));
-    } else if (o.resourceVersionMatch !== "NotOlderThan") {
-      errors.push(notSupported("resourceVersionMatch", o.resourceVersionMatch, ["NotOlderThan"]));
+      if (o.resourceVersionMatch !== "") errors.push(notSupported("resourceVersionMatch", o.resourceVersionMatch, ["NotOlderThan"]));
     }
-    if (o.sendInitialEvents && !o.allowWatchBookmarks)
-      errors.push(forbidden("allowWatchBookmarks", "sendInitialEvents requires setting allowWatchBookmarks to true"));
     return errors;
   }
   if (o.resourceVersionMatch !== "")
@@ -111,7 +108,7 @@ export function writeOptions(
   const dryRun = dryRunOf(query.getAll("dryRun"), errors);
   const fieldValidation = query.get("fieldValidation") ?? "";
   if (fieldValidation !== "" && fieldValidation !== "Ignore" && fieldValidation !== "Warn" && fieldValidation !== "Strict") {
-    errors.push(notSupported("fieldValidation", fieldValidation, ["Ignore", "Strict", "Warn"]));
+    errors.push(notSupported("fieldValidation", fieldValidation, ["", "Ignore", "Strict", "Warn"]));
   }
   if (errors.length > 0) throw statusErrors.invalid({ group: "meta.k8s.io", kind }, "", errors);
   return { dryRun, fieldManager, fieldValidation: (fieldValidation || "Warn") as WriteOptions["fieldValidation"], force };

@@ -34,7 +34,11 @@ function renamed(o: KubeObject, apiVersion: string, pairs: readonly (readonly [s
 
 const EVENT: Conversion = {
   storage: { group: "", resource: "events" },
-  toServed: (o) => renamed(o, "events.k8s.io/v1", EVENT_FIELDS),
+  toServed: (o) => {
+    const out = renamed(o, "events.k8s.io/v1", EVENT_FIELDS);
+    for (const k of ["reportingController", "reportingInstance"]) if (out[k] === "") delete out[k];
+    return out;
+  },
   toStorage: (o) => {
     const out = renamed(
       o,

@@ -46,6 +46,7 @@ export class HttpsTransport {
       { keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: 0, headersTimeout: 60_000, maxHeaderSize: 64 * 1024 },
       (req, res) => this.#onHttp1(req, res),
     );
+    this.#http1.on("clientError", (e: NodeJS.ErrnoException, socket: Duplex) => refuseBytes(e, socket));
     this.#http1.on("upgrade", (req: IncomingMessage, socket: Duplex, head: Buffer) =>
       o.upgrade(req, socket, head, () => this.#authenticate(socket as TLSSocket, req.headers.authorization)),
     );
@@ -266,6 +267,16 @@ function collect(from: IncomingMessage | ServerHttp2Stream, done: (body: Uint8Ar
     if (!over) done(chunks.length === 1 ? (chunks[0] as Buffer) : chunks.length === 0 ? EMPTY : Buffer.concat(chunks));
   });
   from.on("error", () => {});
+}
+
+/** What the HTTP parser does not take: methods it does not know are not allowed, anything else is a bad request. */
+function refuseBytes(e: NodeJS.ErrnoException, socket: Duplex): void {
+  if (!socket.writable || e.code === "ECONNRESET") return void socket.destroy();
+  const unknownMethod = e.code === "HPE_INVALID_METHOD";
+  const body = unknownMethod ? String(errorResponse(statusErrors.methodNotAllowed()).body) : "400 Bad Request";
+  const type = unknownMethod ? "application/json" : "text/plain; charset=utf-8";
+  const line = unknownMethod ? "405 Method Not Allowed" : "400 Bad Request";
+  socket.end(`HTTP/1.1 ${line}\r\nContent-Type: ${type}\r\nConnection: close\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
 }
 
 function sinkOf(out: ServerResponse | ServerHttp2Stream, backlog: () => number): ResponseSink {

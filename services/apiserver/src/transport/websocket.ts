@@ -6,8 +6,11 @@ import { type WebSocket, WebSocketServer } from "ws";
 import type { ApiRequest, ApiResponse, User } from "../call.ts";
 import { errorResponse } from "../response.ts";
 import { Buffered } from "./buffered.ts";
+import { tunnelPortForward } from "./portforward.ts";
+import { serveSpdy } from "./spdy-upgrade.ts";
 
 const CHANNEL_PROTOCOLS = ["v5.channel.k8s.io", "v4.channel.k8s.io"];
+const PORT_FORWARD_TUNNEL = "SPDY/3.1+portforward.k8s.io";
 const MAX_MESSAGE_BYTES = 1024 * 1024 * 4;
 const CLOSE_CHANNEL = 255;
 
@@ -51,11 +54,19 @@ async function upgrade(
   } catch (e) {
     r = errorResponse(e);
   }
+  if (kind === "spdy/3.1" && (r.connection || r.portForward)) {
+    serveSpdy(req, socket, head, r);
+    return;
+  }
   if (kind !== "websocket" || r.status >= 400) return refuse(socket, r);
   const offered = String(req.headers["sec-websocket-protocol"] ?? "")
     .split(",")
     .map((s) => s.trim())
     .filter((s) => s !== "");
+  if (r.portForward && offered.includes(PORT_FORWARD_TUNNEL)) {
+    tunnel(wss, req, socket, head, r.portForward);
+    return;
+  }
   const chosen = CHANNEL_PROTOCOLS.find((p) => offered.includes(p)) ?? (offered.includes("binary.k8s.io") ? "binary.k8s.io" : undefined);
   if (r.connection && !chosen) return refuse(socket, errorResponse(new Error("unable to upgrade: no subprotocol is supported")));
   if (chosen) req.headers["sec-websocket-protocol"] = chosen;
@@ -64,6 +75,19 @@ async function upgrade(
     if (r.connection) void serveChannels(ws, r.connection, chosen === CHANNEL_PROTOCOLS[0]);
     else serveMessages(ws, r);
   });
+}
+
+/** ws rejects subprotocols with a slash: it is taken out of the request and pushed into the answer. */
+function tunnel(
+  wss: WebSocketServer,
+  req: IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+  open: NonNullable<ApiResponse["portForward"]>,
+): void {
+  delete req.headers["sec-websocket-protocol"];
+  wss.once("headers", (headers: string[]) => void headers.push(`Sec-WebSocket-Protocol: ${PORT_FORWARD_TUNNEL}`));
+  wss.handleUpgrade(req, socket, head, (ws) => tunnelPortForward(ws, open));
 }
 
 async function serveChannels(ws: WebSocket, open: NonNullable<ApiResponse["connection"]>, v5: boolean): Promise<void> {

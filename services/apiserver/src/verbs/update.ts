@@ -178,6 +178,8 @@ function inherit(next: KubeObject, current: KubeObject): void {
   else n.generation = c.generation;
   n.creationTimestamp ??= c.creationTimestamp;
   n.uid ??= c.uid;
+  // Without a resourceVersion the newest is meant; what is written is checked against it.
+  n.resourceVersion ||= c.resourceVersion;
   if (c.deletionTimestamp !== undefined) n.deletionTimestamp ??= c.deletionTimestamp;
   if (c.deletionGracePeriodSeconds !== undefined) n.deletionGracePeriodSeconds ??= c.deletionGracePeriodSeconds;
   if (n.selfLink) delete n.selfLink;
