@@ -63,12 +63,14 @@ function advance(c: Connection, s: Segment, nowMs: number): void {
   const acked = distance(s.ack, c.una);
   const sackedBefore = c.sent.sackedBytes;
   let rttMs = -1;
+  let repaired = false;
   for (let head = c.sent.head; head !== null && before(head.seq, s.ack); head = c.sent.head) {
     if (!(head.marks & Mark.SACKED)) {
       rackDelivered(c, head, nowMs);
       rackNoteReordering(c, head);
     }
-    // Karn: what was sent twice, or reported earlier by SACK, gives no sample.
+    // Karn: what was sent twice, or reported earlier by SACK, gives no sample; nor what waited behind a hole for its repair.
+    if (head.marks & (Mark.RETRANSMITTED | Mark.LOST)) repaired = true;
     if (!(head.marks & (Mark.RETRANSMITTED | Mark.SACKED))) rttMs = nowMs - head.sentAtMs;
     if (after(head.end, s.ack)) {
       c.sent.trimHead(s.ack);
@@ -86,8 +88,11 @@ function advance(c: Connection, s: Segment, nowMs: number): void {
       c.events |= 8;
     }
   }
-  if (rttMs >= 0) sampleRtt(c, rttMs, nowMs);
-  else c.backoff = 0;
+  if (rttMs >= 0 && !repaired) sampleRtt(c, rttMs, nowMs);
+  else if (c.timestampsOk && s.hasTimestamp && s.tsEcho !== 0) {
+    // The echoed time stamp says which transmission this answers (RFC 7323 4.1).
+    sampleRtt(c, Math.max(1, distance(c.timestamp(nowMs), s.tsEcho)), nowMs);
+  } else c.backoff = 0;
 
   if (c.recovery === "open") {
     c.duplicateAcks = 0;

@@ -85,8 +85,9 @@ function receiveInSynSent(c: Connection, s: Segment, nowMs: number): void {
     c.synDue = true;
     c.nxt = c.iss;
     c.backoff = 0;
-    if (s.from < s.to) c.reassembly.insert(c.rcvNxt, s.b, s.from, s.to);
-    if (s.flags & TcpFlag.FIN) {
+    const to = Math.min(s.to, s.from + c.config.receiveLimit);
+    if (s.from < to) c.reassembly.insert(c.rcvNxt, s.b, s.from, to);
+    if (s.flags & TcpFlag.FIN && to === s.to) {
       c.hasEarlyFin = true;
       c.earlyFin = (c.rcvNxt + s.to - s.from) | 0;
     }
