@@ -85,6 +85,7 @@ export function defaultJobSpec(s: Obj): void {
 export function defaultJob(o: Obj): void {
   const labels = o.spec.template?.metadata?.labels;
   if (!isEmpty(labels) && isEmpty(o.metadata.labels)) o.metadata.labels = { ...labels };
+  o.spec.manualSelector ??= false;
   defaultJobSpec(o.spec);
 }
 

@@ -122,10 +122,13 @@ function generateJobSelector(o: Obj): void {
   const { uid, name } = o.metadata;
   o.spec.template.metadata ??= {};
   const labels = (o.spec.template.metadata.labels ??= {});
+  // A Job without labels of its own has been given its template's, and keeps following them here.
+  const follows = o.metadata.labels !== undefined && JSON.stringify(o.metadata.labels) === JSON.stringify(labels);
   labels["job-name"] ??= name;
   labels["batch.kubernetes.io/job-name"] ??= name;
   labels["controller-uid"] ??= uid;
   labels["batch.kubernetes.io/controller-uid"] ??= uid;
+  if (follows) o.metadata.labels = { ...labels };
   o.spec.selector ??= {};
   o.spec.selector.matchLabels ??= {};
   o.spec.selector.matchLabels["batch.kubernetes.io/controller-uid"] ??= uid;
