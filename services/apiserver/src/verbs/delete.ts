@@ -112,7 +112,8 @@ export async function deleteObject(api: Api, call: Call, name: string, options: 
   let marked: KubeObject | undefined;
   const step = async (stored: KubeObject | undefined): Promise<KubeObject | Deletion> => {
     if (!stored) throw statusErrors.notFound(served.info, name);
-    checkPreconditions(served.info, name, stored, options);
+    // Our own mark has changed the revision that the caller named.
+    if (marked?.metadata.resourceVersion !== stored.metadata.resourceVersion) checkPreconditions(served.info, name, stored, options);
     if (!admitted) {
       const attributes = attributesOf(
         { ...call, name },
