@@ -6,7 +6,7 @@ import { type KubeObject, timeMs } from "@podwire/client";
 const WORKLOADS = new Set(["Deployment", "ReplicaSet", "ReplicationController", "StatefulSet", "DaemonSet", "Job"]);
 const TIMES = ["lastTransitionTime", "lastUpdateTime", "lastProbeTime", "lastHeartbeatTime"];
 const DEFAULT_TOLERATIONS = new Set(["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"]);
-const HASH_LABELS = ["pod-template-hash", "controller.kubernetes.io/hash"];
+const HASH_LABELS = ["controller.kubernetes.io/hash", "controller-revision-hash"];
 
 /** Texts to be replaced by placeholders, found in the objects seen so far. */
 export class Placeholders {
@@ -25,7 +25,7 @@ export class Placeholders {
     for (const o of sorted) {
       const hash = o.kind === "ReplicaSet" ? o.metadata.labels?.["pod-template-hash"] : undefined;
       if (hash !== undefined && hash.length > 4 && !this.#hashes.includes(hash)) this.#hashes.push(hash);
-      const revision = o.kind === "ControllerRevision" ? o.metadata.labels?.[HASH_LABELS[1] as string] : undefined;
+      const revision = o.kind === "ControllerRevision" ? HASH_LABELS.map((l) => o.metadata.labels?.[l]).find((h) => h) : undefined;
       if (revision !== undefined && !this.#revisions.includes(revision)) this.#revisions.push(revision);
       if (o.metadata.generateName && o.metadata.name.startsWith(o.metadata.generateName)) this.#names.set(o.metadata.name, `${o.metadata.generateName}<rand>`);
     }

@@ -38,7 +38,7 @@ interface Case {
   expect?: { cluster: string[]; local: string[]; all: string[]; hasAny: boolean };
 }
 
-export const MODES: readonly ProxyMode[] = ["iptables"];
+export const MODES: readonly ProxyMode[] = ["iptables", "nftables"];
 
 export async function run(dir: string): Promise<SuiteResult> {
   const result: SuiteResult = { passed: 0, failed: 0, failures: [] };
@@ -137,9 +137,13 @@ class NodeUnderTest {
   private readonly ns: NetNamespace;
   private readonly eth0 = new Outside();
   private readonly own: Set<string>;
+  private readonly mode: ProxyMode;
+  private readonly clusterIPs: Set<string>;
   private port = 20_000;
 
   constructor(c: Case, mode: ProxyMode) {
+    this.mode = mode;
+    this.clusterIPs = new Set(c.services.map((s) => s.spec.clusterIP));
     const settings = settingsOf(c.config);
     this.own = new Set([...settings.nodeIPs, "127.0.0.1", "::1"]);
     this.ns = new NetNamespace({
@@ -166,6 +170,7 @@ class NodeUnderTest {
   check(f: FlowRow): string {
     const { expect } = f;
     const first = this.send(f);
+    if (first.action !== expect.action && this.byMode(f) === first.action) return "";
     if (first.action !== expect.action) return `expected ${expect.output}, got ${first.action} ${first.to}`;
     if (expect.action !== "DNAT") return "";
     const seen = new Set<string>();
@@ -179,6 +184,15 @@ class NodeUnderTest {
     if (expect.sticky !== undefined) return this.checkSticky(f, first, expect.sticky.timeoutSeconds);
     const [want, got] = [[...expect.candidates].sort().join(" "), [...seen].sort().join(" ")];
     return want === got ? "" : `expected ${want}, got ${got}`;
+  }
+
+  /** The tables are of iptables mode. Where upstream's other modes mean to differ, what they do instead:
+   *  nftables refuses ports of a ClusterIP that no Service has (its chain cluster-ips-check); only iptables needs, and so has, a rule
+   *  that lets the health-check port in: elsewhere nothing is in its way. */
+  private byMode(f: FlowRow): string | undefined {
+    if (this.mode === "nftables" && f.expect.action === "NONE" && this.clusterIPs.has(f.destIP)) return "REJECT";
+    if (this.mode === "nftables" && f.expect.action === "ACCEPT") return "NONE";
+    return undefined;
   }
 
   /** A source stays while it comes back within the time-out of its last connection, and is free after it. */
@@ -209,11 +223,11 @@ class NodeUnderTest {
   }
 
   private outcome(): Outcome {
-    const end = this.points.find((x) => x.verdict === "drop" || x.verdict === "reject");
+    const end = this.points.find((x) => x.place === "drop");
     const dnat = this.points.find((x) => x.place === "nat" && x.verdict === "dnat" && x.rule !== "conntrack");
     const masq = this.points.some((x) => x.place === "nat" && x.verdict === "masquerade");
     const out = dnat === undefined ? "" : dnat.after.dst.includes(":") ? `[${dnat.after.dst}]:${dnat.after.dport}` : `${dnat.after.dst}:${dnat.after.dport}`;
-    if (end !== undefined) return { action: end.verdict === "reject" ? "REJECT" : `DROP${end.rule.startsWith("-A") || end.detail?.["reason"] === "netfilter" ? "" : ` (${end.rule})`}`, to: "", masq };
+    if (end !== undefined) return { action: String(end.verdict) === "reject" ? "REJECT" : `DROP${end.detail?.["reason"] === "netfilter" ? "" : ` (${end.rule})`}`, to: "", masq };
     if (dnat !== undefined) {
       const bad = this.badChecksum(dnat.after.dst);
       return { action: bad === "" ? "DNAT" : bad, to: out, masq };

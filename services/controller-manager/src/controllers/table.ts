@@ -1,9 +1,12 @@
 // All controllers of this process, by kube-controller-manager's names for --controllers.
 import type { StartController } from "../context.ts";
+import { startDaemonSet } from "./daemonset/controller.ts";
 import { startDeployment } from "./deployment/controller.ts";
 import { startEndpoints } from "./endpoints/controller.ts";
 import { startEndpointSlice } from "./endpointslice/controller.ts";
 import { startGarbageCollector } from "./garbage-collector/controller.ts";
+import { startJob } from "./job/controller.ts";
+import { startTtlAfterFinished } from "./job/ttl-controller.ts";
 import { startNamespace } from "./namespace/controller.ts";
 import { startNodeIpam } from "./node-ipam/controller.ts";
 import { startNodeLifecycle } from "./node-lifecycle/controller.ts";
@@ -12,12 +15,17 @@ import { startPodGc } from "./pod-gc/controller.ts";
 import { startReplicaSet, startReplicationController } from "./replicaset/controller.ts";
 import { startRootCa } from "./root-ca/controller.ts";
 import { startServiceAccount } from "./serviceaccount/controller.ts";
+import { startStatefulSet } from "./statefulset/controller.ts";
 import { startTaintEviction } from "./taint-eviction/controller.ts";
 
 export const CONTROLLERS: Readonly<Record<string, StartController>> = {
   "deployment-controller": startDeployment,
   "replicaset-controller": startReplicaSet,
   "replicationcontroller-controller": startReplicationController,
+  "statefulset-controller": startStatefulSet,
+  "daemonset-controller": startDaemonSet,
+  "job-controller": startJob,
+  "ttl-after-finished-controller": startTtlAfterFinished,
   "endpoints-controller": startEndpoints,
   "endpointslice-controller": startEndpointSlice,
   "namespace-controller": startNamespace,

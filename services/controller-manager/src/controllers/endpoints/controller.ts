@@ -5,6 +5,7 @@ import { applyActions, causeOf } from "../../actions.ts";
 import type { ControllerContext, RunningController } from "../../context.ts";
 import { indexByLabel, selectedBy } from "../../pods/labels.ts";
 import { servicesOf } from "../endpointslice/services-of.ts";
+import { TriggerTimes } from "../endpointslice/trigger-time.ts";
 import { planEndpoints } from "./plan.ts";
 
 const GATHER_MS = 20;
@@ -14,6 +15,7 @@ export function startEndpoints(c: ControllerContext): RunningController {
   const pods = c.informers.of(Resources.pods);
   const endpoints = c.informers.of(Resources.endpoints);
   indexByLabel(pods);
+  const triggers = new TriggerTimes();
   const controller = runController({ name: "endpoints", clock: c.clock, log: c.log, informers: [services, pods, endpoints], reconcile });
   const { queue } = controller;
   const own = (o: KubeObject) => queue.add(objectKey(o));
@@ -26,6 +28,7 @@ export function startEndpoints(c: ControllerContext): RunningController {
     const service = services.lister.get(namespace, name);
     const existing = endpoints.lister.get(namespace, name);
     if (!service) {
+      triggers.forget(key);
       if (existing)
         await c.client.delete(Resources.endpoints, namespace, name, { preconditions: { uid: existing.metadata.uid ?? "" } }).catch((e) => {
           if (!isNotFound(e)) throw e;
@@ -35,11 +38,13 @@ export function startEndpoints(c: ControllerContext): RunningController {
     const selector = service["spec"].selector;
     if (!selector || Object.keys(selector).length === 0 || service["spec"].type === "ExternalName") return undefined;
     const selected = selectedBy(pods, namespace, selector, labelSet(selector));
-    await applyActions(c.client, undefined, planEndpoints({ service, pods: selected, endpoints: existing, nowMs: c.clock.nowMs() })).catch(
-      (e) => {
-        throw causeOf(e);
-      },
-    );
+    await applyActions(
+      c.client,
+      undefined,
+      planEndpoints({ service, pods: selected, endpoints: existing, triggerMs: triggers.next(key, service, selected) }),
+    ).catch((e) => {
+      throw causeOf(e);
+    });
     return undefined;
   }
 

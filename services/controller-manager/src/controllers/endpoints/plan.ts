@@ -14,7 +14,8 @@ export interface EndpointsState {
   service: KubeObject;
   pods: readonly KubeObject[];
   endpoints: KubeObject | undefined;
-  nowMs: number;
+  /** When the change happened that this is for; undefined: nothing that is timed. */
+  triggerMs: number | undefined;
 }
 
 export function planEndpoints(s: EndpointsState): Action[] {
@@ -26,7 +27,8 @@ export function planEndpoints(s: EndpointsState): Action[] {
   const wasTruncated = before?.metadata.annotations?.[OVER_CAPACITY] === "truncated";
   if (before && equal(before["subsets"], subsets) && equal(before.metadata.labels, labels) && wasTruncated === truncated) return [];
   const { [OVER_CAPACITY]: _, ...annotations } = before?.metadata.annotations ?? {};
-  annotations[TRIGGER_TIME] = time(s.nowMs);
+  if (s.triggerMs !== undefined) annotations[TRIGGER_TIME] = time(s.triggerMs);
+  else delete annotations[TRIGGER_TIME];
   if (truncated) annotations[OVER_CAPACITY] = "truncated";
   const object: KubeObject = {
     apiVersion: "v1",

@@ -6,6 +6,7 @@ import type { ControllerContext, RunningController } from "../../context.ts";
 import { indexByLabel, selectedBy } from "../../pods/labels.ts";
 import { MANAGED_BY, MANAGED_BY_LABEL, planEndpointSlices, SERVICE_NAME_LABEL } from "./plan.ts";
 import { servicesOf } from "./services-of.ts";
+import { TriggerTimes } from "./trigger-time.ts";
 
 const ZONE_LABEL = "topology.kubernetes.io/zone";
 const BY_SERVICE = "byService";
@@ -22,6 +23,7 @@ export function startEndpointSlice(c: ControllerContext): RunningController {
     o.metadata.labels?.[MANAGED_BY_LABEL] === MANAGED_BY ? [`${o.metadata.namespace}/${o.metadata.labels[SERVICE_NAME_LABEL] ?? ""}`] : [],
   );
   const expected = expectations(c.clock);
+  const triggers = new TriggerTimes();
   const controller = runController({
     name: "endpointslice",
     clock: c.clock,
@@ -61,18 +63,20 @@ export function startEndpointSlice(c: ControllerContext): RunningController {
     const selector = service?.["spec"].selector;
     if (!service) {
       expected.forget(key);
+      triggers.forget(key);
       return undefined;
     }
     // Without a selector the slices are somebody else's business; an external name has none.
     if (!selector || Object.keys(selector).length === 0 || service["spec"].type === "ExternalName") return undefined;
     if (!expected.satisfied(key)) return undefined;
+    const selected = selectedBy(pods, namespace, selector, labelSet(selector));
     const actions = planEndpointSlices({
       service,
-      pods: selectedBy(pods, namespace, selector, labelSet(selector)),
+      pods: selected,
       slices: slices.lister.byIndex(BY_SERVICE, `${namespace}/${name}`),
       zoneOf: (node) => nodes.lister.get("", node)?.metadata.labels?.[ZONE_LABEL],
       maxEndpoints: c.settings.maxEndpointsPerSlice,
-      nowMs: c.clock.nowMs(),
+      triggerMs: triggers.next(key, service, selected),
     });
     const creations = actions.filter((a) => a.do === "create").length;
     expected.expect(

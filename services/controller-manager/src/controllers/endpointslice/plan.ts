@@ -20,7 +20,8 @@ export interface SliceState {
   slices: readonly KubeObject[];
   zoneOf(node: string): string | undefined;
   maxEndpoints: number;
-  nowMs: number;
+  /** When the change happened that this is for; undefined: nothing that is timed. */
+  triggerMs: number | undefined;
 }
 
 interface Group {
@@ -158,7 +159,8 @@ function reconcileGroup(s: SliceState, group: Group, slices: readonly KubeObject
 
 function writeSlice(s: SliceState, group: Group, slice: KubeObject | undefined, endpoints: any[]): Action {
   const annotations: Record<string, string> = { ...slice?.metadata.annotations };
-  if (group.ports.length > 0 || endpoints.length === 0) annotations[TRIGGER_TIME] = time(s.nowMs);
+  if (s.triggerMs !== undefined && (group.ports.length > 0 || endpoints.length === 0)) annotations[TRIGGER_TIME] = time(s.triggerMs);
+  else delete annotations[TRIGGER_TIME];
   const object: KubeObject = {
     apiVersion: "discovery.k8s.io/v1",
     kind: "EndpointSlice",
