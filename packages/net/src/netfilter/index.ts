@@ -1,5 +1,6 @@
 // Rules as data, tables, hooks.
 export { type HookExtension, HookVerdict, Netfilter } from "./netfilter.ts";
+export * from "./nft/index.ts";
 export { RecentLists } from "./recent.ts";
 export * from "./rule.ts";
 export { IpSets, type SetType } from "./sets.ts";

@@ -38,8 +38,9 @@ export interface NetfilterHost {
 export interface HookExtension {
   readonly name: string;
   readonly hook: HookName;
-  /** Where among the tables: "dstnat" behind the nat table when that translated nothing, "filter" behind the filter table. */
-  readonly stage: "dstnat" | "filter";
+  /** Where among the tables: "dstnat" and "srcnat" behind the nat table when that translated nothing, "filter" behind the filter
+   *  table. */
+  readonly stage: "beforeDstnat" | "dstnat" | "filter" | "srcnat";
   /** A HookVerdict; a drop's reason goes to `reason`. */
   decide(p: Packet, f: Flow, at: Position, nf: Netfilter): number;
 }
@@ -101,6 +102,8 @@ export class Netfilter {
     }
     if (!this.walkTable(rules.mangle, hook, p, f, at)) return this.verdict;
     if (first) {
+      const before = this.extend(hook, "beforeDstnat", p, f, at);
+      if (before !== HookVerdict.accept) return before;
       const v = this.nat(rules, hook, "dst", p, f, at);
       if (v !== HookVerdict.accept) return v;
     }
@@ -125,6 +128,37 @@ export class Netfilter {
     if (f.ct < 0) return;
     this.conntrack.translateDestination(f.ct, to, port);
     this.translate(p, f, "dst", rule, "dnat");
+    this.translated = true;
+  }
+
+  /** Gives a first packet the address of the device it leaves by, as MASQUERADE --random-fully does; false when that cannot be. */
+  masquerade(p: Packet, f: Flow, at: Position, rule: string): boolean {
+    if (f.ct < 0) return true;
+    const to = this.host.masqueradeAddress(at.out, f.dst);
+    if (to === undefined || !this.conntrack.translateSource(f.ct, to, undefined, true)) {
+      this.cause = this.reason = to === undefined ? "noMasqueradeAddress" : "natPortsExhausted";
+      return false;
+    }
+    this.translate(p, f, "src", rule, "masquerade");
+    this.translated = true;
+    return true;
+  }
+
+  get clock(): Clock {
+    return this.host.clock;
+  }
+
+  get random(): Random {
+    return this.host.random;
+  }
+
+  isLocal(a: IpAddress): boolean {
+    return this.host.isLocal(a);
+  }
+
+  /** The hook that a packet is in, for trace points. */
+  get currentHook(): HookName {
+    return this.hookName;
   }
 
   /** For extensions that leave trace points. */
@@ -191,9 +225,10 @@ export class Netfilter {
     if (f.ctState === CtState.new && (f.ct & 1) === 0 && (this.conntrack.statusOf(f.ct) & done) === 0) {
       const ref = f.ct;
       this.conntrack.setStatus(ref, done);
+      this.translated = false;
       const v = this.chooseTranslation(rules, hook, manip, p, f, at);
       if (v !== HookVerdict.accept) return v;
-      if (f.ct < 0) return HookVerdict.accept;
+      if (f.ct < 0 || this.translated) return HookVerdict.accept;
       rule = this.chosenRule;
       if (this.chosenVerdict !== "") verdict = this.chosenVerdict;
     }
@@ -201,6 +236,8 @@ export class Netfilter {
     return HookVerdict.accept;
   }
 
+  /** An extension translated the packet itself. */
+  private translated = false;
   private chosenRule = "";
   private chosenVerdict: TracePoint["verdict"] = "";
 
@@ -240,6 +277,10 @@ export class Netfilter {
         return HookVerdict.drop;
       default:
         if (manip === "dst") return this.extend(hook, "dstnat", p, f, at);
+        {
+          const v = this.extend(hook, "srcnat", p, f, at);
+          if (v !== HookVerdict.accept || (ct.statusOf(f.ct) & Status.srcNat) !== 0) return v;
+        }
         // Not to be translated; but two connections must not look alike on the other side.
         if (ct.clashes(f.ct)) ok = ct.translateSource(f.ct, undefined, undefined, false);
     }

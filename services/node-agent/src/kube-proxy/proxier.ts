@@ -4,6 +4,7 @@ import { NotBuiltError } from "@podwire/base";
 import type { NetNamespace, Ruleset } from "@podwire/net";
 import { type Applied, applyIptables, placeJumps, removeIptables } from "./iptables-apply.ts";
 import { IptablesPlanner } from "./iptables-plan.ts";
+import { NftablesProxier } from "./nftables-proxier.ts";
 import type { ProxySettings } from "./proxy-settings.ts";
 import type { ServiceInput } from "./service-ports.ts";
 
@@ -23,6 +24,8 @@ export function createProxier(mode: ProxyMode, namespace: NetNamespace, settings
   switch (mode) {
     case "iptables":
       return new IptablesProxier(namespace, settings);
+    case "nftables":
+      return new NftablesProxier(namespace, settings);
     default:
       throw new NotBuiltError(`kube-proxy mode ${mode}`);
   }
