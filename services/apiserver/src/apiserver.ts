@@ -33,6 +33,7 @@ import { Health } from "./discovery/health.ts";
 import { metricsPath } from "./discovery/metrics.ts";
 import { Handler } from "./handler.ts";
 import { ClusterNetwork } from "./network/cluster-network.ts";
+import { OpenApi } from "./openapi/documents.ts";
 import { Allocators } from "./resources/allocators.ts";
 import { Catalogue } from "./resources/catalogue.ts";
 import { formatIpv4 } from "./resources/ip-range.ts";
@@ -129,9 +130,11 @@ export class ApiServer {
         { name: "shutdown", check: () => true },
       ],
     );
+    const openApi = new OpenApi(api.catalogue);
     const discovery = new Discovery(
       api.catalogue,
       `${o.config["external-hostname"] || o.config["bind-address"]}:${o.config["secure-port"]}`,
+      (info, accept) => openApi.answer(info, accept),
     );
     this.handler = new Handler(api, {
       discovery,

@@ -37,6 +37,8 @@ export interface Served {
 export interface CustomResource {
   readonly definition: KubeObject;
   readonly schema: unknown;
+  /** Schemas of the kind and its list for OpenAPI documents, by name. */
+  readonly openApi?: (dialect: "v2" | "v3") => Record<string, unknown>;
   readonly scale?: { specReplicasPath: string; statusReplicasPath: string; labelSelectorPath?: string };
 }
 
