@@ -1,5 +1,7 @@
 // api: Kubernetes' API as data and pure functions. The one door of the package.
 
+export { FieldSet, printPath } from "./apply/field-set.ts";
+export { applyManaged, smdOf, updateManaged, type Writer } from "./apply/managed-fields.ts";
 export * from "./body/decode-body.ts";
 export * from "./body/json-text.ts";
 export { applyDefaults } from "./defaults/index.ts";

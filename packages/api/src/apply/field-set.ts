@@ -1,0 +1,146 @@
+// Sets of paths into an object, as managedFields hold them (FieldsV1): a tree whose nodes may be members themselves.
+// Invariant: no empty child is kept, so that an empty set has neither members nor children.
+// Specification: structured-merge-diff fieldpath.Set and its JSON form.
+
+export class FieldSet {
+  readonly members = new Set<string>();
+  readonly children = new Map<string, FieldSet>();
+
+  get empty(): boolean {
+    return this.members.size === 0 && this.children.size === 0;
+  }
+
+  child(element: string): FieldSet | undefined {
+    return this.children.get(element);
+  }
+
+  attach(element: string, set: FieldSet): void {
+    if (!set.empty) this.children.set(element, set);
+  }
+
+  static fromJson(v: any): FieldSet {
+    const out = new FieldSet();
+    if (v === null || typeof v !== "object") return out;
+    for (const key of Object.keys(v)) {
+      if (key === ".") continue;
+      const sub = v[key];
+      const child = FieldSet.fromJson(sub);
+      if (child.empty || (sub !== null && typeof sub === "object" && "." in sub)) out.members.add(key);
+      out.attach(key, child);
+    }
+    return out;
+  }
+
+  toJson(): Record<string, any> {
+    const out: Record<string, any> = {};
+    for (const key of [...new Set([...this.members, ...this.children.keys()])].sort(compareElements)) {
+      const child = this.children.get(key);
+      if (child === undefined) out[key] = {};
+      else out[key] = this.members.has(key) ? { ".": {}, ...child.toJson() } : child.toJson();
+    }
+    return out;
+  }
+
+  union(other: FieldSet): FieldSet {
+    if (other.empty) return this;
+    if (this.empty) return other;
+    const out = new FieldSet();
+    for (const m of this.members) out.members.add(m);
+    for (const m of other.members) out.members.add(m);
+    for (const [k, c] of this.children) out.children.set(k, c);
+    for (const [k, c] of other.children) out.children.set(k, out.children.get(k)?.union(c) ?? c);
+    return out;
+  }
+
+  intersection(other: FieldSet): FieldSet {
+    const out = new FieldSet();
+    for (const m of this.members) if (other.members.has(m)) out.members.add(m);
+    for (const [k, c] of this.children) {
+      const o = other.children.get(k);
+      if (o) out.attach(k, c.intersection(o));
+    }
+    return out;
+  }
+
+  /** Members of this that are not members of the other. */
+  difference(other: FieldSet): FieldSet {
+    if (other.empty) return this;
+    const out = new FieldSet();
+    for (const m of this.members) if (!other.members.has(m)) out.members.add(m);
+    for (const [k, c] of this.children) {
+      const o = other.children.get(k);
+      out.attach(k, o ? c.difference(o) : c);
+    }
+    return out;
+  }
+
+  /** As difference, and a member of the other takes everything below it along. */
+  recursiveDifference(other: FieldSet): FieldSet {
+    if (other.empty) return this;
+    const out = new FieldSet();
+    for (const m of this.members) if (!other.members.has(m)) out.members.add(m);
+    for (const [k, c] of this.children) {
+      if (other.members.has(k)) continue;
+      const o = other.children.get(k);
+      out.attach(k, o ? c.recursiveDifference(o) : c);
+    }
+    return out;
+  }
+
+  equals(other: FieldSet): boolean {
+    if (this.members.size !== other.members.size || this.children.size !== other.children.size) return false;
+    for (const m of this.members) if (!other.members.has(m)) return false;
+    for (const [k, c] of this.children) {
+      const o = other.children.get(k);
+      if (o === undefined || !c.equals(o)) return false;
+    }
+    return true;
+  }
+
+  /** Every member, as a list of path elements, parents before children. */
+  *paths(prefix: readonly string[] = []): Generator<string[]> {
+    for (const m of [...this.members].sort(compareElements)) yield [...prefix, m];
+    for (const k of [...this.children.keys()].sort(compareElements)) yield* this.children.get(k)!.paths([...prefix, k]);
+  }
+
+  static of(...paths: string[][]): FieldSet {
+    const out = new FieldSet();
+    for (const path of paths) {
+      let at: FieldSet = out;
+      path.forEach((p, i) => {
+        if (i === path.length - 1) at.members.add(p);
+        else {
+          let next = at.children.get(p);
+          if (next === undefined) at.children.set(p, (next = new FieldSet()));
+          at = next;
+        }
+      });
+    }
+    return out;
+  }
+}
+
+function compareElements(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/** ".spec.ports[port=80,protocol=\"TCP\"].name" */
+export function printPath(path: readonly string[]): string {
+  return path
+    .map((p) => {
+      const rest = p.slice(2);
+      switch (p[0]) {
+        case "f":
+          return `.${rest}`;
+        case "k":
+          return `[${Object.entries(JSON.parse(rest))
+            .map(([k, v]) => `${k}=${JSON.stringify(v)}`)
+            .join(",")}]`;
+        case "v":
+          return `[=${rest}]`;
+        default:
+          return `[${rest}]`;
+      }
+    })
+    .join("");
+}
