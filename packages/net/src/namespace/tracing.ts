@@ -10,12 +10,31 @@ import type { Flow } from "./flow.ts";
 /** Filters armed at one time; the oldest goes first. */
 export const FILTER_LIMIT = 64;
 
-/** One epoch a clock: wall time counts whole milliseconds, and the points of one process must not differ by how that was rounded. */
-const epochs = new WeakMap<Clock, number>();
-function epochOf(clock: Clock): number {
-  let epochMs = epochs.get(clock);
-  if (epochMs === undefined) epochs.set(clock, (epochMs = clock.nowMs() - clock.monotonicMs()));
-  return epochMs;
+/**
+ * Wall time minus monotonic time, one a clock, so that the points of one process do not differ by how it was rounded. Wall time is
+ * adjusted all the while and by several milliseconds a minute, so it is taken anew when a trace is armed: processes then agree.
+ */
+const epochs = new WeakMap<Clock, { epochMs: number; takenMs: number }>();
+/** Filters armed within this time share an epoch. */
+const EPOCH_FRESH_MS = 1_000;
+/** Looks at the clock while waiting for wall time, which counts whole milliseconds, to tick. A clock that stands still is left alone. */
+const MAX_LOOKS = 20_000;
+
+function epochOf(clock: Clock): { epochMs: number; takenMs: number } {
+  let epoch = epochs.get(clock);
+  if (epoch === undefined) epochs.set(clock, (epoch = { epochMs: clock.nowMs() - clock.monotonicMs(), takenMs: Number.NEGATIVE_INFINITY }));
+  return epoch;
+}
+
+function takeEpoch(clock: Clock): void {
+  const epoch = epochOf(clock);
+  const startMs = clock.monotonicMs();
+  if (startMs - epoch.takenMs < EPOCH_FRESH_MS) return;
+  const before = clock.nowMs();
+  let looks = 0;
+  while (clock.nowMs() === before && looks++ < MAX_LOOKS && clock.monotonicMs() - startMs < 2);
+  epoch.takenMs = clock.monotonicMs();
+  epoch.epochMs = clock.nowMs() - epoch.takenMs;
 }
 
 interface Armed {
@@ -30,8 +49,8 @@ export class Tracing {
   private readonly process: string;
   private readonly netns: string;
   private readonly sink: TraceSink | undefined;
-  /** Wall time minus monotonic time, for times with a fraction. */
-  private readonly epochMs: number;
+  /** For wall times with a fraction. */
+  private readonly epoch: { readonly epochMs: number };
   private filters: Armed[] = [];
   /** True when packets have to be compared with filters. */
   armed = false;
@@ -41,11 +60,12 @@ export class Tracing {
     this.process = process;
     this.netns = netns;
     this.sink = sink;
-    this.epochMs = epochOf(clock);
+    this.epoch = epochOf(clock);
   }
 
   arm(filter: TraceFilter): void {
     if (this.sink === undefined) return;
+    takeEpoch(this.clock);
     const src = filter.src === undefined ? undefined : parseAddress(filter.src);
     const dst = filter.dst === undefined ? undefined : parseAddress(filter.dst);
     // An address that does not parse matches nothing.
@@ -88,7 +108,7 @@ export class Tracing {
     this.sink?.point({
       traceId: p.traceId,
       hop: p.traceHop++,
-      timeMs: this.epochMs + this.clock.monotonicMs(),
+      timeMs: this.epoch.epochMs + this.clock.monotonicMs(),
       process: this.process,
       netns: this.netns,
       ...point,
