@@ -27,6 +27,7 @@ export * from "./selectors/field-selector.ts";
 export * from "./selectors/label-selector.ts";
 export { prepareForCreate, prepareForUpdate } from "./strategy/prepare.ts";
 export { podQosClass } from "./strategy/qos.ts";
+export * from "./structural/index.ts";
 export { type Cell, humanDuration, type PrintContext } from "./table/cells.ts";
 export { type CustomColumns, type IncludeObject, printTable, tableColumns } from "./table/print-table.ts";
 export { validateCreate, validateUpdate } from "./validation/index.ts";
