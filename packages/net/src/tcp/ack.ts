@@ -64,6 +64,7 @@ function advance(c: Connection, s: Segment, nowMs: number): void {
   const sackedBefore = c.sent.sackedBytes;
   let rttMs = -1;
   let repaired = false;
+  let resentAtMs = -1;
   for (let head = c.sent.head; head !== null && before(head.seq, s.ack); head = c.sent.head) {
     if (!(head.marks & Mark.SACKED)) {
       rackDelivered(c, head, nowMs);
@@ -71,6 +72,7 @@ function advance(c: Connection, s: Segment, nowMs: number): void {
     }
     // Karn: what was sent twice, or reported earlier by SACK, gives no sample; nor what waited behind a hole for its repair.
     if (head.marks & (Mark.RETRANSMITTED | Mark.LOST)) repaired = true;
+    if (head.marks & Mark.RETRANSMITTED) resentAtMs = Math.max(resentAtMs, head.sentAtMs);
     if (!(head.marks & (Mark.RETRANSMITTED | Mark.SACKED))) rttMs = nowMs - head.sentAtMs;
     if (after(head.end, s.ack)) {
       c.sent.trimHead(s.ack);
@@ -89,9 +91,9 @@ function advance(c: Connection, s: Segment, nowMs: number): void {
     }
   }
   if (rttMs >= 0 && !repaired) sampleRtt(c, rttMs, nowMs);
-  else if (c.timestampsOk && s.hasTimestamp && s.tsEcho !== 0) {
-    // The echoed time stamp says which transmission this answers (RFC 7323 4.1).
-    sampleRtt(c, Math.max(1, distance(c.timestamp(nowMs), s.tsEcho)), nowMs);
+  else if (c.timestampsOk && s.hasTimestamp && resentAtMs >= 0 && distance(s.tsEcho, c.timestamp(resentAtMs)) >= 0) {
+    // The echoed time stamp says that the last transmission is answered, not an earlier one whose answer was lost (RFC 7323 4.1).
+    sampleRtt(c, nowMs - resentAtMs, nowMs);
   } else c.backoff = 0;
 
   if (c.recovery === "open") {

@@ -344,6 +344,8 @@ function takeInOrder(c: Connection, b: Uint8Array, from: number, to: number, now
 function takeFin(c: Connection, nowMs: number): void {
   c.hasEarlyFin = false;
   c.finReceived = true;
+  // Nothing follows a FIN; what claims to is dropped.
+  c.reassembly.clear();
   c.rcvNxt = (c.rcvNxt + 1) | 0;
   if (before(c.rcvEdge, c.rcvNxt)) c.rcvEdge = c.rcvNxt;
   c.ackNow = true;

@@ -90,9 +90,11 @@ function advertise(c: Connection): number {
   const scale = c.receiveScale;
   const wanted = distance(windowEdge(c), c.rcvNxt);
   const held = distance(c.rcvEdge, c.rcvNxt);
-  // The field counts in units of 2^scale; what was offered stays offered, so round up to it.
+  // The field counts in units of 2^scale. What was offered stays offered, so round up to it; but not past the buffer time and again:
+  // then it shrinks by less than a unit, which RFC 7323 2.4 tells senders to bear.
   let field = Math.min(wanted >>> scale, 0xffff);
-  if (field << scale < held) field = Math.min((held + (1 << scale) - 1) >>> scale, 0xffff);
+  const up = (held + (1 << scale) - 1) >>> scale;
+  if (field < up) field = Math.min(up << scale <= c.config.receiveLimit - c.received.length + (1 << scale) ? up : held >>> scale, 0xffff);
   const edge = (c.rcvNxt + (field << scale)) | 0;
   if (after(edge, c.rcvEdge)) c.rcvEdge = edge;
   return field;
