@@ -38,7 +38,7 @@ interface Case {
   expect?: { cluster: string[]; local: string[]; all: string[]; hasAny: boolean };
 }
 
-export const MODES: readonly ProxyMode[] = ["iptables", "nftables"];
+export const MODES: readonly ProxyMode[] = ["iptables", "ipvs", "nftables"];
 
 export async function run(dir: string): Promise<SuiteResult> {
   const result: SuiteResult = { passed: 0, failed: 0, failures: [] };

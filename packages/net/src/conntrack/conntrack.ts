@@ -79,6 +79,8 @@ export class Conntrack {
   private sweeper: Timer | undefined;
   private sweepAt = 0;
   private readonly quoted = new Int32Array(TUPLE_WORDS * 2);
+  /** Told when a connection with an owner ends. */
+  readonly forgetListeners = new Set<(owner: number) => void>();
   /** Counters as conntrack -S names them. */
   readonly stats = { found: 0, created: 0, invalid: 0, insertFailed: 0, drop: 0, earlyDrop: 0, expired: 0, deleted: 0, natExhausted: 0 };
 
@@ -137,7 +139,10 @@ export class Conntrack {
   release(f: Flow): void {
     if (f.ct < 0) return;
     const row = f.ct >> 1;
-    if (f.ctState === CtState.new && (this.table.rows[row * ROW_WORDS + Field.status]! & Status.confirmed) === 0) this.table.release(row);
+    if (f.ctState === CtState.new && (this.table.rows[row * ROW_WORDS + Field.status]! & Status.confirmed) === 0) {
+      this.disown(row);
+      this.table.release(row);
+    }
     f.ct = -1;
     f.ctState = CtState.none;
   }
@@ -351,8 +356,14 @@ export class Conntrack {
   }
 
   private forget(row: number): void {
+    this.disown(row);
     this.table.remove(row);
     this.table.release(row);
+  }
+
+  private disown(row: number): void {
+    const owner = this.table.rows[row * ROW_WORDS + Field.owner]!;
+    if (owner !== 0) for (const tell of this.forgetListeners) tell(owner);
   }
 
   private isConfirmed(row: number): boolean {

@@ -25,6 +25,8 @@ export const Field = {
   hashReply: 29,
   /** Next row of the free list. */
   nextFree: 30,
+  /** Whose count the connection is in (an IPVS real server), 0 for nobody's. */
+  owner: 31,
 } as const;
 
 export const FIRST_ROWS = 256;

@@ -1,4 +1,6 @@
 // Rules as data, tables, hooks.
+
+export * from "./ipvs/index.ts";
 export { type HookExtension, HookVerdict, Netfilter } from "./netfilter.ts";
 export * from "./nft/index.ts";
 export { RecentLists } from "./recent.ts";

@@ -5,7 +5,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { Rule, Target } from "@podwire/net";
 import { MARK_MASQ, MASQUERADE_MARK, type PortRules, portRules } from "./iptables-rules.ts";
 import { nodePortIPs, offLoopback, type ProxySettings } from "./proxy-settings.ts";
-import { endpointsOf, type ServiceInput, type ServicePort, servicePorts } from "./service-ports.ts";
+import { endpointsOf, type ServiceInput, type ServicePort, sameInput, servicePorts } from "./service-ports.ts";
 import { categorize } from "./topology.ts";
 
 /** What one Service made of its input. */
@@ -108,10 +108,6 @@ function fixedChains(s: ProxySettings): ["nat" | "filter", string, readonly Rule
     ["filter", "KUBE-FORWARD", FORWARD],
     ["filter", "KUBE-FIREWALL", s.family === 4 && s.localhostNodePorts ? FIREWALL_V4 : []],
   ];
-}
-
-function sameInput(a: ServiceInput, b: ServiceInput): boolean {
-  return a === b || (a.service === b.service && a.slices.length === b.slices.length && a.slices.every((s, i) => s === b.slices[i]));
 }
 
 /** Rules equal to those of `old` are the same objects, so that only what really differs is applied. */

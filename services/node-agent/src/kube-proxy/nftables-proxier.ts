@@ -16,7 +16,7 @@ import type { Applied } from "./iptables-apply.ts";
 import { MARK, type NftMapName, type NftPort, nftPort } from "./nftables-rules.ts";
 import type { Proxier } from "./proxier.ts";
 import { nodePortIPs, offLoopback, type ProxySettings } from "./proxy-settings.ts";
-import { endpointsOf, type ServiceInput, servicePorts } from "./service-ports.ts";
+import { endpointsOf, type ServiceInput, sameInput, servicePorts } from "./service-ports.ts";
 import { categorize } from "./topology.ts";
 
 interface Contribution {
@@ -132,10 +132,6 @@ export class NftablesProxier implements Proxier {
     const local: NftMatch = { k: "local", field: "daddr" };
     return [offLoopback(s) ? [{ k: "addr", field: "daddr", not: true, in: [s.family === 4 ? "127.0.0.0/8" : "::1/128"] }, local] : [local]];
   }
-}
-
-function sameInput(a: ServiceInput, b: ServiceInput): boolean {
-  return a === b || (a.service === b.service && a.slices.length === b.slices.length && a.slices.every((s, i) => s === b.slices[i]));
 }
 
 function contribute(input: ServiceInput, s: ProxySettings): Contribution {

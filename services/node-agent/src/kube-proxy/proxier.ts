@@ -1,9 +1,9 @@
 // A proxy mode on one node and family, behind one small interface: bring the node to what the Services say, show it, take it away.
 // Invariant: after `sync` the node's data path is that of exactly these Services; `remove` leaves nothing of the mode behind.
-import { NotBuiltError } from "@podwire/base";
 import type { NetNamespace, Ruleset } from "@podwire/net";
 import { type Applied, applyIptables, placeJumps, removeIptables } from "./iptables-apply.ts";
 import { IptablesPlanner } from "./iptables-plan.ts";
+import { IpvsProxier } from "./ipvs-proxier.ts";
 import { NftablesProxier } from "./nftables-proxier.ts";
 import type { ProxySettings } from "./proxy-settings.ts";
 import type { ServiceInput } from "./service-ports.ts";
@@ -26,8 +26,8 @@ export function createProxier(mode: ProxyMode, namespace: NetNamespace, settings
       return new IptablesProxier(namespace, settings);
     case "nftables":
       return new NftablesProxier(namespace, settings);
-    default:
-      throw new NotBuiltError(`kube-proxy mode ${mode}`);
+    case "ipvs":
+      return new IpvsProxier(namespace, settings, settings.ipvsScheduler ?? "rr");
   }
 }
 

@@ -1,5 +1,5 @@
 // What a proxy must know of its node, in one family, whatever its mode.
-import { inPrefix, isLoopback, parseAddress, parsePrefix } from "@podwire/net";
+import { inPrefix, isLoopback, parseAddress, parsePrefix, type Scheduler } from "@podwire/net";
 
 /** Settings of a proxy on one node, in one family. */
 export interface ProxySettings {
@@ -15,6 +15,8 @@ export interface ProxySettings {
   nodePortAddresses: readonly string[] | undefined;
   localhostNodePorts: boolean;
   preferSameTrafficDistribution: boolean;
+  /** --ipvs-scheduler, default "rr". */
+  ipvsScheduler?: Scheduler;
 }
 
 export function inRange(ip: string, cidr: string): boolean {

@@ -79,6 +79,11 @@ export interface ServiceInput {
   slices: readonly EndpointSliceLike[];
 }
 
+/** Whether two inputs are of the same objects. */
+export function sameInput(a: ServiceInput, b: ServiceInput): boolean {
+  return a === b || (a.service === b.service && a.slices.length === b.slices.length && a.slices.every((s, i) => s === b.slices[i]));
+}
+
 /** v1.Service's default timeout of ClientIP affinity. */
 const DEFAULT_AFFINITY_SECONDS = 10_800;
 const SERVICE_PROXY_NAME = "service.kubernetes.io/service-proxy-name";
