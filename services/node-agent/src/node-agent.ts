@@ -126,8 +126,8 @@ export class NodeAgent {
   #startProxy(): void {
     const { config, nodeName, address, clock, log } = this.#o;
     if (config["proxy-mode"] === "none") return;
-    if (config["proxy-mode"] !== "iptables") throw new NotBuiltError(`--proxy-mode=${config["proxy-mode"]}`);
     this.#proxy = startKubeProxy({
+      mode: config["proxy-mode"],
       namespace: this.network.root,
       services: this.#watch.informerOf("services"),
       endpointSlices: this.#watch.informerOf("endpointslices"),
