@@ -3,6 +3,7 @@
 export { FieldSet, printPath } from "./apply/field-set.ts";
 export { applyManaged, smdOf, updateManaged, type Writer } from "./apply/managed-fields.ts";
 export * from "./body/decode-body.ts";
+export { parseYaml, YamlSyntaxError } from "./body/yaml-text.ts";
 export * from "./body/json-text.ts";
 export { applyDefaults } from "./defaults/index.ts";
 export * from "./errors/field-error.ts";
