@@ -5,6 +5,7 @@ import { type Clock, type Logger, reasonOf, type Timer } from "@podwire/base";
 import type { Informer } from "@podwire/client";
 import { type NetNamespace, parseAddress } from "@podwire/net";
 import { cleanConntrack } from "./conntrack-cleanup.ts";
+import { HealthChecks } from "./health-checks.ts";
 import { createProxier, type Proxier, type ProxyMode } from "./proxier.ts";
 import type { ProxySettings } from "./proxy-settings.ts";
 import { type EndpointSliceLike, SERVICE_NAME, type ServiceInput, type ServiceLike } from "./service-ports.ts";
@@ -59,7 +60,13 @@ export function startKubeProxy(o: KubeProxyOptions): KubeProxy {
   let timer: Timer | undefined;
   let stopped = false;
   let started = false;
+  let lastFailed = false;
   if (o.localhostNodePorts !== false) o.namespace.options.routeLocalnet = true;
+  const health = new HealthChecks(o.namespace, o.log, () => ({
+    ok: !lastFailed,
+    nodeEligible: true,
+    lastUpdated: new Date(o.clock.nowMs()).toISOString(),
+  }));
 
   const sync = () => {
     timer = undefined;
@@ -72,11 +79,19 @@ export function startKubeProxy(o: KubeProxyOptions): KubeProxy {
         counters.chainsRemoved += changes.chainsRemoved;
         counters.conntrackCleaned += cleanConntrack(o.namespace.conntrack, dirty, services, settings.get(family) as ProxySettings);
       }
+      if (
+        [...dirty].some(
+          ([key, before]) => before?.service.spec?.healthCheckNodePort || services.get(key)?.service.spec?.healthCheckNodePort,
+        )
+      )
+        health.sync(services, [...settings.values()]);
       dirty.clear();
+      lastFailed = false;
       counters.syncs++;
       counters.lastSyncMs = o.clock.monotonicMs() - begin;
     } catch (e) {
       counters.failures++;
+      lastFailed = true;
       o.log.error({ err: reasonOf(e) }, "the rules of the Services could not be applied; trying again");
       timer = o.clock.after(RETRY_MS, sync, { unref: true });
     }
@@ -142,6 +157,7 @@ export function startKubeProxy(o: KubeProxyOptions): KubeProxy {
     stop: () => {
       stopped = true;
       timer?.cancel();
+      health.stop();
     },
   };
 }
