@@ -1,7 +1,9 @@
 // All controllers of this process, by kube-controller-manager's names for --controllers.
 import type { StartController } from "../context.ts";
+import { startClusterRoleAggregation } from "./clusterrole-aggregation/controller.ts";
 import { startDaemonSet } from "./daemonset/controller.ts";
 import { startDeployment } from "./deployment/controller.ts";
+import { startDisruption } from "./disruption/controller.ts";
 import { startEndpoints } from "./endpoints/controller.ts";
 import { startEndpointSlice } from "./endpointslice/controller.ts";
 import { startGarbageCollector } from "./garbage-collector/controller.ts";
@@ -11,8 +13,11 @@ import { startNamespace } from "./namespace/controller.ts";
 import { startNodeIpam } from "./node-ipam/controller.ts";
 import { startNodeLifecycle } from "./node-lifecycle/controller.ts";
 import { startNodeTtl } from "./node-ttl/controller.ts";
+import { startPersistentVolume } from "./persistentvolume/controller.ts";
+import { startClaimProtection, startVolumeProtection } from "./persistentvolume/protection.ts";
 import { startPodGc } from "./pod-gc/controller.ts";
 import { startReplicaSet, startReplicationController } from "./replicaset/controller.ts";
+import { startResourceQuota } from "./resourcequota/controller.ts";
 import { startRootCa } from "./root-ca/controller.ts";
 import { startServiceAccount } from "./serviceaccount/controller.ts";
 import { startStatefulSet } from "./statefulset/controller.ts";
@@ -36,6 +41,12 @@ export const CONTROLLERS: Readonly<Record<string, StartController>> = {
   "ttl-controller": startNodeTtl,
   "taint-eviction-controller": startTaintEviction,
   "pod-garbage-collector-controller": startPodGc,
+  "disruption-controller": startDisruption,
+  "resourcequota-controller": startResourceQuota,
+  "persistentvolume-binder-controller": startPersistentVolume,
+  "persistentvolumeclaim-protection-controller": startClaimProtection,
+  "persistentvolume-protection-controller": startVolumeProtection,
+  "clusterrole-aggregation-controller": startClusterRoleAggregation,
   "garbage-collector-controller": startGarbageCollector,
 };
 
