@@ -1,10 +1,13 @@
 // ResourceQuota: counts what a namespace uses, and refuses what would exceed its quotas (apiserver/pkg/admission/plugin/resourcequota).
 // Invariant: usage is raised in the store before the object is; a concurrent request sees it. Only quotas whose status is filled in count.
-import { type KubeObject, parseQuantity, Quantity } from "@podwire/api";
+import { type KubeObject, parseQuantity, Quantity, type ResourceInfo, registry, updateManaged } from "@podwire/api";
 import type { Api } from "../call.ts";
+import { timeText } from "../verbs/body.ts";
 import type { AdmissionPlugin, Attributes } from "./chain.ts";
 import { forbiddenBy } from "./forbidden.ts";
 import { inScope, type Usage, unsaid, usageOf } from "./quota-usage.ts";
+
+const QUOTA = registry.byResource("", "v1", "resourcequotas") as ResourceInfo;
 
 export function resourceQuota(api: Api): AdmissionPlugin {
   return {
@@ -53,8 +56,13 @@ async function charge(api: Api, a: Attributes, quota: KubeObject): Promise<void>
         used[k] = now.sign() < 0 ? "0" : now.toString();
       }
       if (over.length > 0) throw forbiddenBy(a, exceeded(name, over.sort(), delta, current["status"]?.used ?? {}, hard));
-      current["status"] = { ...current["status"], used };
-      return current;
+      const next = { ...current, status: { ...current["status"], used } };
+      return updateManaged(QUOTA, current, next, {
+        manager: "kube-apiserver",
+        operation: "Update",
+        time: timeText(api.clock.nowMs()),
+        subresource: "status",
+      });
     },
     { dryRun: a.dryRun },
   );

@@ -1,6 +1,6 @@
 // The reviews: TokenReview, SelfSubjectReview, the SubjectAccessReview family and SelfSubjectRulesReview
 // (pkg/registry/{authentication,authorization}). A POST that asks, and stores nothing.
-import { applyDefaults, type FieldError, invalid, type KubeObject, statusErrors, Verbatim } from "@podwire/api";
+import { applyDefaults, type FieldError, invalid, type KubeObject, statusErrors, updateManaged, Verbatim } from "@podwire/api";
 import { reasonOf } from "@podwire/base";
 import type { TokenAuthenticator } from "../authentication/authenticator.ts";
 import { type ServiceAccountTokens, TokenRefusedError } from "../authentication/service-account-tokens.ts";
@@ -8,7 +8,6 @@ import type { RbacAuthorizer } from "../authorization/rbac.ts";
 import type { Api, ApiResponse, Call, User } from "../call.ts";
 import { writeOptions } from "../request/options.ts";
 import { valueResponse } from "../response.ts";
-import { updateManaged } from "../semantics.ts";
 import { bindNamespace, decodeObject, managerOf, timeText } from "../verbs/body.ts";
 import { attributesOf } from "../verbs/create.ts";
 
@@ -46,6 +45,7 @@ export function serveReviews(api: Api, parts: ReviewParts): void {
     const namespace = o["spec"]?.namespace;
     if (!namespace) throw statusErrors.badRequest("no namespace on request");
     o["spec"] = {};
+    delete o.metadata.managedFields;
     return reviewRules(parts.rbac, call.user, namespace);
   });
 }

@@ -1,9 +1,8 @@
 // Scale: replicas of a workload as an object of its own (autoscaling/v1). Written through to the workload, whose managedFields record it.
-import { decodeBody, invalid, type KubeObject, labelSelector, patchObject, statusErrors } from "@podwire/api";
+import { applyManaged, invalid, type KubeObject, labelSelector, parseYaml, patchObject, statusErrors, updateManaged } from "@podwire/api";
 import type { Api, ApiResponse, Call } from "../call.ts";
 import { writeOptions } from "../request/options.ts";
 import { valueResponse } from "../response.ts";
-import { applyManaged, updateManaged } from "../semantics.ts";
 import { bindName, bindNamespace, decodeObject, header, managerOf, timeText } from "../verbs/body.ts";
 import { readOne } from "../verbs/get.ts";
 import { type UpdateRequest, updateObject } from "../verbs/update.ts";
@@ -59,7 +58,7 @@ function decodeScale(call: Call, fieldValidation: "Ignore" | "Warn" | "Strict"):
 
 function patched(call: Call, before: KubeObject, type: string): KubeObject {
   const body = call.request.body ?? new Uint8Array();
-  if (type === "application/apply-patch+yaml") return decodeBody(SCALE, body, "application/yaml", { fieldValidation: "Warn" }).object;
+  if (type === "application/apply-patch+yaml") return parseYaml(body).value as KubeObject;
   const { object, warnings } = patchObject(SCALE, before, body, type, { fieldValidation: "Warn" });
   call.warnings.push(...warnings);
   return object;

@@ -1,10 +1,10 @@
 // POST serviceaccounts/{name}/token: a bound token (core/serviceaccount/storage/token.go).
-import { applyDefaults, type FieldError, invalid, type KubeObject, statusErrors } from "@podwire/api";
+import { applyDefaults, type FieldError, invalid, type KubeObject, statusErrors, updateManaged } from "@podwire/api";
 import type { ServiceAccountTokens, TokenClaims } from "../authentication/service-account-tokens.ts";
 import type { Api, ApiResponse, Call } from "../call.ts";
 import { writeOptions } from "../request/options.ts";
 import { valueResponse } from "../response.ts";
-import { bindNamespace, decodeObject, timeText } from "../verbs/body.ts";
+import { bindNamespace, decodeObject, managerOf, timeText } from "../verbs/body.ts";
 import { attributesOf } from "../verbs/create.ts";
 import { readOne } from "../verbs/get.ts";
 import { kindInfo } from "./kind-info.ts";
@@ -34,6 +34,8 @@ export async function tokenRequest(api: Api, call: Call, tokens: ServiceAccountT
     errors.push(invalid("spec.expirationSeconds", spec.expirationSeconds, "may not specify a duration larger than 2^32 seconds"));
   if (errors.length > 0) throw statusErrors.invalid({ group: info.group, kind: info.kind }, "", errors);
   if (!spec.audiences?.length) spec.audiences = [...tokens.audiences];
+  const manager = managerOf(options.fieldManager, call.userAgent);
+  Object.assign(request, updateManaged(info, undefined, request, { manager, operation: "Update", time: timeText(api.clock.nowMs()) }));
   const attributes = attributesOf(call, "CREATE", request, undefined, options, "CreateOptions");
   await api.admission.admit(attributes);
   await api.admission.validate(attributes);

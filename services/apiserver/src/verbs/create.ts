@@ -1,13 +1,13 @@
 // POST to a collection (endpoints/handlers/create.go and registry/rest/create.go).
 // Order: decode and default, names and system fields, managedFields, mutating admission, preparation, validation, validating
 // admission, allocation, store.
-import { type KubeObject, prepareForCreate, StatusError, statusErrors } from "@podwire/api";
+import { type KubeObject, prepareForCreate, StatusError, statusErrors, updateManaged, validateCreate } from "@podwire/api";
 import type { Attributes } from "../admission/chain.ts";
 import type { Api, ApiResponse, Call } from "../call.ts";
 import { type WriteOptions, writeOptions } from "../request/options.ts";
 import { stampCaller } from "../resources/caller-fields.ts";
+import { toInternalForm } from "../resources/decoded-forms.ts";
 import { objectResponse } from "../response.ts";
-import { updateManaged, validateCreate } from "../semantics.ts";
 import type { Written } from "../storage/object-storage.ts";
 import { bindNamespace, decodeObject, managerOf, timeText } from "./body.ts";
 
@@ -37,6 +37,7 @@ export async function createObject(
   const { info } = call.served;
   const generated = !object.metadata.name && !!object.metadata.generateName;
   fillSystemFields(api, object);
+  toInternalForm(info, object, true);
   let o = managed
     ? managed(object)
     : updateManaged(info, undefined, object, {

@@ -1,18 +1,21 @@
 // PATCH: JSON Patch (RFC 6902), merge patch (RFC 7386), strategic merge patch and server-side apply (endpoints/handlers/patch.go).
 import {
   applyDefaults,
-  decodeBody,
+  applyManaged,
   type KubeObject,
   mediaType,
+  parseYaml,
   patchObject,
   patchTypes,
   statusErrors,
   unsupportedPatchType,
+  updateManaged,
 } from "@podwire/api";
+import { reasonOf } from "@podwire/base";
 import type { Api, ApiResponse, Call } from "../call.ts";
 import { writeOptions } from "../request/options.ts";
+import { toInternalForm } from "../resources/decoded-forms.ts";
 import { objectResponse } from "../response.ts";
-import { applyManaged, updateManaged } from "../semantics.ts";
 import { header, managerOf, timeText } from "./body.ts";
 import { type UpdateRequest, updateObject } from "./update.ts";
 
@@ -62,7 +65,7 @@ function applyRequest(api: Api, call: Call): UpdateRequest {
     kind: "PatchOptions",
     allowCreate: call.subresource === "",
     next: (current) => {
-      const { object: applied, warnings } = decodeBody(info, body, "application/yaml", { fieldValidation: options.fieldValidation });
+      const { value: applied, warnings } = readApplied(call, body);
       const next = applyManaged(info, current, applied, {
         manager: options.fieldManager,
         force: options.force === true,
@@ -75,11 +78,35 @@ function applyRequest(api: Api, call: Call): UpdateRequest {
   };
 }
 
+/** The body of an apply as it was sent: what it does not say must not be filled in. */
+function readApplied(call: Call, body: Uint8Array): { value: KubeObject; warnings: string[] } {
+  const { info } = call.served;
+  let parsed: ReturnType<typeof parseYaml>;
+  try {
+    parsed = parseYaml(body);
+  } catch (e) {
+    throw statusErrors.badRequest(`error decoding YAML: error converting YAML to JSON: ${reasonOf(e)}`);
+  }
+  const { kind = "", apiVersion = "", metadata } = (parsed.value ?? {}) as KubeObject;
+  if (kind !== info.kind || apiVersion === "")
+    throw statusErrors.badRequest(`invalid object type: ${apiVersion.includes("/") ? "" : "/"}${apiVersion}, Kind=${kind}`);
+  if (apiVersion !== call.served.apiVersion)
+    throw statusErrors.badRequest(
+      `Incorrect version specified in apply patch. Specified patch version: ${apiVersion}, expected: ${call.served.apiVersion}`,
+    );
+  if (metadata?.name && metadata.name !== call.name)
+    throw statusErrors.badRequest(`the name of the object (${metadata.name}) does not match the name on the URL (${call.name})`);
+  const value = parsed.value as KubeObject;
+  value.metadata = { ...metadata, name: call.name, ...(info.namespaced ? { namespace: metadata?.namespace ?? call.namespace } : {}) };
+  return { value, warnings: parsed.duplicates.map((d) => d.replace(/^yaml: unmarshal errors:\s*/, "")) };
+}
+
 /** What follows on any patch: warnings, defaults, and the names of the request. */
 function finished(call: Call, object: KubeObject, warnings: readonly string[]): KubeObject {
   const { info } = call.served;
   for (const w of warnings) if (!call.warnings.includes(w)) call.warnings.push(w);
   applyDefaults(info, object);
+  toInternalForm(info, object, false);
   const m = object.metadata;
   if (m.name && m.name !== call.name)
     throw statusErrors.badRequest(`the name of the object (${m.name}) does not match the name on the URL (${call.name})`);

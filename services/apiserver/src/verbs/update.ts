@@ -1,11 +1,11 @@
 // PUT, and what PATCH shares with it (endpoints/handlers/update.go, registry/generic/registry/store.go, registry/rest/update.go).
 // Invariant: every attempt starts from a fresh copy of the stored object; the object that is written was validated as a whole.
-import { type KubeObject, prepareForUpdate, StatusError, statusErrors } from "@podwire/api";
+import { type KubeObject, prepareForUpdate, StatusError, statusErrors, updateManaged, validateUpdate } from "@podwire/api";
 import type { Attributes } from "../admission/chain.ts";
 import type { Api, ApiResponse, Call } from "../call.ts";
 import { type WriteOptions, writeOptions } from "../request/options.ts";
+import { toInternalForm } from "../resources/decoded-forms.ts";
 import { objectResponse } from "../response.ts";
-import { updateManaged, validateUpdate } from "../semantics.ts";
 import { Deletion, type Written } from "../storage/object-storage.ts";
 import { bindName, bindNamespace, decodeObject, managerOf, timeText } from "./body.ts";
 import { attributesOf, createObject } from "./create.ts";
@@ -16,6 +16,7 @@ export async function update(api: Api, call: Call): Promise<ApiResponse> {
     const object = decodeObject(call, call.served.info, options.fieldValidation);
     bindNamespace(call, object);
     bindName(call, object);
+    toInternalForm(call.served.info, object, false);
     return object;
   };
   let first: KubeObject | undefined = decode();
