@@ -2,8 +2,8 @@
 // CPU); the connection is retried for ever with back-off; the inbox prefix is this identity's own.
 // Invariant: a callback that throws never reaches the client's parser, which would stop reading.
 import { randomBytes } from "node:crypto";
-import { connect, headers, type Msg, type NatsConnection, nkeyAuthenticator, PermissionViolationError } from "@nats-io/transport-node";
-import { type Clock, type Complaints, type Logger, oncePerMinute, type Random } from "@podwire/base";
+import { connect, type Msg, type MsgHdrs, type NatsConnection, nkeyAuthenticator, PermissionViolationError } from "@nats-io/transport-node";
+import { type Clock, type Complaints, type Logger, oncePerMinute, PodwireError, type Random } from "@podwire/base";
 import type { Bus } from "./bus.ts";
 import { busOn } from "./endpoint.ts";
 import { BusClosedError, DisconnectedError, PayloadTooLargeError } from "./errors.ts";
@@ -255,10 +255,20 @@ interface PublishExtras {
 }
 
 function publishOptions(opts: PublishExtras) {
-  if (opts.headers === undefined) return { reply: opts.reply };
-  const h = headers();
-  for (const [k, v] of Object.entries(opts.headers)) h.set(k, v);
-  return { reply: opts.reply, headers: h };
+  return opts.headers === undefined ? { reply: opts.reply } : { reply: opts.reply, headers: encodedHeaders(opts.headers) };
+}
+
+/** The client calls nothing but `encode` on the headers of a publication; its own class costs more than the rest of a put. */
+function encodedHeaders(h: Readonly<Record<string, string>>): MsgHdrs {
+  let block = "NATS/1.0\r\n";
+  for (const name in h) {
+    const value = h[name] as string;
+    if (!/^[\x21-\x39\x3b-\x7e]+$/.test(name) || /[\r\n]/.test(value))
+      throw new PodwireError(`header ${JSON.stringify(name)} cannot be sent`);
+    block += `${name}: ${value}\r\n`;
+  }
+  const bytes = Buffer.from(`${block}\r\n`, "utf8");
+  return { encode: () => bytes } as unknown as MsgHdrs;
 }
 
 class NatsMessage implements BusMessage {

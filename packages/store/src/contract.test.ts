@@ -141,7 +141,12 @@ describe.skipIf(binary === undefined)("store on JetStream", () => {
       await new Promise((r) => setTimeout(r, 300));
       await feed.reached(1);
       expect(rec.log.some((l) => l.startsWith("restart"))).toBe(true);
-      expect(rec.log.slice(-2)).toEqual(["+new@1", "=1"]);
+      // The feed begins again before or after the new object is there; either way it ends up with that object alone.
+      const since = rec.log.slice(rec.log.findIndex((l) => l.startsWith("restart")) + 1);
+      expect([
+        ["+new@1", "=1"],
+        ["=0", "~new@1<0"],
+      ]).toContainEqual(since);
     } finally {
       await nats.close();
     }
