@@ -3,6 +3,7 @@ export * from "./container/container.ts";
 export * from "./container/rootfs.ts";
 export * from "./container/sandbox.ts";
 export * from "./container/user.ts";
+export { APPLETS } from "./applets/index.ts";
 export * from "./images/catalogue.ts";
 export {
   type Answer as DnsReply,

@@ -60,6 +60,8 @@ export interface ExecOptions {
   stdin?: boolean;
   tty?: boolean;
   user?: UserRequest;
+  /** Default: the container's. */
+  workingDir?: string;
 }
 
 /** A process with streams that come from outside. */
@@ -213,7 +215,7 @@ export class Container {
     const pids = this.pids as PidNamespace;
     const identity = this.#identity(o.user ?? this.options.user);
     const env = this.#env(identity);
-    const cwd = this.#workingDirectory();
+    const cwd = this.#workingDirectory(o.workingDir);
     const outputs = new Set<OutputListener>();
     const emit: OutputListener = (stream, bytes) => {
       for (const cb of outputs) cb(stream, bytes);
@@ -317,8 +319,8 @@ export class Container {
     return env;
   }
 
-  #workingDirectory(): Place {
-    const path = this.options.workingDir ?? this.options.image.workingDir ?? "/";
+  #workingDirectory(asked: string | undefined): Place {
+    const path = asked ?? this.options.workingDir ?? this.options.image.workingDir ?? "/";
     const root = { uid: 0, gid: 0, groups: [], override: true };
     const at = this.mounts.walk(this.mounts.root, path === "" ? "/" : path, root);
     if (at.place === undefined) {

@@ -2,6 +2,7 @@
 // Invariant: resolving the same reference twice gives the same image and digest, on every node.
 import { createHash } from "node:crypto";
 import { client } from "./client/index.ts";
+import { busybox } from "./busybox/index.ts";
 import { coredns } from "./coredns/index.ts";
 import { echo } from "./echo/index.ts";
 import type { Image, ImageSpec } from "./image.ts";
@@ -9,7 +10,7 @@ import { pause } from "./pause/index.ts";
 import { type ImageReference, parseImageReference, referenceName } from "./reference.ts";
 
 /** Adding an image: a folder beside this file, and a line here. */
-const IMAGES: readonly ImageSpec[] = [echo, client, pause, coredns];
+const IMAGES: readonly ImageSpec[] = [echo, client, pause, coredns, busybox];
 
 /** Names that the conformance suite needs to be absent, and registries that nobody may use. */
 const ABSENT = [

@@ -1,7 +1,6 @@
 // The interpreter of the POSIX shell (busybox ash): walks the tree, keeps status and control flow, starts processes.
 // Invariant: `status` is what "$?" shows; after every command pending traps have run; a subshell is a process of its own with a
 // copy of the state, so nothing it does is seen here.
-import { PodwireError } from "@podwire/base";
 import { strerror, SysError } from "../kernel/errno.ts";
 import type { OpenFile } from "../kernel/open-file.ts";
 import { type ExitStatus, ExitRequest, type Process } from "../kernel/process.ts";
@@ -15,17 +14,9 @@ import { Jobs } from "./jobs.ts";
 import { maybeQuoted } from "./quote.ts";
 import { parseHereDoc, Parser, ShellSyntaxError } from "./parser.ts";
 import { applyRedirects, RedirectError } from "./redirect.ts";
+import { ShellError } from "./shell-error.ts";
 import { Traps } from "./traps.ts";
 import { ReadonlyError, Variables } from "./variables.ts";
-
-/** Ends a non-interactive shell: message (without the shell's name) and status. */
-export class ShellError extends PodwireError {
-  readonly status: number;
-  constructor(text: string, status = 2) {
-    super(text);
-    this.status = status;
-  }
-}
 
 export type OptionName = "errexit" | "noglob" | "ignoreeof" | "interactive" | "monitor" | "stdin" | "xtrace" | "verbose" | "noclobber" | "allexport" | "notify" | "nounset" | "noexec" | "pipefail" | "nolog" | "debug" | "vi";
 

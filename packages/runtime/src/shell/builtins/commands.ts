@@ -2,7 +2,8 @@
 import { SysError } from "../../kernel/errno.ts";
 import { evaluate } from "../arith.ts";
 import { singleQuoted } from "../quote.ts";
-import { type Shell, ShellError } from "../shell.ts";
+import { type Shell } from "../shell.ts";
+import { ShellError } from "../shell-error.ts";
 import { BUILTINS, SPECIAL_BUILTINS } from "./index.ts";
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;

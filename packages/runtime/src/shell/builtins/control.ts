@@ -2,7 +2,8 @@
 import { SysError, strerror } from "../../kernel/errno.ts";
 import { SIGNAL_MAX, signalName, signalNumber } from "../../kernel/signals.ts";
 import { singleQuoted } from "../quote.ts";
-import { ShellError, type Shell } from "../shell.ts";
+import { type Shell } from "../shell.ts";
+import { ShellError } from "../shell-error.ts";
 import { ShellSyntaxError } from "../parser.ts";
 
 /** "exit: line 0: Illegal number: abc": what ash says of an argument; ends the shell. */

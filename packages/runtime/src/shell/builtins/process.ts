@@ -2,7 +2,8 @@
 import { strerror, SysError } from "../../kernel/errno.ts";
 import { signalName, signalNumber } from "../../kernel/signals.ts";
 import type { Job } from "../jobs.ts";
-import { type Shell, ShellError, statusOf } from "../shell.ts";
+import { type Shell, statusOf } from "../shell.ts";
+import { ShellError } from "../shell-error.ts";
 
 export async function cd(sh: Shell, argv: string[]): Promise<number> {
   let args = argv.slice(1);

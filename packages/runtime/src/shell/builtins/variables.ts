@@ -1,7 +1,8 @@
 // Builtins about variables and options: export, readonly, local, set, unset.
 import { byBytes } from "../expand.ts";
 import { singleQuoted } from "../quote.ts";
-import { type OptionName, type Shell, ShellError } from "../shell.ts";
+import { type OptionName, type Shell } from "../shell.ts";
+import { ShellError } from "../shell-error.ts";
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 

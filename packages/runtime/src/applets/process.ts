@@ -1,0 +1,654 @@
+// Applets about processes, users and the machine: sleep, timeout, env, xargs, ps, id, uname, date, expr, which and small ones.
+import { strerror, SysError } from "../kernel/errno.ts";
+import { FdTable } from "../kernel/open-file.ts";
+import { type ExitStatus, ExitRequest, type Process } from "../kernel/process.ts";
+import { signalDescription, signalNumber } from "../kernel/signals.ts";
+import { findProgramIn } from "./find-program.ts";
+import { nameOfId } from "./listing.ts";
+import { parseDate } from "./files.ts";
+import { complain, die, options, usage } from "./options.ts";
+import { lines, readAll } from "./streams.ts";
+
+const codeOf = (s: ExitStatus) => (s.signal !== 0 ? 128 + s.signal : s.code);
+
+/** Starts a program by name with PATH; undefined after saying why not. */
+export async function launch(p: Process, argv: string[], o: { env?: Map<string, string>; prefix?: string; newGroup?: boolean } = {}): Promise<Process | SysError> {
+  try {
+    const found = p.container.resolveProgram(p, argv[0] as string);
+    return p.spawn({ program: found.program, argv: found.argvPrefix.length > 0 ? [...found.argvPrefix, ...argv.slice(1)] : argv, exe: found.path, ...(o.env ? { env: o.env } : {}), ...(o.newGroup ? { newGroup: true } : {}) });
+  } catch (e) {
+    if (!(e instanceof SysError)) throw e;
+    return e;
+  }
+}
+
+const UNITS: Record<string, number> = { "": 1, s: 1, m: 60, h: 3600, d: 86_400 };
+
+/** "1.5", "2m": seconds; undefined when it is no duration. */
+export function duration(text: string): number | undefined {
+  const m = /^(\d+\.?\d*|\.\d+)([smhd]?)$/.exec(text);
+  return m ? Number(m[1]) * (UNITS[m[2] as string] as number) : undefined;
+}
+
+export async function sleep(p: Process): Promise<number> {
+  const args = p.argv.slice(1);
+  if (args[0]?.startsWith("-") && args[0] !== "--") {
+    await complain(p, `invalid option -- '${args[0][1]}'`);
+    return usage(p, "[N]...");
+  }
+  if (args.length === 0) return usage(p, "[N]...");
+  let seconds = 0;
+  for (const a of args) {
+    if (a === "infinity" || a === "inf") seconds = Number.POSITIVE_INFINITY;
+    else {
+      const d = duration(a);
+      if (d === undefined) return die(p, `invalid number '${a}'`);
+      seconds += d;
+    }
+  }
+  const end = p.clock.monotonicMs() + seconds * 1000;
+  // Timers hold 2^31 ms.
+  for (let left = seconds * 1000; left > 0; left = end - p.clock.monotonicMs()) await p.sleep(Math.min(left, 2 ** 31 - 1));
+  return 0;
+}
+
+export async function usleep(p: Process): Promise<number> {
+  await p.sleep(Number(p.argv[1] ?? 0) / 1000);
+  return 0;
+}
+
+export async function timeout(p: Process): Promise<number> {
+  const text = "[-s SIG] [-k KILL_SECS] SECS PROG ARGS";
+  const o = await options(p, "+s:k:", text);
+  if (o.args.length < 2) return usage(p, text);
+  const signal = signalNumber(o.values.get("s") ?? "TERM");
+  if (signal === undefined) return die(p, `unknown signal '${o.values.get("s")}'`);
+  const seconds = duration(o.args[0] as string);
+  if (seconds === undefined) return die(p, `invalid number '${o.args[0]}'`);
+  const child = await launch(p, o.args.slice(1));
+  if (child instanceof SysError) {
+    await complain(p, `can't execute '${o.args[1]}': ${strerror(child)}`);
+    return 127;
+  }
+  let timedOut = false;
+  const timer = p.clock.after(seconds * 1000, () => {
+    timedOut = true;
+    if (!child.ended) p.namespace.deliver(child, signal);
+    const kill = o.values.get("k");
+    if (kill !== undefined) p.clock.after((duration(kill) ?? 0) * 1000, () => child.ended || child.take(9), { unref: true });
+  });
+  p.onExit(() => timer.cancel());
+  const r = await p.waitpid(child.pid);
+  timer.cancel();
+  const status = (r as { status: ExitStatus }).status;
+  // busybox's timeout is the process that becomes the program, so it dies as the program does.
+  if (status.signal !== 0) {
+    p.terminate({ code: 0, signal: status.signal });
+    p.check();
+  }
+  return timedOut && status.code === 0 ? 143 : codeOf(status);
+}
+
+export async function env(p: Process): Promise<number> {
+  const o = await options(p, "+iu:0", "[-i0] [-u NAME]... [-] [NAME=VALUE]... [PROG ARGS]");
+  const vars = new Map(o.flags.has("i") || o.args[0] === "-" ? [] : p.env);
+  for (const u of o.all.get("u") ?? []) vars.delete(u);
+  let i = o.args[0] === "-" ? 1 : 0;
+  for (; i < o.args.length && (o.args[i] as string).includes("="); i++) {
+    const a = o.args[i] as string;
+    vars.set(a.slice(0, a.indexOf("=")), a.slice(a.indexOf("=") + 1));
+  }
+  const rest = o.args.slice(i);
+  if (rest.length === 0) {
+    const end = o.flags.has("0") ? "\0" : "\n";
+    await p.print([...vars].map(([k, v]) => `${k}=${v}${end}`).join(""));
+    return 0;
+  }
+  const old = p.env;
+  p.env = vars;
+  try {
+    const found = p.container.resolveProgram(p, rest[0] as string);
+    p.argv = found.argvPrefix.length > 0 ? [...found.argvPrefix, ...rest.slice(1)] : rest;
+    throw new ExitRequest(await found.program(p));
+  } catch (e) {
+    if (!(e instanceof SysError)) throw e;
+    p.env = old;
+    await complain(p, `can't execute '${rest[0]}': ${strerror(e)}`);
+    return e.code === "ENOENT" ? 127 : 126;
+  }
+}
+
+export async function printenv(p: Process): Promise<number> {
+  const names = p.argv.slice(1);
+  if (names.length === 0) {
+    await p.print([...p.env].map(([k, v]) => `${k}=${v}\n`).join(""));
+    return 0;
+  }
+  let status = 0;
+  for (const n of names) {
+    const v = p.env.get(n);
+    if (v === undefined) status = 1;
+    else await p.print(`${v}\n`);
+  }
+  return status;
+}
+
+export async function xargs(p: Process): Promise<number> {
+  const o = await options(p, "+0rtpn:s:I:i:P:L:E:xd:e", "[OPTIONS] [PROG ARGS]");
+  const command = o.args.length === 0 ? ["echo"] : o.args;
+  const input = (await readAll(p, 0)).toString("utf8");
+  const replace = o.values.get("I") ?? o.values.get("i");
+  const items = o.flags.has("0") ? input.split("\0").filter((x, i, l) => x !== "" || i < l.length - 1) : replace !== undefined ? input.split("\n").map((x) => x.trim()).filter((x) => x !== "") : await words(p, input);
+  const size = o.values.has("n") ? Number(o.values.get("n")) : Number.POSITIVE_INFINITY;
+  const batches: string[][] = [];
+  if (replace !== undefined) for (const item of items) batches.push(command.map((c) => c.replaceAll(replace, item)));
+  else {
+    for (let i = 0; i < items.length; i += size) {
+      batches.push([...command, ...items.slice(i, size === Number.POSITIVE_INFINITY ? undefined : i + size)]);
+      if (size === Number.POSITIVE_INFINITY) break;
+    }
+    if (items.length === 0 && !o.flags.has("r")) batches.push(command);
+  }
+  let status = 0;
+  for (const argv of batches) {
+    if (o.flags.has("t")) await p.printError(`${argv.join(" ")}\n`);
+    const child = await launch(p, argv);
+    if (child instanceof SysError) {
+      await complain(p, `${argv[0]}: ${strerror(child)}`);
+      return child.code === "ENOENT" ? 127 : 126;
+    }
+    const s = ((await p.waitpid(child.pid)) as { status: ExitStatus }).status;
+    if (s.signal !== 0) {
+      await complain(p, `'${argv[0]}' terminated by signal ${s.signal}`);
+      return 125;
+    }
+    if (s.code === 255) {
+      await complain(p, `${argv[0]}: exited with status 255; aborting`);
+      return 124;
+    }
+    if (s.code !== 0) status = 123;
+  }
+  return status;
+}
+
+async function words(p: Process, text: string): Promise<string[]> {
+  const out: string[] = [];
+  let word: string | undefined;
+  for (let i = 0; i < text.length; i++) {
+    const c = text[i] as string;
+    if (c === "'" || c === '"') {
+      const end = text.indexOf(c, i + 1);
+      if (end < 0) return die(p, `unmatched ${c === "'" ? "single" : "double"} quote`);
+      word = (word ?? "") + text.slice(i + 1, end);
+      i = end;
+    } else if (c === "\\") word = (word ?? "") + (text[++i] ?? "");
+    else if (/\s/.test(c)) {
+      if (word !== undefined) out.push(word);
+      word = undefined;
+    } else word = (word ?? "") + c;
+  }
+  if (word !== undefined) out.push(word);
+  return out;
+}
+
+export async function id(p: Process): Promise<number> {
+  const o = await options(p, "ugGnr", "[-ugGnr] [USER]");
+  let { uid, gid } = p.identity;
+  let groups = [...p.identity.groups];
+  const user = o.args[0];
+  if (user !== undefined) {
+    const row = (p.fs.exists("/etc/passwd") ? p.fs.readText("/etc/passwd") : "").split("\n").map((l) => l.split(":")).find((f) => f[0] === user || (/^\d+$/.test(user) && f[2] === user));
+    if (!row) return die(p, `unknown user ${user}`);
+    uid = Number(row[2]);
+    gid = Number(row[3]);
+    groups = [gid];
+  }
+  const u = nameOfId(p, "/etc/passwd", uid);
+  const g = (n: number) => nameOfId(p, "/etc/group", n);
+  const named = o.flags.has("n");
+  if (o.flags.has("u")) await p.print(`${named ? u : uid}\n`);
+  else if (o.flags.has("G")) await p.print(`${groups.map((n) => (named ? g(n) : n)).join(" ")}\n`);
+  else if (o.flags.has("g")) await p.print(`${named ? g(gid) : gid}\n`);
+  else {
+    const label = (n: number, name: string) => (name === String(n) ? String(n) : `${n}(${name})`);
+    await p.print(`uid=${label(uid, u)} gid=${label(gid, g(gid))}${groups.length > 0 ? ` groups=${groups.map((n) => label(n, g(n))).join(",")}` : ""}\n`);
+  }
+  return 0;
+}
+
+export async function groupsCommand(p: Process): Promise<number> {
+  await p.print(`${p.identity.groups.map((n) => nameOfId(p, "/etc/group", n)).join(" ")}\n`);
+  return 0;
+}
+
+export async function whoami(p: Process): Promise<number> {
+  const name = nameOfId(p, "/etc/passwd", p.identity.uid);
+  if (/^\d+$/.test(name)) return die(p, `unknown uid ${p.identity.uid}`);
+  await p.print(`${name}\n`);
+  return 0;
+}
+
+export async function hostname(p: Process): Promise<number> {
+  const o = await options(p, "sidfF:y", "[-sidf] [HOSTNAME | -F FILE]");
+  const name = p.hostname;
+  if (o.args.length > 0) return die(p, "sethostname: Operation not permitted");
+  if (o.flags.has("i")) await p.print(`${(await p.net.lookup(name).catch(() => ["127.0.0.1"])).join(" ")}\n`);
+  else if (o.flags.has("d")) await p.print(name.includes(".") ? `${name.slice(name.indexOf(".") + 1)}\n` : "");
+  else if (o.flags.has("f")) {
+    const hosts = p.fs.exists("/etc/hosts") ? p.fs.readText("/etc/hosts") : "";
+    const line = hosts.split("\n").map((l) => l.split(/\s+/)).find((f) => f.slice(1).includes(name));
+    await p.print(`${line?.[1] ?? name}\n`);
+  } else await p.print(`${o.flags.has("s") ? name.split(".")[0] : name}\n`);
+  return 0;
+}
+
+export async function uname(p: Process): Promise<number> {
+  const o = await options(p, "amnrspvio", "[-amnrspvio]");
+  const parts: [string, string][] = [
+    ["s", "Linux"],
+    ["n", p.hostname],
+    ["r", "6.12.0-podwire"],
+    ["v", "#1 SMP"],
+    ["m", "x86_64"],
+    ["o", "GNU/Linux"],
+  ];
+  const f = o.flags;
+  if (f.has("p")) parts.splice(5, 0, ["p", "unknown"]);
+  const chosen = f.size === 0 ? ["s"] : f.has("a") ? parts.map(([k]) => k) : [...f];
+  await p.print(`${parts.filter(([k]) => chosen.includes(k)).map(([, v]) => v).join(" ")}\n`);
+  return 0;
+}
+
+const DAYS = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+const MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
+
+/** strftime(3) in UTC. */
+export function strftime(format: string, ms: number): string {
+  const d = new Date(ms);
+  const two = (n: number) => String(n).padStart(2, "0");
+  const h12 = d.getUTCHours() % 12 || 12;
+  const one = (c: string): string => {
+    switch (c) {
+      case "Y":
+        return String(d.getUTCFullYear());
+      case "y":
+        return two(d.getUTCFullYear() % 100);
+      case "m":
+        return two(d.getUTCMonth() + 1);
+      case "d":
+        return two(d.getUTCDate());
+      case "e":
+        return String(d.getUTCDate()).padStart(2);
+      case "H":
+        return two(d.getUTCHours());
+      case "I":
+        return two(h12);
+      case "M":
+        return two(d.getUTCMinutes());
+      case "S":
+        return two(d.getUTCSeconds());
+      case "s":
+        return String(Math.floor(ms / 1000));
+      case "N":
+        return String(Math.floor((ms % 1000) * 1e6)).padStart(9, "0");
+      case "a":
+        return (DAYS[d.getUTCDay()] as string).slice(0, 3);
+      case "A":
+        return DAYS[d.getUTCDay()] as string;
+      case "b":
+      case "h":
+        return (MONTHS[d.getUTCMonth()] as string).slice(0, 3);
+      case "B":
+        return MONTHS[d.getUTCMonth()] as string;
+      case "p":
+        return d.getUTCHours() < 12 ? "AM" : "PM";
+      case "j":
+        return String(Math.floor((ms - Date.UTC(d.getUTCFullYear(), 0, 1)) / 86_400_000) + 1).padStart(3, "0");
+      case "u":
+        return String(d.getUTCDay() || 7);
+      case "w":
+        return String(d.getUTCDay());
+      case "F":
+        return strftime("%Y-%m-%d", ms);
+      case "T":
+        return strftime("%H:%M:%S", ms);
+      case "R":
+        return strftime("%H:%M", ms);
+      case "D":
+      case "x":
+        return strftime("%m/%d/%y", ms);
+      case "X":
+        return strftime("%H:%M:%S", ms);
+      case "c":
+        return strftime("%a %b %e %H:%M:%S %Y", ms);
+      case "z":
+        return "+0000";
+      case "Z":
+        return "UTC";
+      case "n":
+        return "\n";
+      case "t":
+        return "\t";
+      case "%":
+        return "%";
+      default:
+        return `%${c}`;
+    }
+  };
+  return format.replace(/%-?([a-zA-Z%])/g, (w, c: string) => (w[1] === "-" ? one(c).replace(/^0+(?=.)/, "") : one(c)));
+}
+
+export async function date(p: Process): Promise<number> {
+  const o = await options(p, "us:d:r:RI:D:", "[OPTIONS] [+FMT] [[-s] TIME]", { long: { utc: "u", date: "d", "rfc-2822": "R", iso: "I" }, argv: p.argv.slice(1).map((a) => (a === "-I" || a === "-Iseconds" || a === "-Is" ? (a === "-I" ? "-Idate" : "-Iseconds") : a)) });
+  let ms = p.clock.nowMs();
+  const text = o.values.get("d");
+  if (text !== undefined) {
+    const d = parseDate(text, ms);
+    if (d === undefined) return die(p, `invalid date '${text}'`);
+    ms = d;
+  }
+  if (o.values.has("r")) ms = p.fs.stat(o.values.get("r") as string).mtimeMs;
+  if (o.values.has("s")) return die(p, "can't set date: Operation not permitted");
+  const format = o.args.find((a) => a.startsWith("+"));
+  const fallback = o.flags.has("R") ? "%a, %d %b %Y %H:%M:%S %z" : o.values.has("I") ? (o.values.get("I") === "date" ? "%Y-%m-%d" : "%Y-%m-%dT%H:%M:%S+00:00") : "%a %b %e %H:%M:%S UTC %Y";
+  await p.print(`${strftime(format?.slice(1) ?? fallback, ms)}\n`);
+  return 0;
+}
+
+export async function ps(p: Process): Promise<number> {
+  const o = await options(p, "o:Teflawux", "[-o COL1,COL2=HEADER]", { argv: p.argv.slice(1).map((a) => (/^[a-z]+$/.test(a) ? `-${a}` : a)) });
+  const columns = (o.values.get("o") ?? "pid,user,time,args").split(",");
+  const titles: Record<string, string> = { pid: "PID", ppid: "PPID", user: "USER", time: "TIME", args: "COMMAND", comm: "COMMAND", stat: "STAT", vsz: "VSZ", rss: "RSS", pgid: "PGID" };
+  const widths: Record<string, number> = { pid: 5, ppid: 5, user: 8, time: 5, stat: 4, vsz: 4, rss: 4, pgid: 5 };
+  const right = new Set(["pid", "ppid", "vsz", "rss", "pgid"]);
+  const cell = (q: Process, c: string): string => {
+    switch (c) {
+      case "pid":
+        return String(q.pid);
+      case "ppid":
+        return String(q.ppid);
+      case "pgid":
+        return String(q.pgid);
+      case "user":
+        return nameOfId(p, "/etc/passwd", q.identity.uid).slice(0, 8);
+      case "time":
+        return `${Math.floor(q.cpuMs / 60_000)}:${String(Math.floor(q.cpuMs / 1000) % 60).padStart(2, "0")}`;
+      case "stat":
+        return q.ended ? "Z" : q.stopped ? "T" : q === p ? "R" : "S";
+      case "vsz":
+      case "rss":
+        return String(Math.round(q.memoryBytes / 1024));
+      case "comm":
+        return q.name;
+      default:
+        return q.ended ? `[${q.name}]` : q.argv.join(" ");
+    }
+  };
+  const fit = (c: string, text: string, last: boolean) => (last ? text : right.has(c) ? text.padStart(widths[c] ?? 8) : text.padEnd(widths[c] ?? 8));
+  const row = (texts: string[]) => `${texts.map((t, i) => fit(columns[i] as string, t, i === texts.length - 1)).join(" ")}\n`;
+  let out = row(columns.map((c) => titles[c.split("=")[0] as string] ?? c.toUpperCase()));
+  for (const q of [...p.namespace.processes.values()].sort((a, b) => a.pid - b.pid)) out += row(columns.map((c) => cell(q, c.split("=")[0] as string)));
+  await p.print(out);
+  return 0;
+}
+
+export async function killall(p: Process): Promise<number> {
+  const args = p.argv.slice(1);
+  let signal = 15;
+  if (args[0]?.startsWith("-")) signal = signalNumber((args.shift() as string).slice(1)) ?? 15;
+  let status = 0;
+  for (const name of args) {
+    const found = [...p.namespace.processes.values()].filter((q) => q.name === name && q !== p && !q.ended);
+    if (found.length === 0) {
+      await complain(p, `${name}: no process killed`);
+      status = 1;
+    }
+    for (const q of found) p.kill(q.pid, signal);
+  }
+  return status;
+}
+
+export async function pgrep(p: Process): Promise<number> {
+  const o = await options(p, "flnovxs:P:", "[-flanovx] [-s SID|-P PPID|PATTERN]");
+  const re = new RegExp(o.flags.has("x") ? `^(?:${o.args[0] ?? ""})$` : (o.args[0] ?? ""));
+  const found = [...p.namespace.processes.values()].filter((q) => q !== p && !q.ended && re.test(o.flags.has("f") ? q.argv.join(" ") : q.name));
+  for (const q of found) await p.print(`${q.pid}${o.flags.has("l") ? ` ${q.name}` : ""}\n`);
+  return found.length > 0 ? 0 : 1;
+}
+
+export async function pidof(p: Process): Promise<number> {
+  const names = p.argv.slice(1).filter((a) => !a.startsWith("-"));
+  const found = [...p.namespace.processes.values()].filter((q) => names.includes(q.name) && !q.ended).map((q) => q.pid);
+  if (found.length === 0) return 1;
+  await p.print(`${found.reverse().join(" ")}\n`);
+  return 0;
+}
+
+export async function which(p: Process): Promise<number> {
+  const o = await options(p, "a", "[-a] COMMAND...");
+  let status = 0;
+  for (const name of o.args) {
+    const path = findProgramIn(p, name);
+    if (path === undefined) status = 1;
+    else await p.print(`${path}\n`);
+  }
+  return status;
+}
+
+export async function tty(p: Process): Promise<number> {
+  const f = p.fds.find(0);
+  const is = f !== undefined && "tty" in f;
+  if (!p.argv.includes("-s")) await p.print(is ? "/dev/pts/0\n" : "not a tty\n");
+  return is ? 0 : 1;
+}
+
+export async function expr(p: Process): Promise<number> {
+  const args = p.argv.slice(1);
+  if (args.length === 0) return die(p, "too few arguments", 2);
+  let i = 0;
+  type Value = string;
+  const isNumber = (v: Value) => /^-?\d+$/.test(v);
+  const truth = (v: Value) => v !== "" && !/^-?0+$/.test(v);
+  const num = async (v: Value): Promise<bigint> => (isNumber(v) ? BigInt(v) : die(p, "non-numeric argument", 2));
+  const level = async (n: number): Promise<Value> => {
+    if (n === 5) return primary();
+    let left = await level(n + 1);
+    for (;;) {
+      const op = args[i];
+      if (op === undefined) return left;
+      if (n === 0 && op === "|") {
+        i++;
+        const right = await level(1);
+        left = truth(left) ? left : truth(right) ? right : "0";
+      } else if (n === 1 && op === "&") {
+        i++;
+        const right = await level(2);
+        left = truth(left) && truth(right) ? left : "0";
+      } else if (n === 2 && ["=", "==", "!=", "<", "<=", ">", ">="].includes(op)) {
+        i++;
+        const right = await level(3);
+        const c = isNumber(left) && isNumber(right) ? Number(BigInt(left) - BigInt(right)) : left < right ? -1 : left > right ? 1 : 0;
+        left = (op === "=" || op === "==" ? c === 0 : op === "!=" ? c !== 0 : op === "<" ? c < 0 : op === "<=" ? c <= 0 : op === ">" ? c > 0 : c >= 0) ? "1" : "0";
+      } else if (n === 3 && (op === "+" || op === "-")) {
+        i++;
+        const right = await num(await level(4));
+        const l = await num(left);
+        left = String(op === "+" ? l + right : l - right);
+      } else if (n === 4 && (op === "*" || op === "/" || op === "%" || op === ":")) {
+        i++;
+        const rightText = await level(5);
+        if (op === ":") {
+          left = match(left, rightText);
+          continue;
+        }
+        const right = await num(rightText);
+        const l = await num(left);
+        if (op !== "*" && right === 0n) return die(p, "division by zero", 2);
+        left = String(op === "*" ? l * right : op === "/" ? l / right : l % right);
+      } else return left;
+    }
+  };
+  const primary = async (): Promise<Value> => {
+    const a = args[i++];
+    if (a === undefined) return die(p, "syntax error", 2);
+    if (a === "(") {
+      const v = await level(0);
+      if (args[i++] !== ")") return die(p, "syntax error", 2);
+      return v;
+    }
+    if (a === "length" && args[i] !== undefined) return String((args[i++] as string).length);
+    if (a === "index" && args.length >= i + 2) {
+      const s = args[i++] as string;
+      const set = args[i++] as string;
+      return String([...s].findIndex((c) => set.includes(c)) + 1);
+    }
+    if (a === "substr" && args.length >= i + 3) {
+      const s = args[i++] as string;
+      const from = Number(args[i++]);
+      const length = Number(args[i++]);
+      return from < 1 || length < 1 || Number.isNaN(from) || Number.isNaN(length) ? "" : s.slice(from - 1, from - 1 + length);
+    }
+    if (a === "match" && args.length >= i + 2) return match(args[i++] as string, args[i++] as string);
+    return a;
+  };
+  const v = await level(0);
+  if (i < args.length) return die(p, "syntax error", 2);
+  await p.print(`${v}\n`);
+  return truth(v) ? 0 : 1;
+}
+
+function match(text: string, pattern: string): string {
+  const m = new RegExp(`^(?:${bre(pattern)})`).exec(text);
+  if (/\\\(/.test(pattern)) return m?.[1] ?? "";
+  return String(m ? m[0].length : 0);
+}
+
+/** A basic regular expression as JavaScript's. */
+export function bre(pattern: string): string {
+  let out = "";
+  for (let i = 0; i < pattern.length; i++) {
+    const c = pattern[i] as string;
+    if (c === "\\") {
+      const n = pattern[++i];
+      if (n === undefined) return `${out}\\\\`;
+      if ("(){}|+?".includes(n)) out += n;
+      else if (n === "<" || n === ">") out += "\\b";
+      else if (n === "n") out += "\\n";
+      else if (n === "t") out += "\\t";
+      else if (/[1-9wWsSbB]/.test(n)) out += `\\${n}`;
+      else out += /[\w]/.test(n) ? n : `\\${n}`;
+    } else if (c === "[") {
+      let end = i + 1;
+      if (pattern[end] === "^") end++;
+      if (pattern[end] === "]") end++;
+      while (end < pattern.length && pattern[end] !== "]") {
+        if (pattern[end] === "[" && /[:.=]/.test(pattern[end + 1] ?? "")) {
+          const close = pattern.indexOf(`${pattern[end + 1]}]`, end + 2);
+          if (close > 0) end = close + 1;
+        }
+        end++;
+      }
+      if (end >= pattern.length) throw new SyntaxError("brackets ([ ]) not balanced");
+      out += bracket(pattern.slice(i, end + 1));
+      i = end;
+    } else if (c === "*") out += out === "" || out.endsWith("(") || out === "^" ? "\\*" : "*";
+    else if ("+?{}()|".includes(c)) out += `\\${c}`;
+    else if (c === "^") out += i === 0 || out.endsWith("(") || out.endsWith("|") ? "^" : "\\^";
+    else if (c === "$") out += i === pattern.length - 1 || /^\\[)|]/.test(pattern.slice(i + 1)) ? "$" : "\\$";
+    else if (c === "/") out += "\\/";
+    else out += c;
+  }
+  return out;
+}
+
+const POSIX: Record<string, string> = { alpha: "a-zA-Z", digit: "0-9", alnum: "a-zA-Z0-9", upper: "A-Z", lower: "a-z", space: "\\s", blank: " \\t", punct: "!-\\/:-@\\[-`{-~", print: " -~", graph: "!-~", cntrl: "\\x00-\\x1f\\x7f", xdigit: "0-9A-Fa-f" };
+
+/** A POSIX bracket expression as JavaScript's. */
+export function bracket(text: string): string {
+  let body = text.slice(1, -1);
+  const negate = body.startsWith("^");
+  if (negate) body = body.slice(1);
+  body = body.replace(/\[:(\w+):\]|\[[.=](.)[.=]\]|[\\[\]]/g, (w, name: string | undefined, ch: string | undefined) => (name !== undefined ? (POSIX[name] ?? "") : ch !== undefined ? `\\${ch}` : `\\${w}`));
+  return `[${negate ? "^" : ""}${body}]`;
+}
+
+/** An extended regular expression as JavaScript's. */
+export function ere(pattern: string): string {
+  let out = "";
+  for (let i = 0; i < pattern.length; i++) {
+    const c = pattern[i] as string;
+    if (c === "\\") {
+      const n = pattern[++i] ?? "\\";
+      if (n === "<" || n === ">") out += "\\b";
+      else out += /[1-9wWsSbBnt]/.test(n) || !/\w/.test(n) ? `\\${n}` : n;
+    } else if (c === "[") {
+      let end = i + 1;
+      if (pattern[end] === "^") end++;
+      if (pattern[end] === "]") end++;
+      while (end < pattern.length && pattern[end] !== "]") {
+        if (pattern[end] === "[" && /[:.=]/.test(pattern[end + 1] ?? "")) {
+          const close = pattern.indexOf(`${pattern[end + 1]}]`, end + 2);
+          if (close > 0) end = close + 1;
+        }
+        end++;
+      }
+      if (end >= pattern.length) throw new SyntaxError("brackets ([ ]) not balanced");
+      out += bracket(pattern.slice(i, end + 1));
+      i = end;
+    } else if (c === "{" && !/^\{\d+(,\d*)?\}/.test(pattern.slice(i))) out += "\\{";
+    else if (c === "}" && !/\{\d+(,\d*)?$/.test(out)) out += "\\}";
+    else if (c === "/") out += "\\/";
+    else out += c;
+  }
+  return out;
+}
+
+export async function trueProgram(): Promise<number> {
+  return 0;
+}
+export async function falseProgram(): Promise<number> {
+  return 1;
+}
+export async function nproc(p: Process): Promise<number> {
+  await p.print("8\n");
+  return 0;
+}
+export async function arch(p: Process): Promise<number> {
+  await p.print("x86_64\n");
+  return 0;
+}
+export async function clear(p: Process): Promise<number> {
+  await p.print("\x1b[H\x1b[J");
+  return 0;
+}
+export async function uptime(p: Process): Promise<number> {
+  await p.print(` ${strftime("%H:%M:%S", p.clock.nowMs())} up 1 min,  0 users,  load average: 0.00, 0.00, 0.00\n`);
+  return 0;
+}
+export async function free(p: Process): Promise<number> {
+  const used = Math.round(p.container.memory.usedBytes / 1024);
+  const total = Math.round((p.container.memory.limitBytes ?? 16 * 1024 ** 3) / 1024);
+  const n = (v: number) => String(v).padStart(12);
+  await p.print(`              total        used        free      shared  buff/cache   available\nMem:   ${n(total)}${n(used)}${n(total - used)}${n(0)}${n(0)}${n(total - used)}\nSwap:  ${n(0)}${n(0)}${n(0)}\n`);
+  return 0;
+}
+
+export async function watch(p: Process): Promise<number> {
+  const o = await options(p, "+n:t", "[-n SEC] [-t] PROG ARGS");
+  const seconds = duration(o.values.get("n") ?? "2") ?? 2;
+  for (;;) {
+    await p.print(`\x1b[H\x1b[J${o.flags.has("t") ? "" : `Every ${seconds.toFixed(1)}s: ${o.args.join(" ")}\n\n`}`);
+    const child = await launch(p, ["sh", "-c", o.args.join(" ")]);
+    if (!(child instanceof SysError)) await p.waitpid(child.pid);
+    await p.sleep(seconds * 1000);
+  }
+}
+
+export async function nohup(p: Process): Promise<number> {
+  p.onSignal(1, "ignore");
+  const child = await launch(p, p.argv.slice(1));
+  if (child instanceof SysError) return die(p, `can't execute '${p.argv[1]}': ${strerror(child)}`, 127);
+  return codeOf(((await p.waitpid(child.pid)) as { status: ExitStatus }).status);
+}
+
+export { FdTable, lines, signalDescription };
