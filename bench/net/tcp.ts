@@ -1,20 +1,36 @@
 // TCP in one process: goodput per CPU-second with segmentation offload and at MTU 1450, memory of an idle connection, ping.
 // node bench/net/tcp.ts [seconds]. Prints one JSON line a measurement; ratios and CPU, not wall time, are what to compare.
 // The link is memory (sockets/two-hosts.ts): what is measured is sockets, TCP, checksums and copies, both ends.
+
 import { twoHosts } from "../../packages/net/src/sockets/two-hosts.ts";
+import { ipOf, two } from "../../packages/testkit/src/two-nodes.ts";
 
 const seconds = Number(process.argv[2] ?? 3);
 
-async function goodput(name: string, gsoBytes: number): Promise<void> {
+async function onMemoryLink(name: string, gsoBytes: number): Promise<void> {
   using hosts = twoHosts({ mtu: 1450 }, undefined, 1, { tcp: { gsoBytes } });
+  await goodput(name, hosts.a, hosts.b, "10.0.0.2");
+}
+
+/** The whole way inside one process: veth, bridge, routes, VXLAN, cards, a wire of memory, and back. */
+async function betweenNodes(): Promise<void> {
+  const net = two();
+  const [p, q] = [net.a.addPod(2), net.b.addPod(2)];
+  await goodput("tcp goodput, pods of two nodes", p, q, ipOf(q));
+  net.close();
+}
+
+type Sockets = Pick<ReturnType<typeof twoHosts>["a"], "tcpConnect" | "tcpListen">;
+
+async function goodput(name: string, a: Sockets, b: Sockets, host: string): Promise<void> {
   const chunk = Buffer.alloc(65_536, 7);
   let received = 0;
-  hosts.b.tcpListen({ port: 7 }, (s) => {
+  b.tcpListen({ port: 7 }, (s) => {
     s.on("data", (c: Buffer) => {
       received += c.length;
     });
   });
-  const s = hosts.a.tcpConnect({ host: "10.0.0.2", port: 7 });
+  const s = a.tcpConnect({ host, port: 7 });
   s.setNoDelay(true);
   let running = true;
   const pump = () => {
@@ -29,7 +45,10 @@ async function goodput(name: string, gsoBytes: number): Promise<void> {
   const cpuSeconds = (used.user + used.system) / 1e6;
   const bytes = received - from;
   running = false;
-  report(name, { gbitPerCpuSecond: round((bytes * 8) / 1e9 / cpuSeconds), gbitPerSecond: round((bytes * 8) / 1e6 / (performance.now() - start)) });
+  report(name, {
+    gbitPerCpuSecond: round((bytes * 8) / 1e9 / cpuSeconds),
+    gbitPerSecond: round((bytes * 8) / 1e6 / (performance.now() - start)),
+  });
   s.destroy();
 }
 
@@ -88,8 +107,9 @@ function report(name: string, figures: Record<string, number>): void {
 const alive = setInterval(() => {}, 1000);
 const only = process.argv[3];
 const runs: [string, () => Promise<void>][] = [
-  ["gso", () => goodput("tcp goodput, GSO", 32_000)],
-  ["mtu", () => goodput("tcp goodput, MTU 1450", 0)],
+  ["gso", () => onMemoryLink("tcp goodput, GSO", 32_000)],
+  ["mtu", () => onMemoryLink("tcp goodput, MTU 1450", 0)],
+  ["nodes", betweenNodes],
   ["idle", () => idle(2000)],
   ["ping", () => ping(2000)],
   ["connections", connections],

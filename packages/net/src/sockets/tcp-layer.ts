@@ -59,6 +59,7 @@ export class TcpLayer implements TcpCalls {
   #dirty: TcpEndpoint[] = [];
   #flushing = false;
   #scheduled = false;
+  #turnMs = 0;
   #timeWaits = 0;
   /** The endpoint that `#emit` sends for, and the error its output met. */
   #sending: TcpEndpoint | null = null;
@@ -182,7 +183,7 @@ export class TcpLayer implements TcpCalls {
       this.#ctx.trace(p, `tcp ${formatEndpoint(v.dst, dport)}`, "deliver", `${flagNames(s.flags)} ${e.connection.state}`);
       e.traceHop = p.traceHop;
     } else if (s.from < s.to) e.traceId = 0;
-    receive(e.connection, s, this.clock.monotonicMs());
+    receive(e.connection, s, this.#arrivalMs());
     this.#touch(e);
   }
 
@@ -207,7 +208,7 @@ export class TcpLayer implements TcpCalls {
       this.#ctx.trace(p, `tcp ${formatEndpoint(v.dst, dport)}`, "drop", "backlog full");
       return;
     }
-    const c = openPassive(this.#ctx.tcp, this.#mssFor(v.src), this.#ctx.random.uint32(), this.#tsOffset, s, this.clock.monotonicMs());
+    const c = openPassive(this.#ctx.tcp, this.#mssFor(v.src), this.#ctx.random.uint32(), this.#tsOffset, s, this.#arrivalMs());
     const e = this.#add(new TcpEndpoint(v.dst, dport, v.src, sport, c));
     e.server = server;
     server.halfOpen++;
@@ -237,6 +238,12 @@ export class TcpLayer implements TcpCalls {
     this.#touch(e);
   }
 
+  /** Packets that come in one turn came at one time: the clock is asked once. */
+  #arrivalMs(): number {
+    if (!this.#scheduled) this.#turnMs = this.clock.monotonicMs();
+    return this.#turnMs;
+  }
+
   // ---- The turn of an endpoint.
 
   #touch(e: TcpEndpoint): void {
@@ -245,8 +252,11 @@ export class TcpLayer implements TcpCalls {
     this.#dirty.push(e);
     if (this.#scheduled || this.#flushing) return;
     this.#scheduled = true;
-    queueMicrotask(() => this.#flush());
+    this.#turnMs = this.clock.monotonicMs();
+    queueMicrotask(this.#flushLater);
   }
+
+  readonly #flushLater = (): void => this.#flush();
 
   #flush(): void {
     this.#scheduled = false;

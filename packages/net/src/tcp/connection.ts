@@ -3,7 +3,7 @@
 // Invariant: una <= nxt <= una + peer's window at send time; sequence fields are int32; times are monotonic milliseconds with a
 // fraction; Infinity means "never". Same state, same calls and same times give the same segments.
 
-import { Reassembly } from "./reassembly.ts";
+import type { Reassembly } from "./reassembly.ts";
 import { ReceiveBuffer } from "./receive-buffer.ts";
 import { Scoreboard } from "./scoreboard.ts";
 import { SendBuffer } from "./send-buffer.ts";
@@ -138,7 +138,8 @@ export class Connection {
   /** The peer offered window scaling, so our SYN,ACK does too. */
   scaleAnswered = false;
   readonly received = new ReceiveBuffer();
-  readonly reassembly = new Reassembly();
+  /** Made when data first comes out of order. */
+  reassembly: Reassembly | null = null;
   /** The peer's FIN was reached. */
   finReceived = false;
   /** Sequence number of a FIN that came before its data; holds when hasEarlyFin. */
@@ -230,7 +231,6 @@ export class Connection {
   keepAlivesSent = 0;
   /** finWait2 or timeWait ends then. */
   lingerAtMs = Number.POSITIVE_INFINITY;
-  lingerArmed = false;
 
   /** Opened by a SYN that arrived: a reset returns it to listen, silently. */
   readonly passive: boolean;
@@ -305,7 +305,7 @@ export function finish(c: Connection, error: TcpError): void {
 export function release(c: Connection): void {
   c.sent.clear();
   c.sendBuffer.clear();
-  c.reassembly.clear();
+  c.reassembly = null;
   c.sendTimer = "none";
   c.sendTimerAtMs = Number.POSITIVE_INFINITY;
   c.delayedAckAtMs = Number.POSITIVE_INFINITY;

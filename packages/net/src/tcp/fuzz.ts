@@ -223,7 +223,7 @@ export function check(c: Connection, bad: (why: string) => Error): void {
   if (c.received.length > c.config.receiveLimit + (1 << c.receiveScale)) throw bad(`${c.received.length} bytes in the receive buffer`);
   let held = 0;
   let end = c.rcvNxt;
-  for (const r of c.reassembly.ranges) {
+  for (const r of c.reassembly?.ranges ?? []) {
     if (distance(r.start, end) <= 0 && c.state !== "synReceived") throw bad("ranges touch or overlap");
     const n = r.chunks.reduce((sum, x) => sum + x.length, 0);
     if (n !== distance(r.end, r.start)) throw bad("a range does not hold its bytes");

@@ -5,6 +5,7 @@ import { TcpFlag } from "../codec/tcp.ts";
 import { processAck } from "./ack.ts";
 import { sampleRtt, startCongestion } from "./congestion.ts";
 import { type Connection, DEFAULT_MSS, finish, MIN_MSS, release, scaleFor, TcpEvent } from "./connection.ts";
+import { Reassembly } from "./reassembly.ts";
 import type { Segment } from "./segment.ts";
 import { after, before, beforeOrAt, distance, later } from "./sequence.ts";
 import { armKeepAlive, setSendTimer } from "./timers.ts";
@@ -86,7 +87,7 @@ function receiveInSynSent(c: Connection, s: Segment, nowMs: number): void {
     c.nxt = c.iss;
     c.backoff = 0;
     const to = Math.min(s.to, s.from + c.config.receiveLimit);
-    if (s.from < to) c.reassembly.insert(c.rcvNxt, s.b, s.from, to);
+    if (s.from < to) waiting(c).insert(c.rcvNxt, s.b, s.from, to);
     if (s.flags & TcpFlag.FIN && to === s.to) {
       c.hasEarlyFin = true;
       c.earlyFin = (c.rcvNxt + s.to - s.from) | 0;
@@ -108,13 +109,19 @@ function establish(c: Connection, nowMs: number): void {
   armKeepAlive(c, nowMs);
   c.lastSendMs = nowMs;
   c.events |= TcpEvent.CONNECTED;
-  if (!c.reassembly.empty) takeWaiting(c);
+  if (c.reassembly !== null) takeWaiting(c, c.reassembly);
   if (c.hasEarlyFin && c.earlyFin === c.rcvNxt) takeFin(c, nowMs);
 }
 
+function waiting(c: Connection): Reassembly {
+  c.reassembly ??= new Reassembly();
+  return c.reassembly;
+}
+
 /** Delivers the out-of-order data that has become next. */
-function takeWaiting(c: Connection): void {
-  c.rcvNxt = c.reassembly.drain(c.rcvNxt, (chunk, at) => c.received.append(chunk, at, chunk.length));
+function takeWaiting(c: Connection, waiting: Reassembly): void {
+  c.rcvNxt = waiting.drain(c.rcvNxt, (chunk, at) => c.received.append(chunk, at, chunk.length));
+  if (waiting.empty) c.reassembly = null;
   c.events |= TcpEvent.DATA;
   c.ackNow = true;
 }
@@ -306,7 +313,7 @@ function takeData(c: Connection, s: Segment, nowMs: number): void {
     const n = to - from;
     if (n > 0) takeInOrder(c, s.b, from, to, nowMs);
   } else if (from < to) {
-    if (!c.reassembly.insert(seq, s.b, from, to)) noteOutOfOrderDuplicate(c, seq, to - from);
+    if (!waiting(c).insert(seq, s.b, from, to)) noteOutOfOrderDuplicate(c, seq, to - from);
     c.ackNow = true;
   } else c.ackNow = true;
   if (c.hasEarlyFin && c.earlyFin === c.rcvNxt) takeFin(c, nowMs);
@@ -333,7 +340,7 @@ function takeInOrder(c: Connection, b: Uint8Array, from: number, to: number, now
   c.lastDataMs = nowMs;
   if (n > c.peerSegment) c.peerSegment = Math.min(n, c.announcedMss);
   c.unackedBytes += n;
-  if (!c.reassembly.empty) takeWaiting(c);
+  if (c.reassembly !== null) takeWaiting(c, c.reassembly);
   if (c.quickAcks > 0) {
     c.quickAcks--;
     c.ackNow = true;
@@ -345,7 +352,7 @@ function takeFin(c: Connection, nowMs: number): void {
   c.hasEarlyFin = false;
   c.finReceived = true;
   // Nothing follows a FIN; what claims to is dropped.
-  c.reassembly.clear();
+  c.reassembly = null;
   c.rcvNxt = (c.rcvNxt + 1) | 0;
   if (before(c.rcvEdge, c.rcvNxt)) c.rcvEdge = c.rcvNxt;
   c.ackNow = true;

@@ -74,7 +74,7 @@ function acknowledged(c: Connection): void {
   c.unackedBytes = 0;
   c.delayedAckAtMs = Number.POSITIVE_INFINITY;
   // Out-of-order data and duplicates are reported by a segment with SACK blocks of its own.
-  if (c.reassembly.empty && c.duplicateStart === c.duplicateEnd) c.ackNow = false;
+  if (c.reassembly === null && c.duplicateStart === c.duplicateEnd) c.ackNow = false;
 }
 
 /** Room for data: never takes back what was offered, offers nothing silly (RFC 9293 3.8.6.2.2). */
@@ -148,7 +148,7 @@ function sendAck(c: Connection, nowMs: number, emit: Emit): void {
       out.sack[1] = c.duplicateEnd;
       n = 1;
     }
-    out.sackCount = n + c.reassembly.blocks(out.sack, n, max - n);
+    out.sackCount = n + (c.reassembly?.blocks(out.sack, n, max - n) ?? 0);
   }
   c.duplicateStart = c.duplicateEnd;
   emit(c, out);

@@ -92,8 +92,4 @@ export class Reassembly {
     }
     return n;
   }
-
-  clear(): void {
-    this.ranges = [];
-  }
 }
