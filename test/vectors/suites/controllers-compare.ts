@@ -66,6 +66,7 @@ export function compact(o: KubeObject, withAddresses: boolean): Record<string, a
   if (o["spec"]) out["spec"] = o.kind === "Pod" ? podSpec(o["spec"]) : WORKLOADS.has(o.kind ?? "") ? workloadSpec(o["spec"]) : o["spec"];
   if (o["status"]) out["status"] = o.kind === "Pod" ? podStatus(o["status"], withAddresses) : conditionsSorted(o["status"]);
   if (out["endpoints"]) out["endpoints"] = out["endpoints"].map((e: any) => ({ ...e, ...(e.targetRef ? { targetRef: { ...e.targetRef, uid: undefined } } : {}) }));
+  if (o.kind === "CronJob" && out["status"]?.active) out["status"] = { ...out["status"], active: out["status"].active.map(({ uid: _, resourceVersion: __, ...r }: any) => r) };
   if (out["subsets"]) out["subsets"] = JSON.parse(JSON.stringify(out["subsets"], (k, v) => (k === "uid" ? undefined : v)));
   return JSON.parse(JSON.stringify(out));
 }

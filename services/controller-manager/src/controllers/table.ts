@@ -1,12 +1,14 @@
 // All controllers of this process, by kube-controller-manager's names for --controllers.
 import type { StartController } from "../context.ts";
 import { startClusterRoleAggregation } from "./clusterrole-aggregation/controller.ts";
+import { startCronJob } from "./cronjob/controller.ts";
 import { startDaemonSet } from "./daemonset/controller.ts";
 import { startDeployment } from "./deployment/controller.ts";
 import { startDisruption } from "./disruption/controller.ts";
 import { startEndpoints } from "./endpoints/controller.ts";
 import { startEndpointSlice } from "./endpointslice/controller.ts";
 import { startGarbageCollector } from "./garbage-collector/controller.ts";
+import { startHorizontalPodAutoscaler } from "./hpa/controller.ts";
 import { startJob } from "./job/controller.ts";
 import { startTtlAfterFinished } from "./job/ttl-controller.ts";
 import { startNamespace } from "./namespace/controller.ts";
@@ -30,6 +32,8 @@ export const CONTROLLERS: Readonly<Record<string, StartController>> = {
   "statefulset-controller": startStatefulSet,
   "daemonset-controller": startDaemonSet,
   "job-controller": startJob,
+  "cronjob-controller": startCronJob,
+  "horizontal-pod-autoscaler-controller": startHorizontalPodAutoscaler,
   "ttl-after-finished-controller": startTtlAfterFinished,
   "endpoints-controller": startEndpoints,
   "endpointslice-controller": startEndpointSlice,
