@@ -3,8 +3,8 @@
 export { FieldSet, printPath } from "./apply/field-set.ts";
 export { applyManaged, smdOf, updateManaged, type Writer } from "./apply/managed-fields.ts";
 export * from "./body/decode-body.ts";
-export { parseYaml, YamlSyntaxError } from "./body/yaml-text.ts";
 export * from "./body/json-text.ts";
+export { parseYaml, YamlSyntaxError } from "./body/yaml-text.ts";
 export { applyDefaults } from "./defaults/index.ts";
 export * from "./errors/field-error.ts";
 export * from "./errors/status-error.ts";
@@ -33,5 +33,6 @@ export { type Cell, humanDuration, type PrintContext } from "./table/cells.ts";
 export { type CustomColumns, type IncludeObject, printTable, tableColumns } from "./table/print-table.ts";
 export { validateCreate, validateUpdate } from "./validation/index.ts";
 export { validateFieldManager, validateObjectMeta } from "./validation/meta.ts";
+export { objectWarnings } from "./validation/warnings.ts";
 export * from "./wire/protobuf-decode.ts";
 export * from "./wire/protobuf-encode.ts";

@@ -52,8 +52,9 @@ const RESET: Record<string, FieldSet> = {
   "/Pod/resize": RESET_STATUS,
   "apps/Deployment/status": FieldSet.of(["f:spec"], ["f:metadata", "f:labels"]),
   "apiextensions.k8s.io/CustomResourceDefinition/status": FieldSet.of(["f:metadata"], ["f:spec"]),
-  "certificates.k8s.io/CertificateSigningRequest/": FieldSet.of(["f:status"]),
-  "certificates.k8s.io/CertificateSigningRequest/approval": FieldSet.of(["f:spec"]),
+  "certificates.k8s.io/CertificateSigningRequest/": FieldSet.of(["f:spec"], ["f:status"]),
+  "certificates.k8s.io/CertificateSigningRequest/approval": FieldSet.of(["f:spec"], ["f:status", "f:certificate"]),
+  "certificates.k8s.io/CertificateSigningRequest/status": FieldSet.of(["f:spec"], ["f:status", "f:conditions"]),
   "networking.k8s.io/ServiceCIDR/status": FieldSet.of(["f:spec"]),
 };
 
@@ -172,8 +173,15 @@ export function updateManaged(info: ResourceInfo, live: KubeObject | undefined, 
   const managed = fromRequest !== undefined && fromRequest.length > 0 ? fromRequest : liveEntries();
   // An object whose ownership nobody tracks stays so until somebody applies.
   if (live !== undefined && managed.length === 0) return bare(next);
-  const entries = recordUpdate(info, live ?? zeroObject(info), next, managed, w);
+  const written = live === undefined ? withoutSystemFields(next) : next;
+  const entries = recordUpdate(info, live ?? zeroObject(info), written, managed, w);
   return withEntries(next, keepTimes(entries, live, next));
+}
+
+/** What a create may say but the server decides. */
+function withoutSystemFields(o: KubeObject): KubeObject {
+  const { deletionTimestamp: _d, deletionGracePeriodSeconds: _g, ...metadata } = o.metadata;
+  return { ...o, metadata };
 }
 
 function recordUpdate(info: ResourceInfo, live: KubeObject, next: KubeObject, managed: Entry[], w: Writer): Entry[] {
@@ -298,8 +306,8 @@ export function applyManaged(info: ResourceInfo, live: KubeObject | undefined, a
   object.apiVersion = info.apiVersion;
   object.kind = info.kind;
   const entries = taken.entries.map((e) => ({ ...e, set: e.set.difference(STRIPPED) })).filter((e) => !e.set.empty);
-  const unchanged = last?.set.equals(self.set) === true && live !== undefined && deepEqual(bare(object), before);
-  if (unchanged) for (const e of entries) if (sameWriter(e, self)) e.time = last.time;
+  // An apply that changes no field is no operation: it keeps the time of the one before, if there was one.
+  if (live !== undefined && deepEqual(bare(object), before)) for (const e of entries) if (sameWriter(e, self)) e.time = last?.time;
   return withEntries(object, entries);
 }
 

@@ -69,8 +69,6 @@ function smdOfType(t: TypeRef): SmdType {
       return { shape: "map", atomic: false, element: smdOfType(t.element!) };
     case "struct":
       return smdOfStruct(structOf(t));
-    case "RawExtension":
-    case "JSON":
     case "FieldsV1":
     case "schemaUnion":
       return UNTYPED;

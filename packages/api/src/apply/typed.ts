@@ -4,7 +4,7 @@
 import { PodwireError } from "@podwire/base";
 import { deepEqual } from "../patch/json-patch.ts";
 import { FieldSet } from "./field-set.ts";
-import { childType, itemElement, type SmdType, UNTYPED } from "./schema.ts";
+import { childType, itemElement, SCALAR, type SmdType, UNTYPED } from "./schema.ts";
 
 export class TypedError extends PodwireError {}
 
@@ -172,14 +172,29 @@ function compareBody(t: SmdType, l: any, r: any, out: Comparison): void {
   if (form(t, l, r) === "list") {
     const left = byElement(t, l);
     const right = byElement(t, r);
-    for (const [e, lv] of left) compareNode(t.element ?? UNTYPED, lv, right.get(e), out, e);
-    for (const [e, rv] of right) if (!left.has(e)) compareNode(t.element ?? UNTYPED, undefined, rv, out, e);
+    const twice = new Set([...repeated(t, l), ...repeated(t, r)]);
+    // Items that share a key cannot be told apart: they are one leaf.
+    const type = (e: string): SmdType => (twice.has(e) ? SCALAR : (t.element ?? UNTYPED));
+    for (const [e, lv] of left)
+      compareNode(type(e), twice.has(e) ? itemsOf(t, l, e) : lv, twice.has(e) ? itemsOf(t, r, e) : right.get(e), out, e);
+    for (const [e, rv] of right) if (!left.has(e)) compareNode(type(e), undefined, rv, out, e);
     return;
   }
   const lm = isMap(l) ? l : {};
   const rm = isMap(r) ? r : {};
   for (const key in lm) compareNode(childType(t, key) ?? UNTYPED, lm[key], rm[key], out, `f:${key}`);
   for (const key in rm) if (!(key in lm)) compareNode(childType(t, key) ?? UNTYPED, undefined, rm[key], out, `f:${key}`);
+}
+
+function repeated(t: SmdType, list: any): string[] {
+  if (!Array.isArray(list) || list.length < 2) return [];
+  const seen = new Set<string>();
+  return list.map((x, i) => elementOf(t, x, i)).filter((e) => seen.size === seen.add(e).size);
+}
+
+function itemsOf(t: SmdType, list: any, element: string): any[] | undefined {
+  const out = Array.isArray(list) ? list.filter((x, i) => elementOf(t, x, i) === element) : [];
+  return out.length > 0 ? out : undefined;
 }
 
 function byElement(t: SmdType, list: any): Map<string, any> {

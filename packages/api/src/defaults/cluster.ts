@@ -12,11 +12,20 @@ export function defaultNamespace(o: Obj): void {
 }
 
 export function defaultNode(o: Obj): void {
+  const spec = o.spec;
+  if (spec?.podCIDR !== undefined && (spec.podCIDRs ?? []).length === 0) spec.podCIDRs = [spec.podCIDR];
+  else if (spec?.podCIDR === undefined && spec?.podCIDRs?.length > 0) spec.podCIDR = spec.podCIDRs[0];
   const s = o.status;
   if (s?.allocatable === undefined && s?.capacity !== undefined) s.allocatable = { ...s.capacity };
 }
 
 export function defaultSecret(o: Obj): void {
+  // stringData is write-only: it becomes data.
+  for (const key of Object.keys(o.stringData ?? {})) {
+    o.data ??= {};
+    o.data[key] = Buffer.from(o.stringData[key], "utf8").toString("base64");
+  }
+  delete o.stringData;
   o.type ??= "Opaque";
 }
 

@@ -18,7 +18,7 @@ export function defaultService(o: Obj): void {
     if (p.targetPort === undefined || p.targetPort === 0 || p.targetPort === "") p.targetPort = p.port;
   }
   const external = s.type === "NodePort" || s.type === "LoadBalancer";
-  if (external) s.externalTrafficPolicy ??= "Cluster";
+  if (external || (s.type === "ClusterIP" && s.externalIPs?.length > 0)) s.externalTrafficPolicy ??= "Cluster";
   if (external || s.type === "ClusterIP") s.internalTrafficPolicy ??= "Cluster";
   if (s.type === "LoadBalancer") {
     s.allocateLoadBalancerNodePorts ??= true;

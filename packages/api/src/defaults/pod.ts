@@ -25,6 +25,7 @@ export function defaultPodSpec(spec: Obj): void {
 /** What is defaulted in a Pod but not in a template. */
 export function defaultPod(pod: Obj): void {
   const spec = pod.spec;
+  pairIps(pod.status);
   defaultPodSpec(spec);
   spec.enableServiceLinks ??= true;
   for (const list of [spec.containers, spec.initContainers]) {
@@ -35,6 +36,14 @@ export function defaultPod(pod: Obj): void {
     }
   }
   if (spec.resources !== undefined) defaultPodResources(spec);
+}
+
+/** The address of old and the first of the list are one; the list gives way. */
+function pairIps(status: Obj | undefined): void {
+  if (status === undefined) return;
+  const list: Obj[] = status.podIPs ?? [];
+  if (status.podIP !== undefined && status.podIP !== list[0]?.ip) status.podIPs = [{ ip: status.podIP }];
+  else if (status.podIP === undefined && list.length > 0) status.podIP = list[0]!.ip;
 }
 
 function requestsFromLimits(resources: Obj | undefined): void {

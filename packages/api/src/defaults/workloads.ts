@@ -67,6 +67,8 @@ export function defaultDaemonSet(o: Obj): void {
   }
   s.revisionHistoryLimit ??= 10;
   defaultPodSpec(s.template.spec);
+  o.metadata.annotations ??= {};
+  o.metadata.annotations["deprecated.daemonset.template.generation"] ??= "0";
 }
 
 const INT32_MAX = 2147483647;
@@ -77,7 +79,7 @@ export function defaultJobSpec(s: Obj): void {
   s.backoffLimit ??= s.backoffLimitPerIndex === undefined ? 6 : INT32_MAX;
   s.completionMode ??= "NonIndexed";
   s.suspend ??= false;
-  for (const r of s.podFailurePolicy?.rules ?? []) for (const c of r.onPodConditions ?? []) c.status ??= "True";
+  for (const r of s.podFailurePolicy?.rules ?? []) for (const c of r.onPodConditions ?? []) c.status ||= "True";
   s.podReplacementPolicy ??= s.podFailurePolicy === undefined ? "TerminatingOrFailed" : "Failed";
   defaultPodSpec(s.template.spec);
 }

@@ -1,15 +1,15 @@
 // A PATCH request's body applied to an object: parses, applies, decodes again as a body of the kind, with the Status that
 // kube-apiserver gives at each step. Server-side apply has its own door (apply/).
 import { type DecodeTarget, type FieldValidation, mediaType } from "../body/decode-body.ts";
-import { JsonSyntaxError, parseJson } from "../body/json-text.ts";
+import { JsonSyntaxError, parseExact, parseJson } from "../body/json-text.ts";
 import { invalid } from "../errors/field-error.ts";
 import { StatusError, statusErrors } from "../errors/status-error.ts";
 import { QuantityError } from "../meta/quantity.ts";
 import { TimeError } from "../meta/time.ts";
 import { parseApiVersion } from "../resources.ts";
 import { Conformer, DecodeError, unwrapNumbers } from "../schema/conform.ts";
-import { kindType, structType } from "../schema/registry.ts";
-import { applyJsonPatch, JSON_PATCH_OPERATIONS_MAX, JsonPatchError } from "./json-patch.ts";
+import { kindType, type StructType, structOf, structType } from "../schema/registry.ts";
+import { applyJsonPatch, JSON_PATCH_OPERATIONS_MAX, JsonPatchError, type JsonPatchOperation } from "./json-patch.ts";
 import { applyMergePatch } from "./merge-patch.ts";
 import { applyStrategicMergePatch, goMap } from "./strategic-merge-patch.ts";
 
@@ -61,7 +61,10 @@ export function patchObject(
       throw new StatusError(422, "Invalid", "the server rejected our request due to an error in our request", {}, e);
     }
   }
-  return decodePatched(target, patched, opts.fieldValidation ?? "Warn", notes, () => sortedTop(patched));
+  const touched = type === MERGE_PATCH ? touchedByMerge(patch) : touchedByOperations(patch);
+  return decodePatched(target, patched, opts.fieldValidation ?? "Warn", notes, () =>
+    JSON.stringify(inPrintOrder(target.type, patched, touched)),
+  );
 }
 
 const OPERATION_FIELDS = new Set(["op", "path", "from", "value"]);
@@ -72,7 +75,10 @@ function readPatch(body: Uint8Array, type: string): { value: any; notes: string[
   try {
     const parsed = parseJson(body);
     value = parsed.value;
-    duplicates = [...(parsed.duplicates?.values() ?? [])].flat();
+    if (parsed.duplicates || (parsed.keys !== undefined && parsed.keys !== keysIn(value))) {
+      const exact = parsed.duplicates ? parsed : parseExact(Buffer.from(body).toString("utf8"));
+      duplicates = duplicatePaths(exact.value, exact.duplicates ?? new Map());
+    }
   } catch (e) {
     if (!(e instanceof JsonSyntaxError)) throw e;
     throw statusErrors.badRequest(`error decoding patch: ${e.message}`);
@@ -95,6 +101,25 @@ function readPatch(body: Uint8Array, type: string): { value: any; notes: string[
     });
   }
   return { value: unwrapNumbers(value), notes };
+}
+
+function keysIn(root: any): number {
+  let n = 0;
+  const todo = [root];
+  while (todo.length > 0) {
+    const v = todo.pop();
+    if (v === null || typeof v !== "object") continue;
+    if (!Array.isArray(v)) n += Object.keys(v).length;
+    todo.push(...Object.values(v));
+  }
+  return n;
+}
+
+function duplicatePaths(v: any, duplicates: Map<object, string[]>, path = ""): string[] {
+  if (v === null || typeof v !== "object") return [];
+  if (Array.isArray(v)) return v.flatMap((x, i) => duplicatePaths(x, duplicates, `${path}[${i}]`));
+  const at = (k: string): string => (path === "" ? k : `${path}.${k}`);
+  return Object.keys(v).flatMap((k) => [...(duplicates.get(v)?.includes(k) ? [at(k)] : []), ...duplicatePaths(v[k], duplicates, at(k))]);
 }
 
 function strategic(target: DecodeTarget, live: any, body: Uint8Array, validation: FieldValidation): PatchedObject {
@@ -158,8 +183,37 @@ function decodePatched(
   return { object, warnings: validation === "Ignore" ? [] : warnings };
 }
 
-/** The document as the patch library prints it: the top level sorted by key. */
-function sortedTop(doc: any): string {
-  if (doc === null || typeof doc !== "object" || Array.isArray(doc)) return JSON.stringify(doc);
-  return JSON.stringify(Object.fromEntries(Object.entries(doc).sort(([a], [b]) => (a < b ? -1 : 1))));
+/** The containers that a patch went through: their keys come out sorted, the others in the order of their type. */
+type Touched = { [key: string]: Touched };
+
+function touchedByMerge(patch: any): Touched {
+  const out: Touched = {};
+  for (const k in patch)
+    if (patch[k] !== null && typeof patch[k] === "object" && !Array.isArray(patch[k])) out[k] = touchedByMerge(patch[k]);
+  return out;
+}
+
+function touchedByOperations(operations: JsonPatchOperation[]): Touched {
+  const root: Touched = {};
+  for (const o of operations) {
+    for (const pointer of [o.path, o.from]) {
+      let at = root;
+      for (const token of (pointer ?? "").split("/").slice(1, -1)) at = at[token.replaceAll("~1", "/").replaceAll("~0", "~")] ??= {};
+    }
+  }
+  return root;
+}
+
+function inPrintOrder(type: StructType | undefined, v: any, touched: Touched | undefined): any {
+  if (v === null || typeof v !== "object") return v;
+  if (Array.isArray(v)) return v.map((x, i) => inPrintOrder(type, x, touched?.[i]));
+  const out: Record<string, any> = {};
+  const known = type?.fields.filter((f) => Object.hasOwn(v, f.name)).map((f) => f.name) ?? [];
+  const keys = touched || type === undefined ? Object.keys(v).sort() : [...known, ...Object.keys(v).filter((k) => !known.includes(k))];
+  for (const k of keys) {
+    let t = type?.byName.get(k)?.type;
+    while (t?.element) t = t.element;
+    out[k] = inPrintOrder(t?.shape === "struct" ? structOf(t) : undefined, v[k], touched?.[k]);
+  }
+  return out;
 }

@@ -138,7 +138,7 @@ function checkOrder(order: any[], change: unknown, mergeKey: string | undefined)
 }
 
 function mergeListField(old: any[], change: any[], f: Field | undefined, name: string, deleteList: boolean): any[] {
-  if (!f?.patchStrategy.includes("merge")) return deleteList ? old : (dropDirectives(change) as any[]);
+  if (!f?.patchStrategy.includes("merge")) return deleteList ? old : change;
   if (old.length === 0 && change.length === 0) return old;
   const mergeKey = f.patchMergeKey;
   const sample = change[0] ?? old[0];
@@ -226,6 +226,7 @@ function discardNulls(v: any): any {
 function dropDirectives(v: any): any {
   if (Array.isArray(v)) return v.filter((x) => !(isObj(x) && x[DIRECTIVE] !== undefined)).map(dropDirectives);
   if (!isObj(v)) return v;
+  if (Object.hasOwn(v, DIRECTIVE)) return {};
   for (const k of Object.keys(v)) {
     if (k === DIRECTIVE || k === RETAIN_KEYS || k.startsWith(SET_ORDER) || k.startsWith(DELETE_FROM)) delete v[k];
     else setMember(v, k, dropDirectives(v[k]));

@@ -1,15 +1,23 @@
 // The server's own part in Pods: initial status, scheduling gates, matchLabelKeys (Kubernetes 1.34).
+import { timeFromMs } from "../meta/time.ts";
 import { podQosClass } from "./qos.ts";
 
 type Obj = any;
 
 const GATED = "Scheduling is blocked due to non-empty scheduling gates";
 
-export function preparePodCreate(pod: Obj): void {
+export function preparePodCreate(pod: Obj, opts: { nowMs?: number } = {}): void {
   pod.status = { phase: "Pending", qosClass: podQosClass(pod) };
   if ((pod.spec.schedulingGates ?? []).length > 0) {
     pod.status.conditions = [
-      { type: "PodScheduled", status: "False", lastProbeTime: null, lastTransitionTime: null, reason: "SchedulingGated", message: GATED },
+      {
+        type: "PodScheduled",
+        status: "False",
+        lastProbeTime: null,
+        lastTransitionTime: opts.nowMs === undefined ? null : timeFromMs(opts.nowMs),
+        reason: "SchedulingGated",
+        message: GATED,
+      },
     ];
   }
   for (const term of affinityTerms(pod.spec.affinity)) mergeMatchLabelKeys(term, pod.metadata.labels ?? {});
@@ -46,7 +54,7 @@ export function preparePodUpdate(pod: Obj, old: Obj, subresource: string): void 
     // Only the owner's endpoint changes ownership.
     if (old.metadata.ownerReferences === undefined) delete pod.metadata.ownerReferences;
     else pod.metadata.ownerReferences = old.metadata.ownerReferences;
-    pod.status.qosClass = old.status?.qosClass ?? podQosClass(pod);
+    pod.status.qosClass ??= old.status?.qosClass ?? podQosClass(pod);
     return;
   }
   pod.status = old.status;
@@ -54,6 +62,7 @@ export function preparePodUpdate(pod: Obj, old: Obj, subresource: string): void 
     const given = pod.spec.ephemeralContainers;
     pod.spec = { ...old.spec };
     if (given !== undefined) pod.spec.ephemeralContainers = given;
+    else delete pod.spec.ephemeralContainers;
     keepMetadata(pod, old);
   } else if (subresource === "resize") {
     keepMetadata(pod, old);

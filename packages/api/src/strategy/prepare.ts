@@ -1,6 +1,7 @@
 // What the server does to an object before validating it: status belongs to the status endpoint, spec to the main one,
 // generation counts changes of what the object asks for (the registry strategies of Kubernetes 1.34).
 // Invariant: only the server's own fields are touched here; defaults and validation have their own rooms.
+import { timeFromMs } from "../meta/time.ts";
 import { deepEqual } from "../patch/json-patch.ts";
 import type { ResourceInfo } from "../resources.ts";
 import { conform } from "../schema/conform.ts";
@@ -26,7 +27,7 @@ const GENERATION: Record<string, readonly string[]> = {
   "networking.k8s.io/IngressClass": ["spec"],
   "networking.k8s.io/NetworkPolicy": ["spec"],
   "discovery.k8s.io/EndpointSlice": ["*", "labels"],
-  "scheduling.k8s.io/PriorityClass": ["*"],
+  "scheduling.k8s.io/PriorityClass": [],
   "admissionregistration.k8s.io/MutatingWebhookConfiguration": ["webhooks"],
   "admissionregistration.k8s.io/ValidatingWebhookConfiguration": ["webhooks"],
   "admissionregistration.k8s.io/ValidatingAdmissionPolicy": ["spec"],
@@ -48,6 +49,9 @@ const STATUS_ON_CREATE = new Set([
   "apiextensions.k8s.io/CustomResourceDefinition",
 ]);
 
+/** DaemonSets of old counted template changes in a field that lives on as an annotation. */
+const TEMPLATE_GENERATION = "deprecated.daemonset.template.generation";
+
 const keyOf = (info: Info): string => `${info.group}/${info.kind}`;
 const hasStatus = (info: Info): boolean => info.subresources.some((s) => s.name === "status");
 
@@ -61,7 +65,6 @@ function emptyStatus(info: Info): Obj {
 export function prepareForCreate(info: Info, object: Obj, opts: { nowMs?: number } = {}): void {
   const key = keyOf(info);
   const m = object.metadata;
-  delete m.generation;
   delete m.deletionTimestamp;
   delete m.deletionGracePeriodSeconds;
   delete m.selfLink;
@@ -89,14 +92,13 @@ const CREATE: Record<string, (o: Obj, opts: { nowMs?: number }) => void> = {
     o.status = { phase: "Pending" };
     syncDataSources(o.spec);
   },
-  "/Secret": mergeStringData,
   "apps/StatefulSet": (o) => {
     for (const c of o.spec.volumeClaimTemplates ?? []) c.status = { phase: "Pending" };
   },
   "batch/Job": generateJobSelector,
   "apps/DaemonSet": (o) => {
     o.metadata.annotations ??= {};
-    o.metadata.annotations["deprecated.daemonset.template.generation"] = "1";
+    o.metadata.annotations[TEMPLATE_GENERATION] = "1";
   },
   "apiextensions.k8s.io/CustomResourceDefinition": (o) => {
     o.status = { conditions: null, acceptedNames: { plural: "", kind: "" }, storedVersions: [] };
@@ -134,20 +136,21 @@ function generateJobSelector(o: Obj): void {
   o.spec.selector.matchLabels["batch.kubernetes.io/controller-uid"] ??= uid;
 }
 
-/** stringData is write-only: it becomes data. */
-function mergeStringData(o: Obj): void {
-  if (o.stringData === undefined) return;
-  for (const key of Object.keys(o.stringData)) {
-    o.data ??= {};
-    o.data[key] = Buffer.from(o.stringData[key], "utf8").toString("base64");
+const CSR = "certificates.k8s.io/CertificateSigningRequest";
+
+/** Conditions of certificate requests get the times that their writer left out. */
+function stampConditions(o: Obj, nowMs: number): void {
+  for (const c of o.status?.conditions ?? []) {
+    c.lastUpdateTime ??= timeFromMs(nowMs);
+    c.lastTransitionTime ??= timeFromMs(nowMs);
   }
-  delete o.stringData;
 }
 
 /** Before validation of an update: keeps what this endpoint may not change, and counts generations. */
-export function prepareForUpdate(info: Info, object: Obj, old: Obj, subresource = ""): void {
+export function prepareForUpdate(info: Info, object: Obj, old: Obj, subresource = "", opts: { nowMs?: number } = {}): void {
   const key = keyOf(info);
   keepSystemMetadata(object, old);
+  if (key === CSR && subresource !== "" && opts.nowMs !== undefined) stampConditions(object, opts.nowMs);
   if (subresource === "status") {
     prepareStatusUpdate(info, object, old);
     return;
@@ -174,15 +177,14 @@ const UPDATE: Record<string, (o: Obj, old: Obj, subresource: string) => void> = 
     else o.spec.finalizers = old.spec?.finalizers ?? [];
     if ((o.spec.finalizers ?? []).length === 0) delete o.spec.finalizers;
   },
-  "/Secret": mergeStringData,
   "/PersistentVolumeClaim": (o) => syncDataSources(o.spec),
+  "/Service": keepAllocations,
   "apps/DaemonSet": (o, old) => {
-    const key = "deprecated.daemonset.template.generation";
-    const before = old.metadata.annotations?.[key];
+    const before = old.metadata.annotations?.[TEMPLATE_GENERATION];
     const next = deepEqual(o.spec.template, old.spec.template) ? before : String(Number(before ?? 0) + 1);
     if (next !== undefined) {
       o.metadata.annotations ??= {};
-      o.metadata.annotations[key] = next;
+      o.metadata.annotations[TEMPLATE_GENERATION] = next;
     }
   },
   "apps/StatefulSet": (o) => {
@@ -201,6 +203,63 @@ const UPDATE: Record<string, (o: Obj, old: Obj, subresource: string) => void> = 
     else delete o.status.conditions;
   },
 };
+
+/** What the server allocated stays when an update does not mention it; clusterIP and clusterIPs[0] are one. */
+function keepAllocations(o: Obj, old: Obj): void {
+  const s = o.spec;
+  const b = old.spec;
+  if (s.clusterIP !== b.clusterIP && deepEqual(s.clusterIPs ?? null, b.clusterIPs ?? null)) {
+    if (s.clusterIP === undefined) delete s.clusterIPs;
+    else s.clusterIPs = [s.clusterIP];
+  } else if (
+    s.clusterIP === b.clusterIP &&
+    s.clusterIP !== undefined &&
+    !deepEqual(s.clusterIPs ?? null, b.clusterIPs ?? null) &&
+    s.clusterIPs?.length > 0
+  ) {
+    s.clusterIP = s.clusterIPs[0];
+  }
+  const hasIp = (x: Obj): boolean => x.type !== "ExternalName";
+  if (hasIp(s) && hasIp(b)) {
+    s.clusterIP ??= b.clusterIP;
+    if (s.clusterIPs === undefined && s.clusterIP === b.clusterIP) s.clusterIPs = b.clusterIPs;
+    s.ipFamilies ??= b.ipFamilies;
+    s.ipFamilyPolicy ??= b.ipFamilyPolicy;
+    for (const f of ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"]) if (s[f] === undefined) delete s[f];
+  }
+  const hasNodePort = (x: Obj): boolean =>
+    x.type === "NodePort" || (x.type === "LoadBalancer" && x.allocateLoadBalancerNodePorts !== false);
+  if (hasNodePort(s) && hasNodePort(b)) {
+    for (const p of s.ports ?? []) {
+      const was = (b.ports ?? []).find((x: Obj) => x.port === p.port && x.protocol === p.protocol);
+      if (!p.nodePort && was?.nodePort && !(s.ports ?? []).some((x: Obj) => x.nodePort === was.nodePort && x.protocol === was.protocol))
+        p.nodePort = was.nodePort;
+    }
+  }
+  dropTypeFields(s, b, hasIp, hasNodePort);
+  const healthChecked = (x: Obj): boolean => x.type === "LoadBalancer" && x.externalTrafficPolicy === "Local";
+  if (healthChecked(s) && healthChecked(b) && b.healthCheckNodePort) s.healthCheckNodePort ??= b.healthCheckNodePort;
+}
+
+/** Fields of a type that the Service no longer has go, unless the update says otherwise. */
+function dropTypeFields(s: Obj, b: Obj, hasIp: (x: Obj) => boolean, hasNodePort: (x: Obj) => boolean): void {
+  const drop = (field: string, was: boolean, is: boolean): void => {
+    if (was && !is && deepEqual(s[field] ?? null, b[field] ?? null)) delete s[field];
+  };
+  const loadBalancer = (x: Obj): boolean => x.type === "LoadBalancer";
+  const external = (x: Obj): boolean =>
+    loadBalancer(x) || x.type === "NodePort" || (x.type === "ClusterIP" && (x.externalIPs ?? []).length > 0);
+  const healthCheck = (x: Obj): boolean => loadBalancer(x) && x.externalTrafficPolicy === "Local";
+  if (hasIp(b) && !hasIp(s)) for (const f of ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"]) drop(f, true, false);
+  if (hasNodePort(b) && !hasNodePort(s)) {
+    const ports = (x: Obj): number[] => (x.ports ?? []).map((p: Obj) => p.nodePort ?? 0).sort();
+    if (deepEqual(ports(s), ports(b))) for (const p of s.ports ?? []) delete p.nodePort;
+  }
+  drop("healthCheckNodePort", healthCheck(b), healthCheck(s));
+  drop("allocateLoadBalancerNodePorts", loadBalancer(b), loadBalancer(s));
+  drop("loadBalancerClass", loadBalancer(b), loadBalancer(s));
+  drop("externalTrafficPolicy", external(b), external(s));
+}
 
 const APPROVAL = new Set(["Approved", "Denied"]);
 

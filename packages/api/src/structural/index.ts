@@ -1,3 +1,3 @@
 // Structural schemas: pruning, defaulting, validation.
-export { applySchemaDefaults, type JsonSchema, prune, type ValidationRule } from "./schema.ts";
+export { applySchemaDefaults, type JsonSchema, prune } from "./schema.ts";
 export { patternOf, validateSchema } from "./validate.ts";

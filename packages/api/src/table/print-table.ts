@@ -90,8 +90,15 @@ export function printTable(info: ResourceInfo, objects: readonly Obj[], opts: Ta
   };
 }
 
+const TEMPLATE_GENERATION = "deprecated.daemonset.template.generation";
+
 function rowObject(o: Obj, include: IncludeObject): unknown {
   if (include === "None") return null;
   if (include === "Object") return o;
-  return { kind: "PartialObjectMetadata", apiVersion: "meta.k8s.io/v1", metadata: o.metadata };
+  const { [TEMPLATE_GENERATION]: generation, ...annotations } = o.metadata?.annotations ?? {};
+  if (generation === undefined) return { kind: "PartialObjectMetadata", apiVersion: "meta.k8s.io/v1", metadata: o.metadata };
+  // A DaemonSet's template generation is an annotation only on the wire of apps/v1.
+  const { annotations: _, ...metadata } = o.metadata;
+  if (Object.keys(annotations).length > 0) metadata.annotations = annotations;
+  return { kind: "PartialObjectMetadata", apiVersion: "meta.k8s.io/v1", metadata };
 }

@@ -175,7 +175,7 @@ function matchResources(errs: Errors, m: Obj | undefined, path: string): void {
   }
 }
 
-const REASONS = ["Forbidden", "Invalid", "RequestEntityTooLarge", "Unauthorized"];
+const REASONS = ["Forbidden", "Invalid", "RequestEntityTooLarge"];
 
 export function validateAdmissionPolicy(errs: Errors, o: Obj): void {
   const s = o.spec ?? {};
@@ -203,8 +203,8 @@ export function validateAdmissionPolicy(errs: Errors, o: Obj): void {
     if (!v.expression?.trim()) errs.push(required(`${p}.expression`, "expression is not specified"));
   });
   if ((s.validations ?? []).length === 0 && (s.auditAnnotations ?? []).length === 0) {
-    errs.push(required("spec.validations", "validations or auditAnnotations must be specified"));
-    errs.push(required("spec.auditAnnotations", "validations or auditAnnotations must be specified"));
+    errs.push(required("spec.validations", "validations or auditAnnotations must contain at least one item"));
+    errs.push(required("spec.auditAnnotations", "validations or auditAnnotations must contain at least one item"));
   }
   (s.validations ?? []).forEach((v: Obj, i: number) => {
     const p = `spec.validations[${i}]`;

@@ -5,7 +5,7 @@ import { deepEqual } from "../patch/json-patch.ts";
 import { labelSelector } from "../selectors/label-selector.ts";
 import { internalForm } from "./internal-form.ts";
 import { validatePodTemplate } from "./pod.ts";
-import { type Errors, IMMUTABLE, nonNegative, type Obj, oneOf, qualifiedName } from "./rules.ts";
+import { type Errors, IMMUTABLE, nonNegative, type Obj, oneOf, qualifiedName, sortedMap } from "./rules.ts";
 import { validateLabelSelector } from "./selectors.ts";
 
 const RULES_MAX = 20;
@@ -30,7 +30,9 @@ export function validateJob(errs: Errors, o: Obj): void {
       fits = true;
     }
     if (!fits)
-      errs.push(invalid("spec.template.metadata.labels", labels ?? new Verbatim("null"), "`selector` does not match template `labels`"));
+      errs.push(
+        invalid("spec.template.metadata.labels", sortedMap(labels) ?? new Verbatim("null"), "`selector` does not match template `labels`"),
+      );
   }
 }
 

@@ -291,6 +291,27 @@ export function validateCsrConditions(errs: Errors, o: Obj): void {
   });
 }
 
+/** Updates of a certificate request may not take a verdict back. */
+export function validateCsrVerdicts(errs: Errors, o: Obj, old: Obj): void {
+  validateCsrConditions(errs, o);
+  for (const type of ["Approved", "Denied", "Failed"]) {
+    const has = (x: Obj): boolean => (x.status?.conditions ?? []).some((c: Obj) => c.type === type);
+    if (has(old) && !has(o))
+      errs.push(forbidden("status.conditions", `updates may not remove a condition of type ${JSON.stringify(type)}`));
+  }
+}
+
+export function validateCsrStatus(errs: Errors, o: Obj, old: Obj): void {
+  validateCsrVerdicts(errs, o, old);
+  const pem = o.status?.certificate;
+  if (pem !== undefined && pem !== old.status?.certificate) {
+    const text = Buffer.from(pem, "base64").toString("utf8");
+    if (!/-----BEGIN CERTIFICATE-----[\s\S]+-----END CERTIFICATE-----/.test(text)) {
+      errs.push(invalid("status.certificate", "<certificate data>", "must contain at least one CERTIFICATE PEM block"));
+    }
+  }
+}
+
 export function validateFlowSchema(errs: Errors, o: Obj): void {
   const s = o.spec ?? {};
   if (s.matchingPrecedence <= 0) errs.push(invalid("spec.matchingPrecedence", s.matchingPrecedence, "must be a positive value"));

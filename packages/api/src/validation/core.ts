@@ -21,7 +21,7 @@ export function validateConfigMap(errs: Errors, o: Obj): void {
     invalidAll(errs, `binaryData[${k}]`, k, isConfigMapKey(k));
     total += base64Length(o.binaryData[k]);
   }
-  if (total > DATA_MAX_BYTES) errs.push(tooLong("", DATA_MAX_BYTES));
+  if (total > DATA_MAX_BYTES) errs.push(tooLong("[]", DATA_MAX_BYTES));
 }
 
 function base64Length(s: string): number {
@@ -287,12 +287,8 @@ function quotaScopes(errs: Errors, scopes: string[], hard: string[], path: strin
     if (!SCOPES.includes(scope)) {
       errs.push(invalid(path, badValue, "unsupported scope"));
     }
-    for (const r of hard) {
-      if (SCOPES.includes(scope) && !scopeFits(scope, r)) {
-        if (!errs.some((e) => e.field === path && e.detail === "unsupported scope applied to resource"))
-          errs.push(invalid(path, badValue, "unsupported scope applied to resource"));
-      }
-    }
+    if (SCOPES.includes(scope) && hard.some((r) => !scopeFits(scope, r)))
+      errs.push(invalid(path, badValue, "unsupported scope applied to resource"));
     known.add(scope);
   }
   for (const [a, b] of [

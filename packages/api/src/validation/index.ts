@@ -7,6 +7,7 @@ import * as admission from "./admission.ts";
 import * as batch from "./batch.ts";
 import * as cluster from "./cluster.ts";
 import * as core from "./core.ts";
+import { validateJobStatus } from "./job-status.ts";
 import {
   DNS1035_NAME,
   LABEL_NAME,
@@ -65,7 +66,7 @@ const RULES: Record<string, Rules> = {
   "apps/StatefulSet": { create: workloads.validateStatefulSet, update: workloads.validateStatefulSetUpdate, sub: workloadStatus },
   "apps/DaemonSet": { create: workloads.validateDaemonSet, update: workloads.validateDaemonSetUpdate, sub: { status: () => undefined } },
   "apps/ControllerRevision": { create: workloads.validateControllerRevision, update: workloads.validateControllerRevisionUpdate },
-  "batch/Job": { create: batch.validateJob, update: batch.validateJobUpdate, sub: { status: () => undefined } },
+  "batch/Job": { create: batch.validateJob, update: batch.validateJobUpdate, sub: { status: validateJobStatus } },
   "batch/CronJob": { create: batch.validateCronJob },
   "autoscaling/HorizontalPodAutoscaler": { create: cluster.validateAutoscaler },
   "discovery.k8s.io/EndpointSlice": { create: network.validateEndpointSlice, update: network.validateEndpointSliceUpdate },
@@ -96,7 +97,7 @@ const RULES: Record<string, Rules> = {
   "coordination.k8s.io/Lease": { create: cluster.validateLease },
   "certificates.k8s.io/CertificateSigningRequest": {
     create: cluster.validateCsr,
-    sub: { status: cluster.validateCsrConditions, approval: cluster.validateCsrConditions },
+    sub: { status: cluster.validateCsrStatus, approval: cluster.validateCsrVerdicts },
   },
   "flowcontrol.apiserver.k8s.io/FlowSchema": { create: cluster.validateFlowSchema },
   "flowcontrol.apiserver.k8s.io/PriorityLevelConfiguration": { create: cluster.validatePriorityLevel },

@@ -1,7 +1,9 @@
 // How Kubernetes prints a whole struct inside an error: the unversioned Go type as JSON, so field names are Go's, in the
 // order of that type, absent ones included.
 // Invariant: only printing depends on this; nothing is stored in this form.
+
 import { type Field, type StructType, structOf, structType, type TypeRef } from "../schema/registry.ts";
+import { sortedMap } from "./rules.ts";
 
 /** Where the unversioned type orders or names its fields differently from v1. JSON names; "!" marks those printed with the spec. */
 const ORDER: Record<string, readonly string[]> = {
@@ -163,7 +165,7 @@ function struct(s: StructType, v: any): unknown {
   if (TAGGED(s.ref)) return v;
   const out: Record<string, unknown> = {};
   if (s.ref === "core/v1.PodTemplateSpec") {
-    return { ...(v?.metadata ?? {}), Spec: struct(structType("core/v1.PodSpec"), v?.spec) };
+    return { ...metadata(v?.metadata ?? {}), Spec: struct(structType("core/v1.PodSpec"), v?.spec) };
   }
   const order = ORDER[s.ref];
   const fields: { name: string; field: Field | undefined }[] = order
@@ -204,8 +206,17 @@ function typed(t: TypeRef, v: any): unknown {
     }
   }
   if (t.shape === "struct") return struct(structOf(t), v);
+  if (t.shape === "map") return sortedMap(v);
   if (t.shape === "list" && t.element!.shape === "struct") return v.map((x: any) => struct(structOf(t.element!), x));
   return v;
+}
+
+/** Metadata in the order of its type, maps sorted. */
+function metadata(m: any): Record<string, unknown> {
+  const out: Record<string, unknown> = {};
+  for (const f of structType("meta/v1.ObjectMeta").fields)
+    if (m[f.name] !== undefined) out[f.name] = f.type.shape === "map" ? sortedMap(m[f.name]) : m[f.name];
+  return out;
 }
 
 const CONTEXT_LINES = 3;

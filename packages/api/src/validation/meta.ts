@@ -140,8 +140,14 @@ export function validateFieldManager(errs: Errors, manager: string, path: string
   else if (!/^[\x20-\x7e\u00a0-\uffff]*$/u.test(manager)) errs.push(invalid(path, manager, "should only contain printable characters"));
 }
 
-/** metadata of an update against what is stored. */
+/** metadata of an update against what is stored: the generic store looks first, then the kind's strategy looks again, and both report. */
 export function validateObjectMetaUpdate(errs: Errors, m: Obj, old: Obj, path = "metadata"): void {
+  const found: Errors = [];
+  metaUpdate(found, m, old, path);
+  errs.push(...found, ...found);
+}
+
+function metaUpdate(errs: Errors, m: Obj, old: Obj, path: string): void {
   if (old.deletionTimestamp) {
     const added = (m.finalizers ?? []).filter((f: string) => !(old.finalizers ?? []).includes(f));
     if (added.length > 0) {

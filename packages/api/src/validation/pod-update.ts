@@ -42,7 +42,6 @@ function munge(spec: Obj, before: Obj): Obj {
   if ((before.terminationGracePeriodSeconds ?? 0) < 0 && next.terminationGracePeriodSeconds === 1)
     restore(next, before, "terminationGracePeriodSeconds");
   if ((before.schedulingGates ?? []).length > 0) mungeGated(next, before);
-  restore(next, before, "ephemeralContainers");
   return next;
 }
 
@@ -104,6 +103,8 @@ function validateTolerationAdditions(errs: Errors, next: Obj[], before: Obj[]): 
 
 export function validatePodStatusUpdate(errs: Errors, o: Obj, old: Obj): void {
   validateObjectMetaUpdate(errs, o.metadata, old.metadata);
+  const qosBefore = old.status?.qosClass;
+  if (qosBefore && o.status?.qosClass !== qosBefore) errs.push(invalid("status.qosClass", o.status?.qosClass ?? "", "field is immutable"));
   const nominated = o.status?.nominatedNodeName;
   if (nominated && !/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/.test(nominated))
     errs.push(invalid("status.nominatedNodeName", nominated, "not a valid node name"));

@@ -71,5 +71,11 @@ export function rangeMessage(lo: number, hi: number): string {
   return inclusiveRangeError(lo, hi);
 }
 
+/** A map as Go prints it: keys sorted. */
+export function sortedMap(m: Obj): Obj {
+  if (m === undefined || m === null) return m;
+  return Object.fromEntries(Object.entries(m).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
 export const isEmptyObject = (o: Obj): boolean => o === undefined || o === null || Object.keys(o).length === 0;
 export const list = (v: Obj[] | undefined | null): Obj[] => v ?? [];

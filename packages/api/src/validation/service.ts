@@ -210,8 +210,8 @@ export function validateServiceUpdate(errs: Errors, o: Obj, old: Obj): void {
 export function validateServiceStatus(errs: Errors, o: Obj): void {
   const ingress: Obj[] = o.status?.loadBalancer?.ingress ?? [];
   if (ingress.length > 0 && o.spec.type !== "LoadBalancer")
-    errs.push(forbidden("status.loadBalancer.ingress", "may only be used when `spec.type` is LoadBalancer"));
-  validateLoadBalancerIngress(errs, ingress, "status.loadBalancer.ingress");
+    errs.push(forbidden("status.loadBalancer.ingress", "may only be used when `spec.type` is 'LoadBalancer'"));
+  else validateLoadBalancerIngress(errs, ingress, "status.loadBalancer.ingress");
 }
 
 export function validateLoadBalancerIngress(errs: Errors, ingress: Obj[], path: string): void {

@@ -4,7 +4,16 @@ import { deepEqual } from "../patch/json-patch.ts";
 import { labelSelector } from "../selectors/label-selector.ts";
 import { internalForm } from "./internal-form.ts";
 import { validatePodTemplate } from "./pod.ts";
-import { type Errors, IMMUTABLE, isEmptyObject, nonNegative, notMoreThan100Percent, type Obj, positiveIntOrPercent } from "./rules.ts";
+import {
+  type Errors,
+  IMMUTABLE,
+  isEmptyObject,
+  nonNegative,
+  notMoreThan100Percent,
+  type Obj,
+  positiveIntOrPercent,
+  sortedMap,
+} from "./rules.ts";
 import { validateLabelSelector } from "./selectors.ts";
 
 const NO_MATCH = "`selector` does not match template `labels`";
@@ -22,7 +31,7 @@ function selectorFits(errs: Errors, selector: Obj, template: Obj, path: string):
   } catch {
     return;
   }
-  if (!fits) errs.push(invalid(`${path}.labels`, nullable(labels), NO_MATCH));
+  if (!fits) errs.push(invalid(`${path}.labels`, nullable(sortedMap(labels)), NO_MATCH));
 }
 
 function onlyAlways(errs: Errors, spec: Obj, path: string): void {
