@@ -71,6 +71,54 @@ describe.each(MODES)("%s", (mode) => {
     expect(gotP.find((s) => s.text === "10.96.0.3")).toMatchObject({ src: "10.244.1.1", dport: 8080 });
   });
 
+  test("both families side by side: an IPv6 Service is reached, masqueraded when it must be, and answers", async () => {
+    net = two();
+    const [p, q] = [net.a.addPod(2), net.b.addPod(2)];
+    const six = { ...settings, family: 6 as const, nodeIPs: ["fd00:30::1"], podCIDR: "fd00:244::/32" };
+    const dual = new Map<string, ServiceInput>([
+      [
+        "default/six",
+        {
+          service: {
+            metadata: { namespace: "default", name: "six" },
+            spec: { clusterIPs: ["10.96.0.9", "fd00:96::9"], ports: [{ name: "p", port: 80, protocol: "UDP" }] },
+          },
+          slices: [
+            {
+              addressType: "IPv4",
+              metadata: {},
+              ports: [{ name: "p", port: 8080, protocol: "UDP" }],
+              endpoints: [{ addresses: ["10.244.2.2"], conditions: { ready: true } }],
+            },
+            {
+              addressType: "IPv6",
+              metadata: {},
+              ports: [{ name: "p", port: 8080, protocol: "UDP" }],
+              endpoints: [
+                { addresses: ["fd00:244:2::2"], conditions: { ready: true } },
+                { addresses: ["fd00:244:1::2"], conditions: { ready: true } },
+              ],
+            },
+          ],
+        },
+      ],
+    ]);
+    for (const s of [settings, six]) createProxier(mode, net.a.root, s).sync(dual);
+    const [gotP, gotQ] = [listen(p), listen(q)];
+    for (let i = 0; i < 12; i++) p.output(udp("fd00:244:1::2", 100 + i, "fd00:96::9", 80, `six ${i}`));
+    p.output(udp("10.244.1.2", 99, "10.96.0.9", 80, "four"));
+    await settle();
+    expect(gotQ.filter((s) => s.text === "four")).toMatchObject([{ src: "10.244.1.2", dport: 8080, checksumOk: true }]);
+    const far = gotQ.filter((s) => s.text.startsWith("six"));
+    const self = gotP.filter((s) => s.text.startsWith("six"));
+    expect(far.length + self.length).toBe(12);
+    expect(far.every((s) => s.src === "fd00:244:1::2" && s.dport === 8080 && s.checksumOk)).toBe(true);
+    expect(self.every((s) => s.src === "fd00:244:1::1" && s.checksumOk)).toBe(true);
+    const answers = gotP.filter((s) => s.text.startsWith("re:six"));
+    expect(answers.length).toBe(12);
+    expect(answers.every((s) => s.src === "fd00:96::9" && s.sport === 80 && s.checksumOk)).toBe(true);
+  });
+
   test("an endpoint goes, another comes, the Service goes; nothing of the mode stays after remove", async () => {
     const services = new Map([service("web", "10.96.0.1", ["10.244.2.2"])]);
     const { root, p, near, q, proxier } = cluster(services);
