@@ -1,16 +1,20 @@
-# One image for every component: docker compose up. The first stage bundles, the second holds Node, the bundles and nats-server.
+# One image for every component: docker compose up. The first stage bundles with the pinned Node, the second holds that Node, the
+# bundles and nats-server.
 FROM node:24-bookworm-slim AS build
 WORKDIR /src
 COPY package.json pnpm-lock.yaml pnpm-workspace.yaml .npmrc ./
+# Dependencies first, by the lockfile alone: a change of sources does not fetch them again.
+RUN npx -y "$(node -p 'require("./package.json").packageManager')" fetch
 COPY scripts scripts
 COPY packages packages
 COPY services services
-# --ignore-scripts: the image has Node 24 already, so the pinned one need not be fetched; esbuild's binary is a package of its own.
-RUN npx -y "$(node -p 'require("./package.json").packageManager')" install --frozen-lockfile --ignore-scripts \
- && node scripts/bundle.ts
+RUN npx -y "$(node -p 'require("./package.json").packageManager')" install --offline --frozen-lockfile \
+ && node scripts/node.mjs scripts/bundle.ts \
+ && cp -L node_modules/node/bin/node /node
 
 FROM node:24-bookworm-slim
 RUN apt-get update -q && apt-get install -y -q --no-install-recommends nats-server && rm -rf /var/lib/apt/lists/*
+COPY --from=build /node /usr/local/bin/node
 WORKDIR /opt/podwire
 COPY package.json ./
 COPY --from=build /src/dist dist

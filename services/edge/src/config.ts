@@ -8,8 +8,8 @@ export const edgeFlags = {
   "public-host": z.string().optional(),
   /** Open <listen-address>:<nodePort> for NodePorts too. */
   "node-port-forward": z.union([z.boolean(), bool]).default(true),
-  /** "first-last": host ports for Services whose own port cannot be had (a container publishes only some); then any free one. */
-  "fallback-ports": z
+  /** "first-last": the only host ports that load balancers may use (a container publishes only some); any port when empty. */
+  "host-ports": z
     .string()
     .regex(/^(\d+-\d+)?$/, "write first-last")
     .default(""),

@@ -40,7 +40,7 @@ await runComponent({
         hostPorts,
         publicHost: config["public-host"] ?? host,
         nodePorts: config["node-port-forward"],
-        fallbackPorts: portsOf(config["fallback-ports"]),
+        publishedPorts: portsOf(config["host-ports"]),
       }),
     });
     const enqueue = (o: KubeObject) => controller.queue.add(objectKey(o));

@@ -46,17 +46,22 @@ export async function runContainer(c: Context, o: ContainerOptions, role: string
       `--cert-dir=${folder.pki}`,
       `--advertise-address=${underlayOf.apiserver}`,
     ];
-    await become(c, folder, "apiserver", Identity.apiserver, folder.file("apiserver"), [
+    become(c, folder, "apiserver", Identity.apiserver, folder.file("apiserver"), [
       ...own,
       "--service-cluster-ip-range=10.96.0.0/12",
       ...flags,
     ]);
-    return setUp(c, o, folder);
+    await setUp(c, o, folder);
+    return forever();
   }
   const own = role === "controller-manager" ? controllerManagerFlags(folder.pki) : [];
   if (own.length > 0) await until(c, () => hasCertificates(folder.pki));
-  await become(c, folder, role as Component, role, folder.file(role), [...own, ...flags]);
+  become(c, folder, role as Component, role, folder.file(role), [...own, ...flags]);
+  return forever();
 }
+
+/** The component in this process ends it. */
+const forever = (): Promise<never> => new Promise(() => undefined);
 
 /** Credentials, configuration, and the server itself, which ends with this process and this process with it. */
 async function runNats(c: Context, o: ContainerOptions, folder: ClusterFolder, flags: readonly string[]): Promise<void> {
@@ -102,21 +107,15 @@ async function runNode(c: Context, o: ContainerOptions, folder: ClusterFolder, f
   const name = nodeNameOfSlot(slot);
   // A node's disk is its container's own: another container under the same name is another machine.
   const state = c.env["PODWIRE_NODE_STATE"] || "/var/lib/podwire";
-  await become(c, folder, "node-agent", Identity.node(name), state, [`--node-name=${name}`, `--node-ip=${underlayOfSlot(slot)}`, ...flags]);
+  become(c, folder, "node-agent", Identity.node(name), state, [`--node-name=${name}`, `--node-ip=${underlayOfSlot(slot)}`, ...flags]);
+  return forever();
 }
 
 /** Starts a component in this process. Its main takes over: flags, signals, exit code. */
-async function become(
-  c: Context,
-  folder: ClusterFolder,
-  component: Component,
-  identity: string,
-  state: string,
-  flags: readonly string[],
-): Promise<void> {
+function become(c: Context, folder: ClusterFolder, component: Component, identity: string, state: string, flags: readonly string[]): void {
   const common = [`--identity-file=${folder.identityFile(identity)}`, `--cluster=${folder.name}`, `--state-dir=${state}`];
   process.argv = [process.argv[0] as string, c.installation.programOf(component), ...common, ...flags];
-  // Not awaited: a component's main never returns.
+  // Not awaited: a component's main ends with the process.
   import(pathToFileURL(c.installation.programOf(component)).href).catch((e) => {
     process.stderr.write(`${component}: ${(e as Error).stack}\n`);
     process.exit(1);

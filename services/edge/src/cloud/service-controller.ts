@@ -16,7 +16,7 @@ export interface ServiceControllerOptions {
   hostPorts: HostPorts;
   publicHost: string;
   nodePorts: boolean;
-  fallbackPorts: readonly number[];
+  publishedPorts: readonly number[];
 }
 
 /** Brings one Service in line; called for one key at a time. */
@@ -76,7 +76,7 @@ export function serviceReconciler(o: ServiceControllerOptions): (key: string) =>
 
   async function settleListeners(key: string, namespace: string, name: string, service: ServiceObject): Promise<void> {
     const annotation = service.metadata.annotations?.[HOST_ADDRESS_ANNOTATION];
-    const options = { nodePorts: o.nodePorts, fallback: o.fallbackPorts };
+    const options = { nodePorts: o.nodePorts, published: o.publishedPorts };
     const wanted = wantedListeners(service, options, portsBefore(service, annotation));
     const open = await o.hostPorts.ensure(key, wanted);
     const addresses = hostAddresses(service, open, o.publicHost);

@@ -8,7 +8,7 @@ const service = (spec: Service["spec"], ip?: string): Service => ({
   spec,
   ...(ip ? { status: { loadBalancer: { ingress: [{ ip }] } } } : {}),
 });
-const options = { nodePorts: true, fallback: [] };
+const options = { nodePorts: true, published: [] };
 
 it("wants a listener for each port of a load balancer that has its address, and one for each node port", () => {
   const s = service(
@@ -41,7 +41,10 @@ it("wants a listener for each port of a load balancer that has its address, and 
 
 it("tries the port of an earlier life first", () => {
   const s = service({ type: "LoadBalancer", ports: [{ port: 8080 }] }, "198.51.100.1");
-  expect(wantedListeners(s, { nodePorts: true, fallback: [7000] }, new Map([["tcp 8080", 4711]]))[0]?.ports).toEqual([4711, 8080, 7000, 0]);
+  const before = new Map([["tcp 8080", 4711]]);
+  expect(wantedListeners(s, options, before)[0]?.ports).toEqual([4711, 8080, 0]);
+  expect(wantedListeners(s, { nodePorts: true, published: [7000, 7001] }, before)[0]?.ports).toEqual([7000, 7001]);
+  expect(wantedListeners(s, { nodePorts: true, published: [8079, 8080] }, before)[0]?.ports).toEqual([8080, 8079]);
 });
 
 it("announces the node port of a NodePort Service, and nothing for a ClusterIP", () => {

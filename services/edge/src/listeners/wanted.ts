@@ -24,8 +24,8 @@ const FIRST_USER_PORT = 1025;
 
 export interface WantedOptions {
   nodePorts: boolean;
-  /** Ports to try before any free one, when only some are published (a container). */
-  fallback: readonly number[];
+  /** The only host ports that load balancers may use; any when empty. */
+  published: readonly number[];
 }
 
 /** `before`: host ports of an earlier life, by "tcp 80", tried first so that a printed URL keeps working. */
@@ -37,7 +37,9 @@ export function wantedListeners(s: Service, o: WantedOptions, before: ReadonlyMa
     const protocol = (p.protocol ?? "TCP").toLowerCase();
     if (protocol !== "tcp" && protocol !== "udp") continue; // SCTP has no listener on a host without kernel support.
     if (vip !== undefined) {
-      const ports = [before.get(`${protocol} ${p.port}`), p.port >= FIRST_USER_PORT ? p.port : undefined, ...o.fallback, 0];
+      const wishes = [before.get(`${protocol} ${p.port}`), p.port >= FIRST_USER_PORT ? p.port : undefined];
+      const allowed = (port: number | undefined) => port !== undefined && o.published.includes(port);
+      const ports = o.published.length > 0 ? [...wishes.filter(allowed), ...o.published] : [...wishes, 0];
       const target: Target = { kind: "vip", address: vip, port: p.port };
       out.push({ id: `${service} ${protocol} ${p.port} ${vip}`, service, protocol, ports: unique(ports), target, announced: true });
     }
