@@ -26,6 +26,12 @@ export class BridgePath implements BridgeNetfilter {
       ns.path.drop(p, undefined, fault, port.name);
       return false;
     }
+    // Put together it may be too long for the bridge; it goes on by routing, which cuts it again.
+    if (f.fragmentOffset !== 0 || f.moreFragments) {
+      const whole = ns.reassembly.add(p, f);
+      if (whole !== undefined) ns.path.receive(bridge, whole, port.name, true);
+      return false;
+    }
     if (ns.tracing.armed) ns.tracing.pick(p, f);
     const at = { in: bridge.name, out: "", physIn: port.name, physOut: "" };
     const { d0, d1, d2, d3 } = f;

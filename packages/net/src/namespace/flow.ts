@@ -51,6 +51,8 @@ export class Flow {
   fragmentOffset = 0;
   moreFragments = false;
   dontFragment = false;
+  /** Put together here from pieces: it may be cut again, whatever its family. */
+  reassembled = false;
   /** Reference of the connection-tracking entry, -1 without one. */
   ct = -1;
   /** CtState: what the packet is to its connection; 0 until conntrack saw it. */

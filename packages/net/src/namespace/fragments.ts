@@ -12,8 +12,9 @@ export const BYTES_LIMIT = 4 * 1024 * 1024;
 /** Linux's ipfrag_time. */
 export const TIMEOUT_MS = 30_000;
 
-/** Cuts an IPv4 packet into pieces of at most `mtu` bytes. The checksum of each header is recomputed. */
-export function fragment(p: Packet, f: Flow, mtu: number): Packet[] {
+/** Cuts a packet into pieces of at most `mtu` bytes. `id` numbers the datagram in IPv6, which has no field for it otherwise. */
+export function fragment(p: Packet, f: Flow, mtu: number, id: number): Packet[] {
+  if (f.family === 6) return fragment6(p, f, mtu, id);
   const header = f.l4;
   const room = (mtu - header) & ~7;
   const payload = p.end - p.start - header;
@@ -35,6 +36,34 @@ export function fragment(p: Packet, f: Flow, mtu: number): Packet[] {
     piece.traceHop = p.traceHop;
     out.push(piece);
   }
+  return out;
+}
+
+/** Each piece: the IPv6 header, a fragment header, a part of the rest (RFC 8200 4.5). Extension headers go with the rest. */
+function fragment6(p: Packet, f: Flow, mtu: number, id: number): Packet[] {
+  const rest = p.end - p.start - 40;
+  const room = (mtu - 48) & ~7;
+  const next = p.data[p.start + 6]!;
+  const out: Packet[] = [];
+  for (let at = 0; at < rest; at += room) {
+    const length = Math.min(room, rest - at);
+    const piece = Packet.alloc(48 + length);
+    const b = piece.data;
+    const h = piece.start + 40;
+    b.set(p.data.subarray(p.start, p.start + 40), piece.start);
+    putU16(b, piece.start + 4, 8 + length);
+    b[piece.start + 6] = 44;
+    b[h] = next;
+    putU16(b, h + 2, at | (at + length < rest ? 1 : 0));
+    putU16(b, h + 4, id >>> 16);
+    putU16(b, h + 6, id & 0xffff);
+    b.set(p.data.subarray(p.start + 40 + at, p.start + 40 + at + length), h + 8);
+    piece.mark = p.mark;
+    piece.traceId = p.traceId;
+    piece.traceHop = p.traceHop;
+    out.push(piece);
+  }
+  f.l4 = 48;
   return out;
 }
 

@@ -34,9 +34,10 @@ export class IpPath {
   }
 
   /** An IP packet came in by `device` (and bridge port `port`, or ""). */
-  receive(device: Device, p: Packet, port: string): void {
+  receive(device: Device, p: Packet, port: string, reassembled = false): void {
     const { ns } = this;
     const f = new Flow();
+    f.reassembled = reassembled;
     const fault = readFlow(p, f, true);
     if (fault !== undefined) {
       this.drop(p, undefined, fault, device.name);
@@ -61,6 +62,12 @@ export class IpPath {
       return;
     }
     if (ns.tracing.armed) ns.tracing.pick(p, f);
+    // Hooks see whole packets: later pieces have no ports to know their connection by.
+    if ((f.fragmentOffset !== 0 || f.moreFragments) && ns.netfilterIfAny !== undefined) {
+      const whole = ns.reassembly.add(p, f);
+      if (whole !== undefined) this.receive(device, whole, port, true);
+      return;
+    }
     const at: Position = { in: device.name, out: "", physIn: port, physOut: "" };
     if (!this.hook("prerouting", p, f, at)) return;
     this.route(device, p, f, at);
@@ -124,7 +131,7 @@ export class IpPath {
       return "ENETUNREACH";
     }
     if (this.tooBig(p, f, this.mtuOf(route, dst, device))) {
-      if (f.dontFragment || f.family === 6) {
+      if ((f.dontFragment && f.family === 4) || f.protocol === 6) {
         this.drop(p, f, "tooBig", device.name);
         return "EMSGSIZE";
       }
@@ -163,7 +170,7 @@ export class IpPath {
     const mtu = this.mtuOf(route, dst, device);
     let pieces = 0;
     if (this.tooBig(p, f, mtu)) {
-      if (f.dontFragment) {
+      if (f.dontFragment && !f.reassembled) {
         this.refuse(p, f, "packetTooBig", "tooBig", at, mtu);
         return;
       }
@@ -180,8 +187,9 @@ export class IpPath {
   /** Postrouting, then the link. `pieces` is the MTU to fragment to, 0 when the packet fits. */
   private finish(p: Packet, f: Flow, route: Route, device: Device, at: Position, dst: IpAddress, pieces: number): void {
     if (!this.hook("postrouting", p, f, at)) return;
+    const { ns } = this;
     if (pieces > 0) {
-      for (const piece of fragment(p, f, pieces)) this.toLink(piece, f, route, device, dst);
+      for (const piece of fragment(p, f, pieces, ns.random.uint32())) this.toLink(piece, f, route, device, dst);
       return;
     }
     this.toLink(p, f, route, device, dst);

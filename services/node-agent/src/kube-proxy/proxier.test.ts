@@ -166,6 +166,27 @@ describe.each(MODES)("%s", (mode) => {
   });
 });
 
+test("datagrams that came in pieces are translated whole: across nodes, on one bridge, in both families", async () => {
+  net = two();
+  const [p, near, q] = [net.a.addPod(2), net.a.addPod(3), net.b.addPod(2)];
+  const [gotNear, gotQ] = [listen(near, false), listen(q, false)];
+  const services = new Map([service("far", "10.96.0.1", ["10.244.2.2"]), service("near", "10.96.0.2", ["10.244.1.3"])]);
+  createProxier("iptables", net.a.root, settings).sync(services);
+  p.output(udp("10.244.1.2", 1, "10.96.0.1", 80, "", { bytes: 5000 }));
+  p.output(udp("10.244.1.2", 2, "10.96.0.2", 80, "", { bytes: 5001 }));
+  p.output(udp("10.244.1.2", 3, "10.244.1.3", 9, "", { bytes: 5002 }));
+  p.output(udp("fd00:244:1::2", 4, "fd00:244:2::2", 9, "", { bytes: 5003 }));
+  await settle();
+  expect(gotQ.map((s) => [s.text.length, s.dport, s.checksumOk]).sort()).toEqual([
+    [5000, 8080, true],
+    [5003, 9, true],
+  ]);
+  expect(gotNear.map((s) => [s.text.length, s.dport, s.checksumOk]).sort()).toEqual([
+    [5001, 8080, true],
+    [5002, 9, true],
+  ]);
+});
+
 test("a mode is switched under a connection: the old one goes on, new ones follow the new mode", async () => {
   net = two();
   const [p, q] = [net.a.addPod(2), net.b.addPod(2)];
