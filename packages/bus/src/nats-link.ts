@@ -192,8 +192,11 @@ export class NatsLink implements WireLink {
       // MSG <subject> <sid> <length>\r\n<payload>\r\n
       let at = lf - 2;
       let length = 0;
-      for (let unit = 1; at > this.start && b[at] !== SPACE; at--, unit *= 10) length += ((b[at] as number) - 48) * unit;
-      if (b[lf - 1] !== CR || !(length >= 0)) {
+      for (let unit = 1; at > this.start && b[at] !== SPACE; at--, unit *= 10) {
+        const digit = (b[at] as number) - 48;
+        length = digit >= 0 && digit <= 9 ? length + digit * unit : Number.NaN;
+      }
+      if (b[lf - 1] !== CR || at === lf - 2 || Number.isNaN(length)) {
         this.violated("not a message");
         break;
       }
