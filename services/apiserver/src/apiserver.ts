@@ -28,6 +28,7 @@ import { bootstrap } from "./bootstrap/bootstrap.ts";
 import { WatchCache } from "./cache/watch-cache.ts";
 import type { Api, ApiRequest, ApiResponse, User } from "./call.ts";
 import type { ApiServerConfig } from "./config.ts";
+import { Definitions } from "./customresources/definitions.ts";
 import { Discovery } from "./discovery/discovery.ts";
 import { Health } from "./discovery/health.ts";
 import { metricsPath } from "./discovery/metrics.ts";
@@ -70,6 +71,7 @@ export class ApiServer {
   readonly handler: Handler;
   readonly #o: ApiServerOptions;
   readonly #rbac: RbacAuthorizer;
+  readonly #definitions: Definitions;
   readonly #tokens: TokenAuthenticator;
   #https: HttpsTransport | undefined;
   #bus: Subscription | undefined;
@@ -119,6 +121,7 @@ export class ApiServer {
     this.#tokens = unionOf(authenticators);
     serveReviews(api, { tokens: this.#tokens, serviceAccounts, rbac: this.#rbac });
     this.api = api;
+    this.#definitions = new Definitions(api);
     const health = new Health(
       [
         { name: "etcd", check: async () => (await store.currentRevision()) >= 0 },
@@ -166,6 +169,7 @@ export class ApiServer {
     });
     await this.api.cache.fresh();
     this.api.cache.forgetHistory();
+    this.#definitions.start();
     this.#joinWire();
     if (this.#o.bus) this.#bus = serveBus({ bus: this.#o.bus, handle, log });
     this.#ready = true;
@@ -199,6 +203,7 @@ export class ApiServer {
 
   async stop(): Promise<void> {
     this.#ready = false;
+    this.#definitions.stop();
     this.#bus?.unsubscribe();
     this.#network?.close();
     await this.#https?.close();

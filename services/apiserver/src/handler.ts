@@ -74,6 +74,8 @@ export class Handler {
     if (!info.isResource) return this.#nonResource(request, info, user);
     if (!METHODS.has(request.method)) throw statusErrors.methodNotAllowed();
     const r = route(request.method, info, this.#api.catalogue);
+    if (!r) return textResponse(404, "404 page not found\n");
+    if (r.served.custom?.warning) warnings.push(r.served.custom.warning);
     const output = outputOf(request, info, r);
     const call: Call = {
       request,

@@ -108,6 +108,7 @@ export function listResponse(
   includeObject: string | null,
 ): ApiResponse {
   if (output.shape === "object" && output.encoding === "json") {
+    if (served.custom && meta.continue === undefined) meta.continue = "";
     const head = `{"kind":"${served.info.listKind}","apiVersion":"${served.apiVersion}","metadata":${JSON.stringify(meta)},"items":[`;
     const parts: Uint8Array[] = [Buffer.from(head)];
     for (let i = 0; i < objects.length; i++) {

@@ -19,10 +19,12 @@ export interface Route {
 const OPEN_ENDED = new Set(["proxy"]);
 const METHOD_VERBS: Readonly<Record<string, string>> = { GET: "get", POST: "create", PUT: "update", PATCH: "patch", DELETE: "delete" };
 
-/** Throws genericNotFound or methodNotAllowed. */
-export function route(method: string, info: RequestInfo, catalogue: Catalogue): Route {
+/** Throws genericNotFound or methodNotAllowed; undefined when the path belongs to no API at all (a plain 404). */
+export function route(method: string, info: RequestInfo, catalogue: Catalogue): Route | undefined {
   const served = catalogue.find(info.group, info.version, info.resource);
-  if (!served) throw statusErrors.genericNotFound();
+  const isBuiltIn = info.group === "" || catalogue.isBuiltIn(info.group);
+  if (!served && isBuiltIn) throw statusErrors.genericNotFound();
+  if (!served || (served.custom && misplaced(info, served))) return undefined;
   const inNamespace = info.namespace !== "" && !(info.resource === "namespaces" && info.group === "");
   const named = info.parts.length > 1;
   if (inNamespace && !served.info.namespaced) throw statusErrors.genericNotFound();
@@ -45,6 +47,13 @@ export function route(method: string, info: RequestInfo, catalogue: Catalogue): 
   }
   if (!verbs.has(verb)) throw statusErrors.methodNotAllowed();
   return { served, subresource: "", namespace, name: info.name, verb, rest: [] };
+}
+
+/** Custom resources are routed by hand upstream: what is in the wrong scope, or below an unknown subresource, is no path. */
+function misplaced(info: RequestInfo, served: Served): boolean {
+  const inNamespace = info.namespace !== "";
+  if (inNamespace !== served.info.namespaced && (inNamespace || info.parts.length > 1)) return true;
+  return info.parts.length > 2 && !served.info.subresources.some((s) => s.name === info.subresource);
 }
 
 function collectionVerb(method: string, info: RequestInfo): string {

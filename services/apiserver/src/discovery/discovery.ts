@@ -228,7 +228,7 @@ function legacyResource(info: ResourceInfo): Record<string, unknown> {
     singularName: info.singular,
     namespaced: info.namespaced,
     kind: info.kind,
-    verbs: [...info.verbs].sort(),
+    verbs: info.custom === undefined ? [...info.verbs].sort() : [...info.verbs],
     ...(info.shortNames.length > 0 ? { shortNames: info.shortNames } : {}),
     ...(info.categories.length > 0 ? { categories: info.categories } : {}),
     ...(stored ? { storageVersionHash: hashOf(info) } : {}),

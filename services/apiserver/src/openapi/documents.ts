@@ -6,6 +6,7 @@ import type { ApiResponse } from "../call.ts";
 import type { RequestInfo } from "../request/request-info.ts";
 import type { Catalogue, Served } from "../resources/catalogue.ts";
 import { type Descriptions, loadDescriptions } from "./descriptions.ts";
+import { customName } from "./names.ts";
 import { pathsOf } from "./paths.ts";
 import { type Dialect, type Schema, SchemaSet } from "./schemas.ts";
 
@@ -119,11 +120,6 @@ export class OpenApi {
     }
     return d;
   }
-}
-
-/** The schema name of a custom kind: the group's labels backwards, version, kind. */
-export function customName(group: string, version: string, kind: string): string {
-  return `${group.split(".").reverse().join(".")}.${version}.${kind}`;
 }
 
 function sorted<T>(o: Record<string, T>): Record<string, T> {

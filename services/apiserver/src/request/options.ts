@@ -39,12 +39,13 @@ export interface WriteOptions {
 
 const MAX_FIELD_MANAGER_LENGTH = 128;
 
-export function listOptions(query: URLSearchParams, info: ResourceInfo, watch: boolean): ListOptions {
+/** `selectable` are a custom resource's own field selectors. */
+export function listOptions(query: URLSearchParams, info: ResourceInfo, watch: boolean, selectable: readonly string[] = []): ListOptions {
   const labels = query.get("labelSelector");
   const fields = query.get("fieldSelector");
   const o: ListOptions = {
     labelSelector: labels ? parseLabelSelector(labels) : undefined,
-    fieldSelector: fields ? parseFieldSelector(fields, info) : undefined,
+    fieldSelector: fields ? parseFieldSelector(fields, info, selectable) : undefined,
     limit: integer(query, "limit") ?? 0,
     continue: query.get("continue") ?? "",
     resourceVersion: query.get("resourceVersion") ?? "",

@@ -103,6 +103,16 @@ export class Allocators {
     const spec = service["spec"];
     if (spec.type === "ExternalName") return;
     defaultFamilies(spec);
+    if (spec.ipFamilyPolicy === "RequireDualStack" && !(spec.clusterIP === "None" && !Object.keys(spec.selector ?? {}).length)) {
+      throw statusErrors.invalid({ group: "", kind: "Service" }, service.metadata.name ?? "", [
+        {
+          type: "FieldValueInvalid",
+          field: "spec.ipFamilyPolicy",
+          badValue: "RequireDualStack",
+          detail: "this cluster is not configured for dual-stack services",
+        },
+      ]);
+    }
     if (spec.clusterIP === "None") {
       spec.clusterIPs = ["None"];
       return;

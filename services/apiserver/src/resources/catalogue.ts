@@ -1,6 +1,6 @@
 // Which resources are served: the built-in ones of the registry and, live, custom ones. Each with where it is stored and how it behaves.
 // Invariant: two served resources with the same storage key (HorizontalPodAutoscaler v1 and v2, Event of both groups) share one cache.
-import { type KubeObject, printTable, type ResourceInfo, registry } from "@podwire/api";
+import { type FieldError, type KubeObject, printTable, type ResourceInfo, registry } from "@podwire/api";
 import { CachedObject, encodeText } from "../cache/cached-object.ts";
 import { conversionOf } from "./conversion.ts";
 import { type Strategy, strategyOf } from "./strategy.ts";
@@ -37,9 +37,16 @@ export interface Served {
 export interface CustomResource {
   readonly definition: KubeObject;
   readonly schema: unknown;
-  /** Schemas of the kind and its list for OpenAPI documents, by name. */
+  /** Schemas of the kind for OpenAPI documents, by name. */
   readonly openApi?: (dialect: "v2" | "v3") => Record<string, unknown>;
   readonly scale?: { specReplicasPath: string; statusReplicasPath: string; labelSelectorPath?: string };
+  /** Sent with every answer of a deprecated version. */
+  readonly warning?: string;
+  /** Field selectors besides metadata's, "spec.color". */
+  readonly selectableFields: readonly string[];
+  /** Prunes, defaults, and complains about unknown fields as asked. Throws a Status. */
+  receive(o: KubeObject, fieldValidation: "Ignore" | "Warn" | "Strict", warnings: string[]): void;
+  validate(o: KubeObject, old?: KubeObject): FieldError[];
 }
 
 export class Catalogue {

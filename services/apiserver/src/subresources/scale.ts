@@ -36,17 +36,26 @@ export async function scale(api: Api, call: Call, verb: string): Promise<ApiResp
       return parent;
     },
     managed: (live, next) =>
-      isApply
-        ? next
-        : updateManaged(call.served.info, live, next, {
-            manager: managerOf(options.fieldManager, call.userAgent),
-            operation: "Update",
-            time,
-            subresource: "scale",
-          }),
+      untimed(
+        isApply
+          ? next
+          : updateManaged(call.served.info, live, next, {
+              manager: managerOf(options.fieldManager, call.userAgent),
+              operation: "Update",
+              time,
+              subresource: "scale",
+            }),
+      ),
   };
   const written = await updateObject(api, { ...call, subresource: "" }, request);
   return valueResponse(200, scaleOf(call, call.served.toServed(written.object)), call.output);
+}
+
+/** Entries that came by way of a Scale carry no time. */
+function untimed(o: KubeObject): KubeObject {
+  for (const e of (o.metadata.managedFields ?? []) as { subresource?: string; time?: string }[])
+    if (e.subresource === "scale") delete e.time;
+  return o;
 }
 
 function decodeScale(call: Call, fieldValidation: "Ignore" | "Warn" | "Strict"): KubeObject {

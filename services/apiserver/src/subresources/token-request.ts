@@ -33,9 +33,12 @@ export async function tokenRequest(api: Api, call: Call, tokens: ServiceAccountT
   if (spec.expirationSeconds > MAX_SECONDS)
     errors.push(invalid("spec.expirationSeconds", spec.expirationSeconds, "may not specify a duration larger than 2^32 seconds"));
   if (errors.length > 0) throw statusErrors.invalid({ group: info.group, kind: info.kind }, "", errors);
-  if (!spec.audiences?.length) spec.audiences = [...tokens.audiences];
   const manager = managerOf(options.fieldManager, call.userAgent);
-  Object.assign(request, updateManaged(info, undefined, request, { manager, operation: "Update", time: timeText(api.clock.nowMs()) }));
+  Object.assign(
+    request,
+    updateManaged(info, undefined, request, { manager, operation: "Update", time: timeText(api.clock.nowMs()), subresource: "token" }),
+  );
+  if (!spec.audiences?.length) spec.audiences = [...tokens.audiences];
   const attributes = attributesOf(call, "CREATE", request, undefined, options, "CreateOptions");
   await api.admission.admit(attributes);
   await api.admission.validate(attributes);

@@ -8,7 +8,8 @@ export function decodeObject(call: Call, info: ResourceInfo, fieldValidation: "I
   const body = call.request.body ?? new Uint8Array();
   const { object, warnings } = decodeBody(info, body, contentType, { fieldValidation });
   call.warnings.push(...warnings);
-  applyDefaults(info, object);
+  if (call.served.custom && info === call.served.info) call.served.custom.receive(object, fieldValidation, call.warnings);
+  else applyDefaults(info, object);
   return object;
 }
 

@@ -7,6 +7,7 @@ import type { Api, ApiResponse, Call } from "../call.ts";
 import { type WriteOptions, writeOptions } from "../request/options.ts";
 import { stampCaller } from "../resources/caller-fields.ts";
 import { toInternalForm } from "../resources/decoded-forms.ts";
+import { warningsFor } from "../resources/warnings.ts";
 import { objectResponse } from "../response.ts";
 import type { Written } from "../storage/object-storage.ts";
 import { bindNamespace, decodeObject, managerOf, timeText } from "./body.ts";
@@ -46,6 +47,8 @@ export async function createObject(
         time: timeText(api.clock.nowMs()),
         subresource: call.subresource || undefined,
       });
+  // Nobody owns fields of a request for a certificate: all of its spec is reset to what was first asked.
+  if (info.kind === "CertificateSigningRequest") delete o.metadata.managedFields;
   const attributes = attributesOf(call, "CREATE", o, undefined, options, kind);
   try {
     await api.admission.admit(attributes);
@@ -53,8 +56,9 @@ export async function createObject(
     for (let attempt = 1; ; attempt++) {
       prepareForCreate(info, o, { nowMs: api.clock.nowMs() });
       stampCaller(info, o, call.user);
-      const errors = validateCreate(info, o);
+      const errors = [...validateCreate(info, o), ...(call.served.custom?.validate(o) ?? [])];
       if (errors.length > 0) throw statusErrors.invalid(info, o.metadata.name ?? "", errors);
+      for (const w of warningsFor(info, o, true)) if (!call.warnings.includes(w)) call.warnings.push(w);
       attributes.object = o;
       await api.admission.validate(attributes);
       try {

@@ -1,7 +1,9 @@
 // DELETE of one object and of a collection: preconditions, grace periods, finalizers, propagation (registry/rest/delete.go,
 // registry/generic/registry/store.go). Invariant: an object with finalizers is never removed, only marked; a grace period only shrinks.
+
 import { decodeBody, type FieldError, type KubeObject, notSupported, statusErrors, structType } from "@podwire/api";
 import type { Api, ApiResponse, Call } from "../call.ts";
+import { CLEANUP_FINALIZER } from "../customresources/definitions.ts";
 import { boolean, dryRunOf, integer, listOptions } from "../request/options.ts";
 import { listResponse, objectResponse, valueResponse } from "../response.ts";
 import { Deletion, type Written } from "../storage/object-storage.ts";
@@ -29,6 +31,15 @@ export interface Deleted {
 
 export async function remove(api: Api, call: Call): Promise<ApiResponse> {
   const options = deleteOptions(call);
+  if (
+    call.served.info.groupResource === "jobs.batch" &&
+    options.propagationPolicy === undefined &&
+    options.orphanDependents === undefined
+  ) {
+    call.warnings.push(
+      "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning",
+    );
+  }
   const deleted = await deleteObject(api, call, call.name, options);
   const status = !deleted.gone && options.orphanDependents === false ? 202 : 200;
   const returnsObject = !deleted.gone || call.served.strategy.returnDeletedObject;
@@ -53,7 +64,7 @@ export async function remove(api: Api, call: Call): Promise<ApiResponse> {
 
 export async function removeCollection(api: Api, call: Call): Promise<ApiResponse> {
   const options = deleteOptions(call);
-  const list = listOptions(call.info.query, call.served.info, false);
+  const list = listOptions(call.info.query, call.served.info, false, call.served.custom?.selectableFields);
   const found = await findList(api, call, { ...list, limit: 0, continue: "", resourceVersion: "", resourceVersionMatch: "" });
   for (const o of found.objects) {
     try {
@@ -177,6 +188,9 @@ function mark(api: Api, call: Call, o: KubeObject, options: DeleteOptions): { ob
   const m = o.metadata;
   const nowMs = api.clock.nowMs();
   if (info.group === "" && info.resource === "namespaces") return markNamespace(o, nowMs, options);
+  if (info.groupResource === "customresourcedefinitions.apiextensions.k8s.io" && m.deletionTimestamp === undefined) {
+    if (!m.finalizers?.includes(CLEANUP_FINALIZER)) m.finalizers = [...(m.finalizers ?? []), CLEANUP_FINALIZER];
+  }
   const requested = options.gracePeriodSeconds !== undefined && options.gracePeriodSeconds < 0 ? 1 : options.gracePeriodSeconds;
   let graceful = false;
   if (strategy.gracePeriod) {

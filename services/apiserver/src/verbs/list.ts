@@ -12,7 +12,7 @@ const CONTINUE_EXPIRED =
   "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.";
 
 export async function list(api: Api, call: Call): Promise<ApiResponse> {
-  const options = listOptions(call.info.query, call.served.info, false);
+  const options = listOptions(call.info.query, call.served.info, false, call.served.custom?.selectableFields);
   const found = await findList(api, call, options);
   return listResponse(found.objects, found.meta, call.served, call.output, api.clock.nowMs(), call.info.query.get("includeObject"));
 }

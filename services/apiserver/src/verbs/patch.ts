@@ -44,7 +44,7 @@ function patchRequest(api: Api, call: Call, type: string): UpdateRequest {
     allowCreate: false,
     next: (current) => {
       const { object, warnings } = patchObject(info, current, body, type, { fieldValidation: options.fieldValidation });
-      return finished(call, object, warnings);
+      return finished(call, object, warnings, options.fieldValidation);
     },
     managed: (live, next) =>
       updateManaged(info, live, next, {
@@ -72,7 +72,7 @@ function applyRequest(api: Api, call: Call): UpdateRequest {
         time: timeText(api.clock.nowMs()),
         subresource: call.subresource || undefined,
       });
-      return finished(call, next, warnings);
+      return finished(call, next, warnings, options.fieldValidation);
     },
     managed: (_live, next) => next,
   };
@@ -97,15 +97,16 @@ function readApplied(call: Call, body: Uint8Array): { value: KubeObject; warning
   if (metadata?.name && metadata.name !== call.name)
     throw statusErrors.badRequest(`the name of the object (${metadata.name}) does not match the name on the URL (${call.name})`);
   const value = parsed.value as KubeObject;
-  value.metadata = { ...metadata, name: call.name, ...(info.namespaced ? { namespace: metadata?.namespace ?? call.namespace } : {}) };
+  value.metadata ??= {};
   return { value, warnings: parsed.duplicates.map((d) => d.replace(/^yaml: unmarshal errors:\s*/, "")) };
 }
 
 /** What follows on any patch: warnings, defaults, and the names of the request. */
-function finished(call: Call, object: KubeObject, warnings: readonly string[]): KubeObject {
+function finished(call: Call, object: KubeObject, warnings: readonly string[], fieldValidation: "Ignore" | "Warn" | "Strict"): KubeObject {
   const { info } = call.served;
   for (const w of warnings) if (!call.warnings.includes(w)) call.warnings.push(w);
-  applyDefaults(info, object);
+  if (call.served.custom) call.served.custom.receive(object, fieldValidation, call.warnings);
+  else applyDefaults(info, object);
   toInternalForm(info, object, false);
   const m = object.metadata;
   if (m.name && m.name !== call.name)

@@ -5,6 +5,7 @@ import type { Attributes } from "../admission/chain.ts";
 import type { Api, ApiResponse, Call } from "../call.ts";
 import { type WriteOptions, writeOptions } from "../request/options.ts";
 import { toInternalForm } from "../resources/decoded-forms.ts";
+import { warningsFor } from "../resources/warnings.ts";
 import { objectResponse } from "../response.ts";
 import { Deletion, type Written } from "../storage/object-storage.ts";
 import { bindName, bindNamespace, decodeObject, managerOf, timeText } from "./body.ts";
@@ -113,7 +114,7 @@ async function prepared(
 ): Promise<KubeObject> {
   const { info, strategy } = call.served;
   let next = await r.next(live);
-  checkUid(call, next, current);
+  if (r.kind === "UpdateOptions") checkUid(call, next, current);
   next = r.managed(current, next);
   attributes.object = next;
   await api.admission.admit(attributes);
@@ -122,8 +123,13 @@ async function prepared(
   inherit(next, current);
   api.allocators.inherit(info, next, current);
   prepareForUpdate(info, next, current, call.subresource || undefined);
-  const errors = validateUpdate(info, next, current, call.subresource || undefined);
-  if (errors.length > 0) throw statusErrors.invalid(info, call.name, errors);
+  const errors = [
+    ...validateUpdate(info, next, current, call.subresource || undefined),
+    ...(call.served.custom?.validate(next, current) ?? []),
+  ];
+  // Metadata is validated twice, by the kind and for every kind, and kube-apiserver reports both.
+  if (errors.length > 0) throw statusErrors.invalid(info, call.name, [...errors.filter((e) => e.field.startsWith("metadata.")), ...errors]);
+  for (const w of warningsFor(info, next, false)) if (!call.warnings.includes(w)) call.warnings.push(w);
   attributes.object = next;
   await api.admission.validate(attributes);
   return next;

@@ -19,7 +19,7 @@ const BOOKMARK_BEFORE_END_MS = 2_000;
 const MIN_REQUEST_TIMEOUT_S = 1_800;
 
 export async function watch(api: Api, call: Call): Promise<ApiResponse> {
-  const options = listOptions(call.info.query, call.served.info, true);
+  const options = listOptions(call.info.query, call.served.info, true, call.served.custom?.selectableFields);
   if (call.output.encoding === "yaml")
     throw statusErrors.notAcceptable([
       "application/json",
