@@ -1,7 +1,7 @@
 // The scheduler's shell: caches and queue fed by informers, one decision after the other, bindings in the background.
 // Invariants: decisions are serial, so that each sees what the one before assumed; nothing is written while not leading; an
 // assumed pod whose binding fails is forgotten and comes back through the queue.
-import { type Clock, type Logger, type Random, reasonOf } from "@podwire/base";
+import { type Clock, type Logger, PodwireError, type Random, reasonOf } from "@podwire/base";
 import type { Bus } from "@podwire/bus";
 import {
   type ApiClient,
@@ -11,6 +11,7 @@ import {
   isConflict,
   isNotFound,
   type KubeObject,
+  objectKey,
   Resources,
   time,
 } from "@podwire/client";
@@ -20,6 +21,9 @@ import { fitMessage, GATED, NO_NODES } from "./framework/messages.ts";
 import { type PodInfo, podInfo } from "./framework/pod-info.ts";
 import { type Failure, type Profile, schedule } from "./framework/schedule.ts";
 import { Nominator } from "./nominator.ts";
+import { decideFor, isBound, type VolumeDecision, type VolumeSources, volumeBinding } from "./plugins/volume-binding.ts";
+import { volumeRestrictions } from "./plugins/volume-restrictions.ts";
+import { volumeZone } from "./plugins/volume-zone.ts";
 import { type Candidate, planPreemption } from "./preemption.ts";
 import { DEFAULT_SCHEDULER, defaultProfile } from "./profiles.ts";
 import { type QueuedPod, SchedulingQueue } from "./queue/scheduling-queue.ts";
@@ -50,6 +54,9 @@ export interface Scheduler {
 const MAX_BINDINGS = 128;
 /** Decisions in a row before input is let in. */
 const DECISIONS_PER_TURN = 8;
+/** How long a pod waits for its claims to be bound, and how often it looks. */
+const BIND_TIMEOUT_MS = 600_000;
+const BIND_POLL_MS = 50;
 /** What the resource claim plugin adds to every unschedulable pod's message: it has nothing to take back. */
 const NO_CLAIMS = "no new claims to deallocate";
 /** ... and when another plugin refused the pod before it had looked. */
@@ -67,6 +74,9 @@ class SchedulerService implements Scheduler {
   readonly #queue: SchedulingQueue;
   readonly #profile: Profile;
   readonly #nominator = new Nominator();
+  readonly #volumes: VolumeSources;
+  /** Volumes that are being bound, to which claim. */
+  readonly #taken = new Map<string, string>();
   readonly #recorder: EventRecorder;
   readonly #counters = { decisions: 0, bound: 0, unschedulable: 0, errors: 0, preemptions: 0 };
   #bindings = 0;
@@ -88,11 +98,23 @@ class SchedulerService implements Scheduler {
       replicationControllers: this.#informers.of(Resources.replicationControllers),
       statefulSets: this.#informers.of(Resources.statefulSets),
     };
+    const claims = this.#informers.of(Resources.persistentVolumeClaims).lister;
+    const volumes = this.#informers.of(Resources.persistentVolumes).lister;
+    const classes = this.#informers.of(Resources.storageClasses).lister;
+    this.#volumes = {
+      claim: (ns, name) => claims.get(ns, name),
+      volume: (name) => volumes.get("", name),
+      volumes: () => volumes.list(),
+      storageClass: (name) => classes.get("", name),
+      takenBy: (name) => this.#taken.get(name),
+    };
     this.#profile = defaultProfile({
       schedulerName: this.#name,
       percentageOfNodesToScore: o.percentageOfNodesToScore ?? 0,
       defaultSelector: (c) => defaultSelectorOf(sources, c.pod),
+      volumes: [volumeRestrictions(this.#volumes), volumeBinding(this.#volumes), volumeZone(this.#volumes)],
     });
+    this.#followStorage();
     this.#recorder = eventRecorder({
       client: o.client,
       clock: o.clock,
@@ -151,6 +173,12 @@ class SchedulerService implements Scheduler {
       },
       onDelete: (node) => this.#cache.removeNode(node.metadata.name),
     });
+  }
+
+  #followStorage(): void {
+    const changed = () => this.#queue.event({ kind: "storage" });
+    for (const ref of [Resources.persistentVolumeClaims, Resources.persistentVolumes, Resources.storageClasses])
+      this.#informers.of(ref).handle({ onAdd: changed, onUpdate: changed });
   }
 
   #followPods(): void {
@@ -248,7 +276,11 @@ class SchedulerService implements Scheduler {
 
   async #bind(q: QueuedPod, pod: PodInfo, node: string): Promise<void> {
     const { namespace = "", name, uid = "" } = pod.pod.metadata;
+    let decision: VolumeDecision | undefined;
     try {
+      const info = this.#cache.get(node);
+      decision = pod.claims.length > 0 && info ? decideFor(this.#volumes, pod, info) : undefined;
+      if (decision) await this.#bindVolumes(decision, node);
       await this.#o.client.createSubresource(Resources.pods, namespace, name, "binding", {
         apiVersion: "v1",
         kind: "Binding",
@@ -267,6 +299,36 @@ class SchedulerService implements Scheduler {
       const message = `binding rejected: ${reasonOf(e)}`;
       if (!isConflict(e)) this.#report(pod, message, "SchedulerError", undefined);
       this.#queue.failed(q, new Set(), true);
+    } finally {
+      for (const b of decision?.bind ?? []) this.#taken.delete(b.volume.metadata.name);
+    }
+  }
+
+  /** Reserves volumes for waiting claims (or says on which node to provision) and waits until the binder has done its part. */
+  async #bindVolumes(d: VolumeDecision, node: string): Promise<void> {
+    const waiting = [...d.bind.map((b) => b.claim), ...d.provision];
+    for (const { claim, volume } of d.bind) this.#taken.set(volume.metadata.name, objectKey(claim));
+    for (const { claim, volume } of d.bind) {
+      const { namespace, name, uid } = claim.metadata;
+      await this.#o.client.patch(Resources.persistentVolumes, "", volume.metadata.name, "merge", {
+        metadata: { resourceVersion: volume.metadata.resourceVersion, annotations: { "pv.kubernetes.io/bound-by-controller": "yes" } },
+        spec: { claimRef: { kind: "PersistentVolumeClaim", apiVersion: "v1", namespace, name, uid } },
+      });
+    }
+    for (const claim of d.provision)
+      await this.#o.client.patch(Resources.persistentVolumeClaims, claim.metadata.namespace ?? "", claim.metadata.name, "merge", {
+        metadata: { annotations: { "volume.kubernetes.io/selected-node": node } },
+      });
+    const end = this.#o.clock.monotonicMs() + BIND_TIMEOUT_MS;
+    const unbound = () =>
+      waiting.find((c) => {
+        const live = this.#volumes.claim(c.metadata.namespace ?? "", c.metadata.name);
+        return !live || !isBound(live);
+      });
+    for (let claim = unbound(); claim; claim = unbound()) {
+      if (this.#stopped || this.#o.clock.monotonicMs() > end)
+        throw new PodwireError(`timed out waiting for claim ${objectKey(claim)} to be bound`);
+      await this.#o.clock.sleep(BIND_POLL_MS);
     }
   }
 
