@@ -62,7 +62,7 @@ async function askHttp(ns: NetNamespace, r: Request): Promise<Answer> {
     const make = () => {
       const req = r.tls ? https.request({ ...options, createConnection: undefined, socket, rejectUnauthorized: false } as never) : http.request(options);
       req.on("error", failed);
-      req.setTimeout((r.timeout ?? 5) * 1000, () => req.destroy());
+      req.setTimeout((r.timeout ?? 12) * 1000, () => req.destroy());
       req.on("response", (res) => {
         const chunks: Buffer[] = [];
         res.on("data", (c: Buffer) => chunks.push(c));
@@ -127,6 +127,7 @@ function askUdp(ns: NetNamespace, r: Request): Promise<Answer> {
     };
     const timer = systemClock.after(UDP_WAIT_MS, () => done({ reply: null }));
     u.onMessage((bytes) => done({ reply: Buffer.from(bytes).toString("utf8") }));
+    u.connect(r.port, "127.0.0.1");
     u.onError((e) => done({ reply: null, error: (e as NodeJS.ErrnoException).code ?? "error" }));
     u.send(Buffer.from(r.data ?? ""), r.port, "127.0.0.1");
   });
@@ -143,7 +144,8 @@ function askGrpc(ns: NetNamespace, r: Request): Promise<Answer> {
     const stream = session.request({ ":method": "POST", ":path": "/grpc.health.v1.Health/Check", "content-type": "application/grpc", te: "trailers" });
     const answer: Answer = {};
     const chunks: Buffer[] = [];
-    const plain = (h: object) => Object.fromEntries(Object.entries(h).filter(([k]) => !k.startsWith(":")).map(([k, v]) => [k, String(v)]));
+    // The library behind the recorded program sends no date.
+    const plain = (h: object) => Object.fromEntries(Object.entries(h).filter(([k]) => !k.startsWith(":") && k !== "date").map(([k, v]) => [k, String(v)]));
     stream.on("error", failed);
     stream.on("response", (h) => {
       answer.status = Number(h[":status"]);

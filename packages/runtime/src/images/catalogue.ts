@@ -1,6 +1,7 @@
 // The image catalogue: which references exist, and what stands in for those that do not.
 // Invariant: resolving the same reference twice gives the same image and digest, on every node.
 import { createHash } from "node:crypto";
+import { agnhost } from "./agnhost/index.ts";
 import { client } from "./client/index.ts";
 import { busybox } from "./busybox/index.ts";
 import { coredns } from "./coredns/index.ts";
@@ -10,7 +11,7 @@ import { pause } from "./pause/index.ts";
 import { type ImageReference, parseImageReference, referenceName } from "./reference.ts";
 
 /** Adding an image: a folder beside this file, and a line here. */
-const IMAGES: readonly ImageSpec[] = [echo, client, pause, coredns, busybox];
+const IMAGES: readonly ImageSpec[] = [echo, client, pause, coredns, busybox, agnhost];
 
 /** Names that the conformance suite needs to be absent, and registries that nobody may use. */
 const ABSENT = [

@@ -22,7 +22,9 @@ export interface StreamServer {
 export interface DatagramSocket {
   send(bytes: Uint8Array, port: number, host: string): void;
   onMessage(cb: (bytes: Uint8Array, from: { address: string; port: number }) => void): void;
-  /** Errors that ICMP reported for what was sent (ECONNREFUSED). */
+  /** Fixes the peer: only it is heard, and ICMP errors about it arrive. */
+  connect?(port: number, host: string): unknown;
+  /** Errors that ICMP reported for what was sent on a connected socket (ECONNREFUSED). */
   onError?(cb: (e: Error) => void): void;
   address(): { address: string; port: number };
   close(): void;
