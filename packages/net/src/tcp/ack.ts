@@ -1,9 +1,18 @@
 // What an acknowledgement means: bytes leave the send buffer, the scoreboard learns SACK blocks, round trips are measured, the
 // window and the congestion window move (RFC 9293 3.10.7.4 fifth check, RFC 2018, RFC 2883, RFC 6675, RFC 8985).
 // Invariant: an acknowledgement of something never sent changes nothing.
-import { onAcked, sampleRtt } from "./congestion.ts";
+import { onAcked, sampleRtt, undoRecovery } from "./congestion.ts";
 import type { Connection } from "./connection.ts";
-import { newRenoDetect, probeAnswered, rackDelivered, rackDetect, rackNoteReordering, rackRecovered, rackSpurious } from "./recovery.ts";
+import {
+  markNoneLost,
+  newRenoDetect,
+  probeAnswered,
+  rackDelivered,
+  rackDetect,
+  rackNoteReordering,
+  rackRecovered,
+  rackSpurious,
+} from "./recovery.ts";
 import { Mark } from "./scoreboard.ts";
 import type { Segment } from "./segment.ts";
 import { after, before, beforeOrAt, distance, later } from "./sequence.ts";
@@ -96,6 +105,14 @@ function advance(c: Connection, s: Segment, nowMs: number): void {
     sampleRtt(c, nowMs - resentAtMs, nowMs);
   } else c.backoff = 0;
 
+  if (c.undo === "armed") {
+    // The first acknowledgement after the first retransmission tells whether it was needed (RFC 3522 3.2).
+    if (s.hasTimestamp && distance(s.tsEcho, c.undoStamp) < 0) {
+      markNoneLost(c);
+      undoRecovery(c);
+      rackSpurious(c);
+    } else c.undo = "none";
+  }
   if (c.recovery === "open") {
     c.duplicateAcks = 0;
     onAcked(c, acked);

@@ -24,6 +24,7 @@ export function onAcked(c: Connection, bytes: number): void {
 /** Loss was detected by acknowledgements: halve once per window. */
 export function enterRecovery(c: Connection): void {
   if (c.recovery !== "open") return;
+  noteForUndo(c);
   c.recovery = "recovery";
   c.recoveryPoint = c.nxt;
   c.ssthresh = Math.max(Math.floor(c.flight / 2), 2 * c.payloadMax);
@@ -32,10 +33,26 @@ export function enterRecovery(c: Connection): void {
 
 /** The retransmission timer fired: start again from one segment. */
 export function onTimeout(c: Connection): void {
+  if (c.recovery === "open") noteForUndo(c);
   if (c.recovery !== "loss") c.ssthresh = Math.max(Math.floor(c.flight / 2), 2 * c.payloadMax);
   c.recovery = "loss";
   c.recoveryPoint = c.nxt;
   c.cwnd = c.payloadMax;
+}
+
+function noteForUndo(c: Connection): void {
+  c.undo = c.timestampsOk ? "noted" : "none";
+  c.undoCwnd = c.cwnd;
+  c.undoSsthresh = c.ssthresh;
+}
+
+/** The loss was none (the peer, or the path, paused): the window is as it was before (RFC 4015). */
+export function undoRecovery(c: Connection): void {
+  c.undo = "none";
+  c.recovery = "open";
+  c.cwnd = Math.max(c.cwnd, c.undoCwnd);
+  c.ssthresh = c.undoSsthresh;
+  c.duplicateAcks = 0;
 }
 
 /** RFC 5681 4.1: after a pause of a timeout the window no longer describes the path. */

@@ -207,6 +207,12 @@ export class Connection {
   /** The window, not the application, held back the last transmission: only then may it grow. */
   cwndLimited = false;
   lastSendMs = 0;
+  /** What to go back to when the loss turns out to be none (RFC 3522): cwnd and ssthresh before, and the time stamp of the first
+   *  retransmission: an acknowledgement that echoes an older one answers the original. */
+  undo: "none" | "noted" | "armed" = "none";
+  undoCwnd = 0;
+  undoSsthresh = 0;
+  undoStamp = 0;
 
   // RACK-TLP (RFC 8985).
   rackSentAtMs = Number.NEGATIVE_INFINITY;

@@ -282,6 +282,10 @@ function resend(c: Connection, s: Sent, nowMs: number, emit: Emit): void {
   out.payloadAt = distance(s.seq, c.bufferSeq);
   if (n > c.payloadMax) out.gsoSize = c.payloadMax;
   s.sentAtMs = nowMs;
+  if (c.undo === "noted") {
+    c.undo = "armed";
+    c.undoStamp = c.timestamp(nowMs);
+  }
   c.sent.mark(s, s.marks | Mark.RETRANSMITTED | (s.marks & Mark.LOST ? Mark.RESENT : 0));
   c.retransmits++;
   c.lastSendMs = nowMs;

@@ -93,6 +93,11 @@ export function markAllLost(c: Connection): void {
   for (let s = c.sent.head; s !== null; s = s.next) if (!(s.marks & Mark.SACKED)) c.sent.mark(s, (s.marks & ~Mark.RESENT) | Mark.LOST);
 }
 
+/** What was taken for lost was not. */
+export function markNoneLost(c: Connection): void {
+  for (let s = c.sent.head; s !== null; s = s.next) if (s.marks & Mark.LOST) c.sent.mark(s, s.marks & ~(Mark.LOST | Mark.RESENT));
+}
+
 /** RFC 8985 7.2: how long after the last send a probe goes out. */
 export function probeTimeout(c: Connection): number {
   if (c.srttMs === 0) return c.config.rtoInitialMs;

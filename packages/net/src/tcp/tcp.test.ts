@@ -244,6 +244,22 @@ describe("loss and reordering", () => {
   });
 });
 
+test("a pause of the path is not taken for loss: the window is as it was before", () => {
+  const link = open({}, { gsoBytes: 0 });
+  const { bytesAt } = reader(link);
+  established(link);
+  const data = bytes(3_000_000);
+  pump(link, "a", data);
+  link.run(link.nowMs + 150);
+  const before = link.a!.cwnd;
+  link.pause(400);
+  link.run(link.nowMs + 500);
+  expect(link.a!.timeouts).toBeGreaterThan(0);
+  expect([link.a!.recovery, link.a!.cwnd >= before]).toEqual(["open", true]);
+  link.run(link.nowMs + 5000);
+  expect(bytesAt("b").equals(Buffer.from(data))).toBe(true);
+});
+
 describe("flow control", () => {
   test("a reader that stops closes the window; probes find it open again", () => {
     const link = open({}, { receiveLimit: 20_000, gsoBytes: 0 });

@@ -50,6 +50,7 @@ export class TwoEnds {
   /** Called after anything happened at an end. */
   onEvents: (end: "a" | "b", c: Connection) => void = () => {};
   record = true;
+  #pausedUntilMs = 0;
 
   constructor(random: Random, faults: Partial<LinkFaults> = {}) {
     this.#random = random;
@@ -83,7 +84,12 @@ export class TwoEnds {
       let delayMs = f.delayMs + (f.jitterMs > 0 ? this.#random.float() * f.jitterMs : 0);
       if (f.reorder > 0 && this.#random.float() < f.reorder) delayMs += this.#random.float() * 3 * f.delayMs;
       const to = from === "a" ? "b" : "a";
-      this.#flying.push({ atMs: this.nowMs + delayMs, order: this.#order++, to, bytes: bytes.slice(0, header + out.payloadLength) });
+      this.#flying.push({
+        atMs: Math.max(this.nowMs + delayMs, this.#pausedUntilMs),
+        order: this.#order++,
+        to,
+        bytes: bytes.slice(0, header + out.payloadLength),
+      });
     }
   }
 
@@ -101,6 +107,12 @@ export class TwoEnds {
     for (let i = 0; i < out.sackCount; i++) text += ` sack ${(out.sack[2 * i]! - peer) >>> 0}:${(out.sack[2 * i + 1]! - peer) >>> 0}`;
     if (out.gsoSize > 0) text += ` gso ${out.gsoSize}`;
     this.transcript.push(lost ? `${text} LOST` : text);
+  }
+
+  /** Nothing arrives for `ms`; then everything does, in order (a machine that was busy). */
+  pause(ms: number): void {
+    this.#pausedUntilMs = this.nowMs + ms;
+    for (const f of this.#flying) f.atMs = Math.max(f.atMs, this.#pausedUntilMs);
   }
 
   /** Injects bytes of a segment to an end, as a third party would. */
