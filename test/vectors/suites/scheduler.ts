@@ -128,7 +128,9 @@ class Replay {
     }
     for (const [i, action] of (this.#s.then ?? []).entries()) {
       await this.#act(action);
-      await this.#clock.advance(AFTER_MS);
+      await this.#clock.advance(AFTER_MS / 2);
+      await this.#playBinder();
+      await this.#clock.advance(AFTER_MS / 2);
       for (const want of this.#s.expectAfter?.[i] ?? []) failures.push(...(await this.#checkPlace(want, await this.#pod(want.pod))).map((f) => `after ${i}: ${f}`));
     }
     return failures;
@@ -166,6 +168,18 @@ class Replay {
   async #pod(name: string): Promise<KubeObject | undefined> {
     const { items } = await this.#drive(this.#plane.client.list(Resources.pods, {}));
     return items.find((p) => p.metadata.name === name);
+  }
+
+  /** No volume binder runs: what the scheduler has reserved for a claim is bound by hand, as for the recording. */
+  async #playBinder(): Promise<void> {
+    const { items } = await this.#drive(this.#plane.client.list(Resources.persistentVolumes, {}));
+    for (const v of items) {
+      const ref = v["spec"].claimRef;
+      if (!ref?.uid) continue;
+      const annotations = { "pv.kubernetes.io/bind-completed": "yes" };
+      const patch = { metadata: { annotations }, spec: { volumeName: v.metadata.name } };
+      await this.#drive(this.#plane.client.patch(Resources.persistentVolumeClaims, ref.namespace, ref.name, "merge", patch));
+    }
   }
 
   async #act(a: any): Promise<void> {
