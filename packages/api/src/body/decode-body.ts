@@ -143,8 +143,8 @@ function decodeText(
   let notes: string[];
   try {
     let c = new Conformer(parsed.duplicates);
-    object = c.struct(type, value);
-    if (strict === undefined && parsed.keys !== undefined && parsed.keys !== c.keys) {
+    object = target.custom === undefined ? c.struct(type, value) : conformCustom(c, value);
+    if (target.custom === undefined && strict === undefined && parsed.keys !== undefined && parsed.keys !== c.keys) {
       // Fewer keys met than written: some were given twice. Read again, exactly, to name them.
       const again = parseExact(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8"));
       c = new Conformer(again.duplicates);
@@ -163,6 +163,12 @@ function decodeText(
   object.kind = target.kind;
   object.apiVersion = target.apiVersion;
   return { object, warnings: notes };
+}
+
+/** A custom resource: metadata as Go reads it, everything else as it is (its schema prunes and judges it later). */
+export function conformCustom(c: Conformer, value: any): any {
+  const { apiVersion, kind, metadata, ...rest } = value;
+  return { ...c.struct(PARTIAL(), { apiVersion, kind, metadata }), ...unwrapNumbers(rest) };
 }
 
 const META_STRUCT = 'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }';

@@ -1,6 +1,6 @@
 // A PATCH request's body applied to an object: parses, applies, decodes again as a body of the kind, with the Status that
 // kube-apiserver gives at each step. Server-side apply has its own door (apply/).
-import { type DecodeTarget, type FieldValidation, mediaType } from "../body/decode-body.ts";
+import { conformCustom, type DecodeTarget, type FieldValidation, mediaType } from "../body/decode-body.ts";
 import { JsonSyntaxError, parseExact, parseJson } from "../body/json-text.ts";
 import { invalid } from "../errors/field-error.ts";
 import { StatusError, statusErrors } from "../errors/status-error.ts";
@@ -164,7 +164,7 @@ function decodePatched(
   const c = new Conformer();
   let object: any;
   try {
-    object = c.struct(type, structuredClone(patched));
+    object = target.custom === undefined ? c.struct(type, structuredClone(patched)) : conformCustom(c, structuredClone(patched));
   } catch (e) {
     if (!(e instanceof DecodeError || e instanceof QuantityError || e instanceof TimeError)) throw e;
     throw statusErrors.invalid({ group: "", kind: "" }, "", [invalid("patch", printed(), word(e.message))]);

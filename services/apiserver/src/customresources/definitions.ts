@@ -1,7 +1,7 @@
 // The life of CustomResourceDefinitions: names are accepted or refused, versions served, and on deletion the objects go first
 // (apiextensions-apiserver's naming, establishing and finalizing controllers).
 // Invariant: no two definitions of a group share a plural, singular, short name, kind or list kind; the first to have a name keeps it.
-import type { KubeObject } from "@podwire/api";
+import { type KubeObject, type ResourceInfo, registry, updateManaged } from "@podwire/api";
 import { reasonOf } from "@podwire/base";
 import type { CachedObject } from "../cache/cached-object.ts";
 import type { Api } from "../call.ts";
@@ -11,6 +11,7 @@ import { servedOf } from "./served.ts";
 
 const GROUP = "apiextensions.k8s.io";
 const RESOURCE = "customresourcedefinitions";
+const INFO = registry.byResource(GROUP, "v1", RESOURCE) as ResourceInfo;
 export const CLEANUP_FINALIZER = "customresourcecleanup.apiextensions.k8s.io";
 /** How often a definition whose objects are held by finalizers is looked at again. */
 const RETRY_MS = 1_000;
@@ -77,8 +78,9 @@ export class Definitions {
     if (JSON.stringify(next) === JSON.stringify(d["status"])) return;
     await this.#api.storage.update(key(name), (current) => {
       if (!current) throw new Error("the definition is gone");
-      current["status"] = withNames(current, this.#others(current), timeText(this.#api.clock.nowMs()));
-      return current;
+      const now = timeText(this.#api.clock.nowMs());
+      const next = { ...current, status: withNames(current, this.#others(current), now) };
+      return updateManaged(INFO, current, next, { manager: "kube-apiserver", operation: "Update", time: now, subresource: "status" });
     });
   }
 

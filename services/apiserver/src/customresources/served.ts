@@ -9,6 +9,7 @@ import {
   prune,
   type ResourceInfo,
   resourceInfo,
+  smdOfResource,
   statusErrors,
   validateSchema,
 } from "@podwire/api";
@@ -65,7 +66,7 @@ function servedVersion(definition: KubeObject, v: DefinitionVersion): Served {
     categories: names.categories ?? [],
     columns: [],
     subresources,
-    custom: { schema, version: v },
+    custom: { schema, version: v, smd: smdOfResource(schema) },
   });
   const stored = (spec.versions as DefinitionVersion[]).find((x) => x.storage)?.name ?? v.name;
   const storageVersion = `${spec.group}/${stored}`;
