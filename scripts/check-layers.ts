@@ -57,7 +57,8 @@ export function checkSource({ path, text }: Source): string[] {
   if (!generated && lines.length > MAX_LINES + 1)
     say(MAX_LINES + 1, `${lines.length} lines; look for the second concept in it (limit ${MAX_LINES})`);
   // A test is named after what it tests and says the rest in its titles.
-  if (!generated && !path.endsWith(".test.ts") && !/^(#!.*\n)?(\/\/|\/\*)/.test(text)) say(1, "the first line must be a comment that says what the file is");
+  if (!generated && !path.endsWith(".test.ts") && !/^(#!.*\n)?(\/\/|\/\*)/.test(text))
+    say(1, "the first line must be a comment that says what the file is");
   for (const { specifier, line } of importsOf(text)) {
     const problem = room && importProblem(room, path, specifier, test);
     if (problem) say(line, problem);
@@ -125,6 +126,11 @@ function sourcesBelow(dir: string): Source[] {
 function staleGenerated(): string[] {
   const script = join(root, "scripts", "generate.ts");
   if (!existsSync(script)) return [];
+  const tables = process.env["PODWIRE_SPEC"] ?? join(root, "..", "shared", "spec");
+  if (!existsSync(tables)) {
+    console.log(`generated files: not compared, because their source (${tables}) is not here`);
+    return [];
+  }
   const run = spawnSync(process.execPath, [script, "--check"], { cwd: root, encoding: "utf8" });
   return run.status === 0 ? [] : [`generated files are stale (npm run generate): ${`${run.stdout}${run.stderr}`.trim()}`];
 }
