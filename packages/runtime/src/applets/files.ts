@@ -1,5 +1,5 @@
 // Applets that change files: rm, mkdir, rmdir, mv, cp, ln, touch, chmod, chown, chgrp, mkfifo, truncate, mktemp.
-import { isErrno, strerror, SysError } from "../kernel/errno.ts";
+import { isErrno, SysError, strerror } from "../kernel/errno.ts";
 import type { Process } from "../kernel/process.ts";
 import { FileInode } from "../vfs/inode.ts";
 import { complain, complainOf, die, number, options, usage } from "./options.ts";
@@ -104,7 +104,12 @@ export async function rmdir(p: Process): Promise<number> {
 }
 
 /** Copies one file, link or tree. */
-async function copyTree(p: Process, from: string, to: string, o: { recursive: boolean; preserve: boolean; links: boolean; verbose: boolean }): Promise<number> {
+async function copyTree(
+  p: Process,
+  from: string,
+  to: string,
+  o: { recursive: boolean; preserve: boolean; links: boolean; verbose: boolean },
+): Promise<number> {
   const s = p.fs.tryStat(from, !o.links);
   if (!s) {
     await complain(p, `can't stat '${from}': No such file or directory`);
@@ -162,12 +167,17 @@ export async function cp(p: Process): Promise<number> {
   const dest = dirOption ?? (o.args.at(-1) as string);
   const sources = dirOption === undefined ? o.args.slice(0, -1) : o.args;
   const recursive = o.flags.has("r") || o.flags.has("R") || o.flags.has("a");
-  const settings = { recursive, preserve: o.flags.has("p") || o.flags.has("a"), links: (recursive && !o.flags.has("L")) || o.flags.has("P") || o.flags.has("d"), verbose: o.flags.has("v") };
+  const settings = {
+    recursive,
+    preserve: o.flags.has("p") || o.flags.has("a"),
+    links: (recursive && !o.flags.has("L")) || o.flags.has("P") || o.flags.has("d"),
+    verbose: o.flags.has("v"),
+  };
   const into = p.fs.tryStat(dest)?.kind === "dir" && !o.flags.has("T");
-  if (!into && sources.length > 1) return die(p, `target '${dest}' is not a directory`);
+  const many = !into && sources.length > 1;
   let status = 0;
   for (const s of sources) {
-    const to = into ? join(dest, base(s)) : dest;
+    const to = into || many ? join(dest, base(s)) : dest;
     if (o.flags.has("n") && p.fs.exists(to)) continue;
     if (o.flags.has("i") && p.fs.exists(to) && !(await confirm(p, `${p.name}: overwrite '${to}'? `))) continue;
     if (o.flags.has("s") || o.flags.has("l")) {
@@ -193,21 +203,21 @@ export async function mv(p: Process): Promise<number> {
   const dest = dirOption ?? (o.args.at(-1) as string);
   const into = p.fs.tryStat(dest)?.kind === "dir" && !o.flags.has("T");
   const sources = dirOption === undefined ? o.args.slice(0, -1) : o.args;
-  if (!into && sources.length > 1) return die(p, `target '${dest}' is not a directory`);
+  const many = !into && sources.length > 1;
   let status = 0;
   for (const s of sources) {
-    const to = into ? join(dest, base(s)) : dest;
+    const to = into || many ? join(dest, base(s)) : dest;
     if (o.flags.has("n") && p.fs.exists(to)) continue;
     if (o.flags.has("i") && p.fs.exists(to) && !(await confirm(p, `${p.name}: overwrite '${to}'? `))) continue;
     try {
-      p.fs.rename(s, to);
+      // busybox says it before it tries.
       if (o.flags.has("v")) await p.print(`'${s}' -> '${to}'\n`);
+      p.fs.rename(s, to);
     } catch (e) {
       if (isErrno(e, "EXDEV")) {
         const code = await copyTree(p, s, to, { recursive: true, preserve: true, links: true, verbose: false });
         if (code === 0) {
           await removeAll(p, s);
-          if (o.flags.has("v")) await p.print(`'${s}' -> '${to}'\n`);
         } else status = code;
         continue;
       }
@@ -256,7 +266,8 @@ export async function ln(p: Process): Promise<number> {
 export function parseDate(text: string, nowMs: number): number | undefined {
   if (/^@-?\d+(\.\d+)?$/.test(text)) return Number(text.slice(1)) * 1000;
   const iso = /^(\d{4})-(\d\d?)-(\d\d?)(?:[T ](\d\d?):(\d\d)(?::(\d\d))?)?(Z)?$/.exec(text);
-  if (iso) return Date.UTC(Number(iso[1]), Number(iso[2]) - 1, Number(iso[3]), Number(iso[4] ?? 0), Number(iso[5] ?? 0), Number(iso[6] ?? 0));
+  if (iso)
+    return Date.UTC(Number(iso[1]), Number(iso[2]) - 1, Number(iso[3]), Number(iso[4] ?? 0), Number(iso[5] ?? 0), Number(iso[6] ?? 0));
   const hm = /^(\d\d?):(\d\d)(?::(\d\d))?$/.exec(text);
   const now = new Date(nowMs);
   if (hm) return Date.UTC(now.getUTCFullYear(), now.getUTCMonth(), now.getUTCDate(), Number(hm[1]), Number(hm[2]), Number(hm[3] ?? 0));
@@ -269,7 +280,9 @@ export function parseDate(text: string, nowMs: number): number | undefined {
 }
 
 export async function touch(p: Process): Promise<number> {
-  const o = await options(p, "camd:t:r:hf", "[-cham] [-d DATE] [-t DATE] [-r FILE] FILE...", { long: { date: "d", reference: "r", "no-create": "c" } });
+  const o = await options(p, "camd:t:r:hf", "[-cham] [-d DATE] [-t DATE] [-r FILE] FILE...", {
+    long: { date: "d", reference: "r", "no-create": "c" },
+  });
   if (o.args.length === 0) return usage(p, "[-cham] [-d DATE] [-t DATE] [-r FILE] FILE...");
   let at = p.clock.nowMs();
   const text = o.values.get("d") ?? o.values.get("t");
@@ -334,7 +347,14 @@ async function overTree(p: Process, paths: string[], recursive: boolean, f: (pat
   let status = 0;
   for (const path of paths) {
     status = (await f(path)) || status;
-    if (recursive && p.fs.tryStat(path, false)?.kind === "dir") status = (await overTree(p, p.fs.readdir(path).map((e) => join(path, e.name)), true, f)) || status;
+    if (recursive && p.fs.tryStat(path, false)?.kind === "dir")
+      status =
+        (await overTree(
+          p,
+          p.fs.readdir(path).map((e) => join(path, e.name)),
+          true,
+          f,
+        )) || status;
   }
   return status;
 }
@@ -456,7 +476,8 @@ export async function mktemp(p: Process): Promise<number> {
   if (!/X{6}$/.test(template)) return die(p, `${template}: Invalid argument`);
   const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
   for (;;) {
-    const path = (dir === "" ? "" : `${dir}/`) + template.replace(/X+$/, (x) => [...x].map(() => letters[p.random.below(letters.length)]).join(""));
+    const path =
+      (dir === "" ? "" : `${dir}/`) + template.replace(/X+$/, (x) => [...x].map(() => letters[p.random.below(letters.length)]).join(""));
     if (p.fs.exists(path)) continue;
     try {
       if (o.flags.has("d")) {

@@ -1,6 +1,6 @@
 // find: -name -iname -path -type -maxdepth -mindepth -newer -mtime -mmin -size -perm -user -group -empty -print -print0 -exec -delete
 // -prune, with ! -a -o and parentheses.
-import { strerror, SysError } from "../kernel/errno.ts";
+import { SysError, strerror } from "../kernel/errno.ts";
 import type { ExitStatus, Process } from "../kernel/process.ts";
 import { matches, plainPattern } from "../shell/glob.ts";
 import type { Stat } from "../vfs/mounts.ts";
@@ -30,7 +30,8 @@ export async function find(p: Process): Promise<number> {
   const pending: { argv: string[]; paths: string[] }[] = [];
   let status = 0;
   const value = async (): Promise<string> => args[++i] ?? die(p, `option '${args[i - 1]}' requires an argument`);
-  const compare = (text: string, n: number) => (text.startsWith("+") ? n > Number(text.slice(1)) : text.startsWith("-") ? n < Number(text.slice(1)) : n === Number(text));
+  const compare = (text: string, n: number) =>
+    text.startsWith("+") ? n > Number(text.slice(1)) : text.startsWith("-") ? n < Number(text.slice(1)) : n === Number(text);
   const or = async (): Promise<Test> => {
     let left = await and();
     while (args[i] === "-o" || args[i] === "-or") {
@@ -124,7 +125,12 @@ export async function find(p: Process): Promise<number> {
       case "-perm": {
         const v = await value();
         const mode = parseMode(v.replace(/^[-/+]/, ""), 0, false) ?? 0;
-        return (x) => (v.startsWith("-") ? (x.stat.mode & mode) === mode : v.startsWith("/") || v.startsWith("+") ? mode === 0 || (x.stat.mode & mode) !== 0 : x.stat.mode === mode);
+        return (x) =>
+          v.startsWith("-")
+            ? (x.stat.mode & mode) === mode
+            : v.startsWith("/") || v.startsWith("+")
+              ? mode === 0 || (x.stat.mode & mode) !== 0
+              : x.stat.mode === mode;
       }
       case "-user": {
         const v = Number(await value());

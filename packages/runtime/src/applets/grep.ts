@@ -3,12 +3,16 @@ import { SysError } from "../kernel/errno.ts";
 import type { Process } from "../kernel/process.ts";
 import { complainOf, die, options, usage } from "./options.ts";
 import { bre, ere } from "./process.ts";
-import { closeInput, encode, lines, openInput, Output } from "./streams.ts";
+import { closeInput, encode, lines, Output, openInput } from "./streams.ts";
 
 const USAGE = "[-HhnlLoqvsrRiwFEz] [-m N] [-A|B|C N] { PATTERN | -e PATTERN... | -f FILE... } [FILE]...";
 
 export async function grep(p: Process): Promise<number> {
-  const o = await options(p, "HhnlLoqvsrRiwxcFEzm:A:B:C:e:f:P", USAGE, { code: 2, argv: p.argv.slice(1).map((a) => (/^-\d+$/.test(a) ? `-C${a.slice(1)}` : a)), long: { color: "z", "line-buffered": "s" } });
+  const o = await options(p, "HhnlLoqvsrRiwxcFEzm:A:B:C:e:f:P", USAGE, {
+    code: 2,
+    argv: p.argv.slice(1).map((a) => (/^-\d+$/.test(a) ? `-C${a.slice(1)}` : a)),
+    long: { color: "z", "line-buffered": "s" },
+  });
   const f = o.flags;
   let files = o.args;
   const patterns = (o.all.get("e") ?? []).flatMap((e) => e.split("\n"));
@@ -22,11 +26,13 @@ export async function grep(p: Process): Promise<number> {
   const extended = f.has("E") || f.has("P") || p.name === "egrep";
   let re: RegExp;
   try {
-    const sources = patterns.map((x) => (fixed ? encode(x).replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&") : extended ? ere(encode(x)) : bre(encode(x))));
+    const sources = patterns.map((x) =>
+      fixed ? encode(x).replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&") : extended ? ere(encode(x)) : bre(encode(x)),
+    );
     const any = sources.map((s) => `(?:${s})`).join("|");
     re = new RegExp(f.has("x") ? `^(?:${any})$` : f.has("w") ? `(?<!\\w)(?:${any})(?!\\w)` : any, `g${f.has("i") ? "i" : ""}`);
   } catch {
-    return die(p, `bad regex '${patterns[0]}': Unmatched [, [^, [:, [., or [=`, 2);
+    return die(p, `bad regex '${patterns[0]}': Unmatched [, [^, [:, [., or [=`, 1);
   }
   const recursive = f.has("r") || f.has("R");
   const list = recursive ? (files.length === 0 ? ["."] : files).flatMap((x) => walk(p, x)) : files.length === 0 ? ["-"] : files;

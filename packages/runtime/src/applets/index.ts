@@ -1,11 +1,13 @@
 // The applets of busybox by name, and the multi-call program itself.
 import { SysError } from "../kernel/errno.ts";
 import type { Process, Program } from "../kernel/process.ts";
+import { signalNumber } from "../kernel/signals.ts";
 import { shellMain } from "../shell/main.ts";
 import { echo, printf } from "../shell/printf.ts";
-import { signalNumber } from "../kernel/signals.ts";
-import { test, TestError } from "../shell/test-expression.ts";
+import { TestError, test } from "../shell/test-expression.ts";
+import { awk } from "./awk.ts";
 import * as bytes from "./bytes.ts";
+import { diff } from "./diff.ts";
 import * as files from "./files.ts";
 import { find } from "./find.ts";
 import { grep } from "./grep.ts";
@@ -14,6 +16,7 @@ import * as network from "./network.ts";
 import { BUSYBOX, complain, die } from "./options.ts";
 import * as processes from "./process.ts";
 import { sed } from "./sed.ts";
+import { tar } from "./tar.ts";
 import * as text from "./text.ts";
 
 async function echoProgram(p: Process): Promise<number> {
@@ -82,12 +85,14 @@ export const APPLETS: Readonly<Record<string, Program>> = {
   "[[": testProgram,
   arch: processes.arch,
   ash: shellMain,
+  awk,
   base64: bytes.base64,
   basename: listing.basename,
   cat: text.cat,
   chgrp: files.chgrp,
   chmod: files.chmod,
   chown: files.chown,
+  chroot: processes.chroot,
   clear: processes.clear,
   cmp: bytes.cmp,
   cp: files.cp,
@@ -95,6 +100,7 @@ export const APPLETS: Readonly<Record<string, Program>> = {
   date: processes.date,
   dd: bytes.dd,
   df: listing.df,
+  diff,
   dirname: listing.dirname,
   du: listing.du,
   echo: echoProgram,
@@ -116,6 +122,7 @@ export const APPLETS: Readonly<Record<string, Program>> = {
   hexdump: bytes.hexdump,
   hostname: processes.hostname,
   id: processes.id,
+  ifconfig: network.ifconfig,
   ip: network.ip,
   kill: killProgram,
   killall: processes.killall,
@@ -158,8 +165,10 @@ export const APPLETS: Readonly<Record<string, Program>> = {
   sysctl: network.sysctl,
   tac: text.tac,
   tail: text.tail,
+  tar,
   tee: text.tee,
   test: testProgram,
+  time: processes.time,
   timeout: processes.timeout,
   touch: files.touch,
   tr: text.tr,

@@ -1,5 +1,5 @@
 // Applets that show files: ls, stat, readlink, realpath, basename, dirname, du, df, mount, find is its own file.
-import { strerror, SysError } from "../kernel/errno.ts";
+import { SysError, strerror } from "../kernel/errno.ts";
 import type { Process } from "../kernel/process.ts";
 import { byBytes } from "../shell/expand.ts";
 import { FileInode, FS_MAGIC, type Inode } from "../vfs/inode.ts";
@@ -12,7 +12,9 @@ const LETTER: Record<Stat["kind"], string> = { file: "-", dir: "d", symlink: "l"
 export function modeText(s: Pick<Stat, "kind" | "mode">): string {
   const m = s.mode;
   const rwx = (shift: number, special: number, letter: string) =>
-    ((m >> shift) & 4 ? "r" : "-") + ((m >> shift) & 2 ? "w" : "-") + (m & special ? ((m >> shift) & 1 ? letter : letter.toUpperCase()) : (m >> shift) & 1 ? "x" : "-");
+    ((m >> shift) & 4 ? "r" : "-") +
+    ((m >> shift) & 2 ? "w" : "-") +
+    (m & special ? ((m >> shift) & 1 ? letter : letter.toUpperCase()) : (m >> shift) & 1 ? "x" : "-");
   return LETTER[s.kind] + rwx(6, 0o4000, "s") + rwx(3, 0o2000, "s") + rwx(0, 0o1000, "t");
 }
 
@@ -57,7 +59,9 @@ interface Entry {
 
 export async function ls(p: Process): Promise<number> {
   const text = "[-1AaCxdLHRFplinshrSXvctukTw] [FILE]...";
-  const o = await options(p, "1AaCxdLHRFplinshrSXvctukgoqT:w:e", text, { long: { color: "e", "full-time": "e", "group-directories-first": "e" } });
+  const o = await options(p, "1AaCxdLHRFplinshrSXvctukgoqQT:w:e", text, {
+    long: { color: "e", "full-time": "e", "group-directories-first": "e" },
+  });
   const f = o.flags;
   const long = f.has("l") || f.has("n") || f.has("g") || f.has("o");
   const now = p.clock.nowMs();
@@ -82,7 +86,11 @@ export async function ls(p: Process): Promise<number> {
     list.sort((a, b) => {
       const byName = f.has("v") ? a.name.localeCompare(b.name, "en", { numeric: true }) : byBytes(a.name, b.name);
       if (f.has("S")) return b.stat.size - a.stat.size || byName;
-      if (f.has("t")) return (f.has("u") ? b.stat.atimeMs - a.stat.atimeMs : f.has("c") ? b.stat.ctimeMs - a.stat.ctimeMs : b.stat.mtimeMs - a.stat.mtimeMs) || byName;
+      if (f.has("t"))
+        return (
+          (f.has("u") ? b.stat.atimeMs - a.stat.atimeMs : f.has("c") ? b.stat.ctimeMs - a.stat.ctimeMs : b.stat.mtimeMs - a.stat.mtimeMs) ||
+          byName
+        );
       if (f.has("X")) return byBytes(a.name.split(".").at(-1) as string, b.name.split(".").at(-1) as string) || byName;
       return byName;
     });
@@ -132,7 +140,8 @@ export async function ls(p: Process): Promise<number> {
       status = 1;
       return;
     }
-    if (f.has("a")) for (const dot of [".", ".."]) list.push({ name: dot, path: `${dir.path}/${dot}`, stat: p.fs.stat(`${dir.path}/${dot}`) });
+    if (f.has("a"))
+      for (const dot of [".", ".."]) list.push({ name: dot, path: `${dir.path}/${dot}`, stat: p.fs.stat(`${dir.path}/${dot}`) });
     else if (!f.has("A")) list = list.filter((e) => !e.name.startsWith("."));
     sorted(list);
     await print(list, true);
@@ -147,7 +156,14 @@ function entry(p: Process, dir: string, name: string, inode: Inode, follow: bool
   return { name, path, stat: follow ? (p.fs.tryStat(path) ?? statOf(inode)) : statOf(inode) };
 }
 
-const KIND: Record<Stat["kind"], string> = { file: "regular file", dir: "directory", symlink: "symbolic link", fifo: "fifo", socket: "socket", char: "character special file" };
+const KIND: Record<Stat["kind"], string> = {
+  file: "regular file",
+  dir: "directory",
+  symlink: "symbolic link",
+  fifo: "fifo",
+  socket: "socket",
+  char: "character special file",
+};
 
 function timeText(ms: number): string {
   const d = new Date(ms);
@@ -215,7 +231,9 @@ export async function stat(p: Process): Promise<number> {
         case "o":
           return "4096";
         case "f":
-          return ((({ file: 0o100000, dir: 0o040000, symlink: 0o120000, fifo: 0o010000, socket: 0o140000, char: 0o020000 })[s.kind]) | s.mode).toString(16);
+          return (
+            { file: 0o100000, dir: 0o040000, symlink: 0o120000, fifo: 0o010000, socket: 0o140000, char: 0o020000 }[s.kind] | s.mode
+          ).toString(16);
         case "t":
           return o.flags.has("f") ? magic.toString(16) : "0";
         case "T":
@@ -312,7 +330,8 @@ export async function dirname(p: Process): Promise<number> {
 export async function du(p: Process): Promise<number> {
   const o = await options(p, "aHLdmsckhxbd:", "[-aHLdclsxhmk] [FILE]...");
   let status = 0;
-  const show = (bytes: number) => (o.flags.has("h") ? humanSize(bytes) : o.flags.has("b") ? String(bytes) : String(Math.ceil(bytes / (o.flags.has("m") ? 1048576 : 1024))));
+  const show = (bytes: number) =>
+    o.flags.has("h") ? humanSize(bytes) : o.flags.has("b") ? String(bytes) : String(Math.ceil(bytes / (o.flags.has("m") ? 1048576 : 1024)));
   const depth = o.flags.has("s") ? 0 : Number(o.values.get("d") ?? Number.POSITIVE_INFINITY);
   const walk = async (path: string, level: number): Promise<number> => {
     const s = p.fs.lstat(path);
@@ -340,7 +359,9 @@ export async function df(p: Process): Promise<number> {
   let status = 0;
   const unit = o.flags.has("m") ? 1048576 : 1024;
   const show = (n: number) => (o.flags.has("h") ? humanSize(n) : String(Math.ceil(n / unit)));
-  await p.print(`Filesystem           ${o.flags.has("T") ? "Type       " : ""}${o.flags.has("h") ? "     Size      Used Available Use% Mounted on" : `${o.flags.has("m") ? "1M" : "1K"}-blocks      Used Available Use% Mounted on`}\n`);
+  await p.print(
+    `Filesystem           ${o.flags.has("T") ? "Type       " : ""}${o.flags.has("h") ? "     Size      Used Available Use% Mounted on" : `${o.flags.has("m") ? "1M" : "1K"}-blocks      Used Available Use% Mounted on`}\n`,
+  );
   const mounts = [...p.fs.mounts()];
   let chosen = mounts.filter((m) => m.root.fs.type !== "proc" && m.root.kind === "dir");
   if (o.args.length > 0) {
@@ -357,7 +378,9 @@ export async function df(p: Process): Promise<number> {
   for (const m of chosen) {
     const size = m.root.fs.sizeLimitBytes ?? DISK_BYTES;
     const used = m.root.fs.usedBytes;
-    await p.print(`${m.source.padEnd(20)} ${o.flags.has("T") ? m.root.fs.type.padEnd(11) : ""}${show(size).padStart(9)} ${show(used).padStart(9)} ${show(size - used).padStart(9)} ${`${Math.ceil((used / size) * 100)}%`.padStart(4)} ${m.target}\n`);
+    await p.print(
+      `${m.source.padEnd(20)} ${o.flags.has("T") ? m.root.fs.type.padEnd(11) : ""}${show(size).padStart(9)} ${show(used).padStart(9)} ${show(size - used).padStart(9)} ${`${Math.ceil((used / size) * 100)}%`.padStart(4)} ${m.target}\n`,
+    );
   }
   return status;
 }
@@ -367,7 +390,8 @@ export async function mount(p: Process): Promise<number> {
     await complain(p, "permission denied (are you root?)");
     return 1;
   }
-  for (const m of p.fs.mounts()) await p.print(`${m.source} on ${m.target} type ${m.root.fs.type} (${m.readOnly ? "ro" : "rw"},relatime)\n`);
+  for (const m of p.fs.mounts())
+    await p.print(`${m.source} on ${m.target} type ${m.root.fs.type} (${m.readOnly ? "ro" : "rw"},relatime)\n`);
   return 0;
 }
 

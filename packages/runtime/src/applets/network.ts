@@ -1,6 +1,6 @@
 // Applets on the network: nc, wget, nslookup, ping, ip (addresses, links, routes), sysctl, getent.
 import type http from "node:http";
-import { strerror, SysError } from "../kernel/errno.ts";
+import { SysError, strerror } from "../kernel/errno.ts";
 import type { Process } from "../kernel/process.ts";
 import { LookupError } from "../net/resolver.ts";
 import { complain, die, options, usage } from "./options.ts";
@@ -141,9 +141,22 @@ async function udpClient(p: Process, host: string, port: number, timeoutMs: numb
 }
 
 export async function wget(p: Process): Promise<number> {
-  const text = "[-cqS] [--spider] [-O FILE] [-o LOGFILE] [--header STR] [--post-data STR | --post-file FILE] [-P DIR] [-U AGENT] [-T SEC] URL...";
+  const text =
+    "[-cqS] [--spider] [-O FILE] [-o LOGFILE] [--header STR] [--post-data STR | --post-file FILE] [-P DIR] [-U AGENT] [-T SEC] URL...";
   const o = await options(p, "cqSO:o:P:U:T:H:D:F:st:Y", text, {
-    long: { header: "H", "post-data": "D", "post-file": "F", spider: "s", quiet: "q", "output-document": "O", timeout: "T", "user-agent": "U", tries: "t", "no-check-certificate": "Y", "server-response": "S" },
+    long: {
+      header: "H",
+      "post-data": "D",
+      "post-file": "F",
+      spider: "s",
+      quiet: "q",
+      "output-document": "O",
+      timeout: "T",
+      "user-agent": "U",
+      tries: "t",
+      "no-check-certificate": "Y",
+      "server-response": "S",
+    },
   });
   if (o.args.length === 0) return usage(p, text);
   for (const given of o.args) {
@@ -176,7 +189,11 @@ async function fetchOne(p: Process, start: URL, o: Awaited<ReturnType<typeof opt
       return die(p, `bad address '${host}'`);
     }
     if (!quiet) await p.printError(`Connecting to ${url.host.includes(":") ? url.host : url.host} (${address}:${port})\n`);
-    const body = o.values.has("F") ? Buffer.from(p.fs.readFile(o.values.get("F") as string)) : o.values.has("D") ? Buffer.from(o.values.get("D") as string) : undefined;
+    const body = o.values.has("F")
+      ? Buffer.from(p.fs.readFile(o.values.get("F") as string))
+      : o.values.has("D")
+        ? Buffer.from(o.values.get("D") as string)
+        : undefined;
     const headers: Record<string, string> = { Host: url.host, "User-Agent": o.values.get("U") ?? "Wget", Connection: "close" };
     if (body) {
       headers["Content-Type"] = "application/x-www-form-urlencoded";
@@ -186,7 +203,17 @@ async function fetchOne(p: Process, start: URL, o: Awaited<ReturnType<typeof opt
     const timeoutMs = Number(o.values.get("T") ?? 900) * 1000;
     let answer: { res: http.IncomingMessage; body: Buffer };
     try {
-      answer = await p.until(exchange(p, { host: address, port, path: `${url.pathname}${url.search}`, method: body ? "POST" : "GET", headers, timeoutMs, ...(body ? { body } : {}) }));
+      answer = await p.until(
+        exchange(p, {
+          host: address,
+          port,
+          path: `${url.pathname}${url.search}`,
+          method: body ? "POST" : "GET",
+          headers,
+          timeoutMs,
+          ...(body ? { body } : {}),
+        }),
+      );
     } catch (e) {
       p.check();
       const code = (e as { code?: string }).code;
@@ -200,13 +227,17 @@ async function fetchOne(p: Process, start: URL, o: Awaited<ReturnType<typeof opt
       url = new URL(answer.res.headers.location, url);
       continue;
     }
-    if (status < 200 || status > 299) return die(p, `server returned error: HTTP/${answer.res.httpVersion} ${status} ${answer.res.statusMessage ?? ""}`);
+    if (status < 200 || status > 299)
+      return die(p, `server returned error: HTTP/${answer.res.httpVersion} ${status} ${answer.res.statusMessage ?? ""}`);
     if (o.flags.has("s")) return 0;
     const name = o.values.get("O") ?? `${o.values.has("P") ? `${o.values.get("P")}/` : ""}${url.pathname.split("/").pop() || "index.html"}`;
     if (name === "-") {
       if (!quiet) await p.printError(`writing to stdout\n`);
       await p.write(1, answer.body);
-      if (!quiet) await p.printError(`-                    100% |********************************| ${String(answer.body.length).padStart(5)}  0:00:00 ETA\nwritten to stdout\n`);
+      if (!quiet)
+        await p.printError(
+          `-                    100% |********************************| ${String(answer.body.length).padStart(5)}  0:00:00 ETA\nwritten to stdout\n`,
+        );
     } else {
       if (!o.values.has("O") && p.fs.exists(name)) return die(p, `can't open '${name}': File exists`);
       try {
@@ -214,7 +245,10 @@ async function fetchOne(p: Process, start: URL, o: Awaited<ReturnType<typeof opt
       } catch (e) {
         return die(p, `can't open '${name}': ${strerror(e)}`);
       }
-      if (!quiet) await p.printError(`saving to '${name}'\n${name.padEnd(20)} 100% |********************************| ${String(answer.body.length).padStart(5)}  0:00:00 ETA\n'${name}' saved\n`);
+      if (!quiet)
+        await p.printError(
+          `saving to '${name}'\n${name.padEnd(20)} 100% |********************************| ${String(answer.body.length).padStart(5)}  0:00:00 ETA\n'${name}' saved\n`,
+        );
     }
     return 0;
   }
@@ -232,9 +266,18 @@ interface Exchange {
 }
 
 export async function exchange(p: Process, x: Exchange): Promise<{ res: http.IncomingMessage; body: Buffer }> {
-  const req = await p.net.request(p, { host: x.host, port: x.port, path: x.path, method: x.method, headers: x.headers, connectTimeoutMs: x.timeoutMs });
+  const req = await p.net.request(p, {
+    host: x.host,
+    port: x.port,
+    path: x.path,
+    method: x.method,
+    headers: x.headers,
+    connectTimeoutMs: x.timeoutMs,
+  });
   return new Promise((resolve, reject) => {
-    const timer = p.clock.after(x.timeoutMs, () => req.destroy(Object.assign(new Error("download timed out"), { code: "ETIMEDOUT_DOWNLOAD" })));
+    const timer = p.clock.after(x.timeoutMs, () =>
+      req.destroy(Object.assign(new Error("download timed out"), { code: "ETIMEDOUT_DOWNLOAD" })),
+    );
     const finish = (f: () => void) => {
       timer.cancel();
       f();
@@ -251,7 +294,9 @@ export async function exchange(p: Process, x: Exchange): Promise<{ res: http.Inc
 }
 
 export async function nslookup(p: Process): Promise<number> {
-  const o = await options(p, "t:", "[-type=QUERY_TYPE] [-debug] HOST [DNS_SERVER]", { argv: p.argv.slice(1).map((a) => a.replace(/^-(?:query)?type=/, "-t").replace(/^-debug$/, "-tA")) });
+  const o = await options(p, "t:", "[-type=QUERY_TYPE] [-debug] HOST [DNS_SERVER]", {
+    argv: p.argv.slice(1).map((a) => a.replace(/^-(?:query)?type=/, "-t").replace(/^-debug$/, "-tA")),
+  });
   const name = o.args[0];
   if (name === undefined) return usage(p, "[-type=QUERY_TYPE] [-debug] HOST [DNS_SERVER]");
   const conf = p.net.resolvConf();
@@ -265,7 +310,11 @@ export async function nslookup(p: Process): Promise<number> {
   await p.print(`Server:\t\t${server}\nAddress:\t${address}:53\n\n`);
   const reverse = /^\d+\.\d+\.\d+\.\d+$/.test(name);
   const types = o.values.has("t") ? [(o.values.get("t") as string).toUpperCase()] : reverse ? ["PTR"] : ["A", "AAAA"];
-  const names = reverse ? [`${name.split(".").reverse().join(".")}.in-addr.arpa`] : name.endsWith(".") || name.split(".").length - 1 >= conf.ndots || name.split(".").length > 4 ? [name.replace(/\.$/, "")] : [...conf.search.map((s) => `${name}.${s}`), name];
+  const names = reverse
+    ? [`${name.split(".").reverse().join(".")}.in-addr.arpa`]
+    : name.endsWith(".") || name.split(".").length - 1 >= conf.ndots || name.split(".").length > 4
+      ? [name.replace(/\.$/, "")]
+      : [...conf.search.map((s) => `${name}.${s}`), name];
   let problem = "";
   for (const candidate of names) {
     let any = false;
@@ -320,13 +369,18 @@ export async function ping(p: Process): Promise<number> {
   const summary = async () => {
     const loss = sent === 0 ? 0 : Math.round(((sent - received) / sent) * 100);
     await p.print(`\n--- ${host} ping statistics ---\n${sent} packets transmitted, ${received} packets received, ${loss}% packet loss\n`);
-    if (times.length > 0) await p.print(`round-trip min/avg/max = ${Math.min(...times).toFixed(3)}/${(times.reduce((a, b) => a + b, 0) / times.length).toFixed(3)}/${Math.max(...times).toFixed(3)} ms\n`);
+    if (times.length > 0)
+      await p.print(
+        `round-trip min/avg/max = ${Math.min(...times).toFixed(3)}/${(times.reduce((a, b) => a + b, 0) / times.length).toFixed(3)}/${Math.max(...times).toFixed(3)} ms\n`,
+      );
   };
   p.onSignal(2, () => void summary().then(() => p.terminate({ code: received > 0 ? 0 : 1, signal: 0 })));
   for (let n = 0; n < count; n++) {
     sent++;
     try {
-      const a = await p.until(p.net.stack.ping(address, { timeoutMs: waitMs, size, ...(o.values.has("t") ? { ttl: Number(o.values.get("t")) } : {}) }));
+      const a = await p.until(
+        p.net.stack.ping(address, { timeoutMs: waitMs, size, ...(o.values.has("t") ? { ttl: Number(o.values.get("t")) } : {}) }),
+      );
       received++;
       times.push(a.rttMs);
       if (!o.flags.has("q")) await p.print(`${size + 8} bytes from ${a.from}: seq=${n} ttl=${a.ttl} time=${a.rttMs.toFixed(3)} ms\n`);
@@ -344,8 +398,7 @@ export async function ping(p: Process): Promise<number> {
 interface Inspectable {
   devices?: Map<string, { name: string; mac: number; mtu: number; up: boolean }>;
   listRoutes?(): string[];
-  addressesOf?(device: string): { address: string; length: number }[];
-  addresses?: { list?(): { device: string; address: string; length: number }[] };
+  listAddresses?(device: string): { address: string; length: number }[];
 }
 
 export async function ip(p: Process): Promise<number> {
@@ -374,15 +427,48 @@ async function ipAddress(p: Process, stack: Inspectable, args: string[], address
     n++;
     if (named !== undefined && d.name !== named) continue;
     const lo = d.name === "lo";
-    const mac = d.mac.toString(16).padStart(12, "0").replace(/(..)(?=.)/g, "$1:");
+    const mac = d.mac
+      .toString(16)
+      .padStart(12, "0")
+      .replace(/(..)(?=.)/g, "$1:");
     await p.print(
-      `${n}: ${d.name}: <${lo ? "LOOPBACK" : "BROADCAST,MULTICAST"},UP,LOWER_UP> mtu ${d.mtu} qdisc noqueue ${lo ? "state UNKNOWN " : "state UP "}qlen 1000\n    link/${lo ? "loopback" : "ether"} ${mac} brd ${lo ? "00:00:00:00:00:00" : "ff:ff:ff:ff:ff:ff"}\n`,
+      `${n}: ${d.name}: <${lo ? "LOOPBACK" : "BROADCAST,MULTICAST"},UP,LOWER_UP> mtu ${d.mtu} qdisc noqueue ${lo ? "" : "state UP "}qlen 1000\n    link/${lo ? "loopback" : "ether"} ${mac} brd ${lo ? "00:00:00:00:00:00" : "ff:ff:ff:ff:ff:ff"}\n`,
     );
     if (!addresses) continue;
-    const list = stack.addressesOf?.(d.name) ?? (stack.addresses?.list?.() ?? []).filter((a) => a.device === d.name);
-    for (const a of list) await p.print(`    inet${a.address.includes(":") ? "6" : ""} ${a.address}/${a.length} scope ${lo ? "host" : "global"} ${d.name}\n       valid_lft forever preferred_lft forever\n`);
+    for (const a of addressesOf(stack, d.name))
+      await p.print(
+        `    inet${a.address.includes(":") ? "6" : ""} ${a.address}/${a.length} scope ${lo ? "host" : "global"} ${d.name}\n       valid_lft forever preferred_lft forever\n`,
+      );
   }
   return 0;
+}
+
+export async function ifconfig(p: Process): Promise<number> {
+  const stack = p.net.stack as unknown as Inspectable;
+  for (const d of stack.devices?.values() ?? []) {
+    if (p.argv[1] !== undefined && p.argv[1] !== d.name) continue;
+    const a = addressesOf(stack, d.name)[0];
+    const lo = d.name === "lo";
+    const mac = d.mac
+      .toString(16)
+      .padStart(12, "0")
+      .toUpperCase()
+      .replace(/(..)(?=.)/g, "$1:");
+    await p.print(
+      `${d.name.padEnd(10)}Link encap:${lo ? "Local Loopback  " : `Ethernet  HWaddr ${mac}  `}\n          inet addr:${a?.address ?? ""}  Mask:${mask(a?.length ?? 32)}\n          UP ${lo ? "LOOPBACK " : "BROADCAST "}RUNNING  MTU:${d.mtu}  Metric:1\n\n`,
+    );
+  }
+  return 0;
+}
+
+function mask(length: number): string {
+  const m = length === 0 ? 0 : (0xffffffff << (32 - length)) >>> 0;
+  return [24, 16, 8, 0].map((s) => (m >>> s) & 255).join(".");
+}
+
+function addressesOf(stack: Inspectable, device: string): { address: string; length: number }[] {
+  const list = stack.listAddresses?.(device) ?? [];
+  return list.length === 0 && device === "lo" ? [{ address: "127.0.0.1", length: 8 }] : list;
 }
 
 export async function sysctl(p: Process): Promise<number> {

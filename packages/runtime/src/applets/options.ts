@@ -38,7 +38,12 @@ export async function usage(p: Process, text: string, code = 1): Promise<never> 
  * `spec` as getopt's: "nb:" n is a flag, b takes a value. A leading "+" stops at the first operand.
  * `long` maps long names to letters.
  */
-export async function options(p: Process, spec: string, usageText: string, o: { long?: Record<string, string>; code?: number; argv?: string[] } = {}): Promise<Options> {
+export async function options(
+  p: Process,
+  spec: string,
+  usageText: string,
+  o: { long?: Record<string, string>; code?: number; argv?: string[] } = {},
+): Promise<Options> {
   const stop = spec.startsWith("+");
   const letters = stop ? spec.slice(1) : spec;
   const out: Options = { flags: new Set(), values: new Map(), all: new Map(), args: [] };
@@ -112,5 +117,7 @@ function split(text: string): [string, string | undefined] {
 export async function number(p: Process, text: string, o: { negative?: boolean } = {}): Promise<number> {
   const m = /^([+-]?\d+)([bkKmMgG]?)$/.exec(text);
   if (!m || (!o.negative && text.startsWith("-"))) return die(p, `invalid number '${text}'`);
-  return Number(m[1]) * ({ "": 1, b: 512, k: 1024, K: 1024, m: 1048576, M: 1048576, g: 1073741824, G: 1073741824 }[m[2] as string] as number);
+  return (
+    Number(m[1]) * ({ "": 1, b: 512, k: 1024, K: 1024, m: 1048576, M: 1048576, g: 1073741824, G: 1073741824 }[m[2] as string] as number)
+  );
 }

@@ -1,21 +1,31 @@
 // Applets about processes, users and the machine: sleep, timeout, env, xargs, ps, id, uname, date, expr, which and small ones.
-import { strerror, SysError } from "../kernel/errno.ts";
+import { SysError, strerror } from "../kernel/errno.ts";
 import { FdTable } from "../kernel/open-file.ts";
-import { type ExitStatus, ExitRequest, type Process } from "../kernel/process.ts";
+import { ExitRequest, type ExitStatus, type Process } from "../kernel/process.ts";
 import { signalDescription, signalNumber } from "../kernel/signals.ts";
+import { parseDate } from "./files.ts";
 import { findProgramIn } from "./find-program.ts";
 import { nameOfId } from "./listing.ts";
-import { parseDate } from "./files.ts";
 import { complain, die, options, usage } from "./options.ts";
 import { lines, readAll } from "./streams.ts";
 
 const codeOf = (s: ExitStatus) => (s.signal !== 0 ? 128 + s.signal : s.code);
 
 /** Starts a program by name with PATH; undefined after saying why not. */
-export async function launch(p: Process, argv: string[], o: { env?: Map<string, string>; prefix?: string; newGroup?: boolean } = {}): Promise<Process | SysError> {
+export async function launch(
+  p: Process,
+  argv: string[],
+  o: { env?: Map<string, string>; prefix?: string; newGroup?: boolean } = {},
+): Promise<Process | SysError> {
   try {
     const found = p.container.resolveProgram(p, argv[0] as string);
-    return p.spawn({ program: found.program, argv: found.argvPrefix.length > 0 ? [...found.argvPrefix, ...argv.slice(1)] : argv, exe: found.path, ...(o.env ? { env: o.env } : {}), ...(o.newGroup ? { newGroup: true } : {}) });
+    return p.spawn({
+      program: found.program,
+      argv: found.argvPrefix.length > 0 ? [...found.argvPrefix, ...argv.slice(1)] : argv,
+      exe: found.path,
+      ...(o.env ? { env: o.env } : {}),
+      ...(o.newGroup ? { newGroup: true } : {}),
+    });
   } catch (e) {
     if (!(e instanceof SysError)) throw e;
     return e;
@@ -32,10 +42,6 @@ export function duration(text: string): number | undefined {
 
 export async function sleep(p: Process): Promise<number> {
   const args = p.argv.slice(1);
-  if (args[0]?.startsWith("-") && args[0] !== "--") {
-    await complain(p, `invalid option -- '${args[0][1]}'`);
-    return usage(p, "[N]...");
-  }
   if (args.length === 0) return usage(p, "[N]...");
   let seconds = 0;
   for (const a of args) {
@@ -138,7 +144,14 @@ export async function xargs(p: Process): Promise<number> {
   const command = o.args.length === 0 ? ["echo"] : o.args;
   const input = (await readAll(p, 0)).toString("utf8");
   const replace = o.values.get("I") ?? o.values.get("i");
-  const items = o.flags.has("0") ? input.split("\0").filter((x, i, l) => x !== "" || i < l.length - 1) : replace !== undefined ? input.split("\n").map((x) => x.trim()).filter((x) => x !== "") : await words(p, input);
+  const items = o.flags.has("0")
+    ? input.split("\0").filter((x, i, l) => x !== "" || i < l.length - 1)
+    : replace !== undefined
+      ? input
+          .split("\n")
+          .map((x) => x.trim())
+          .filter((x) => x !== "")
+      : await words(p, input);
   const size = o.values.has("n") ? Number(o.values.get("n")) : Number.POSITIVE_INFINITY;
   const batches: string[][] = [];
   if (replace !== undefined) for (const item of items) batches.push(command.map((c) => c.replaceAll(replace, item)));
@@ -197,7 +210,10 @@ export async function id(p: Process): Promise<number> {
   let groups = [...p.identity.groups];
   const user = o.args[0];
   if (user !== undefined) {
-    const row = (p.fs.exists("/etc/passwd") ? p.fs.readText("/etc/passwd") : "").split("\n").map((l) => l.split(":")).find((f) => f[0] === user || (/^\d+$/.test(user) && f[2] === user));
+    const row = (p.fs.exists("/etc/passwd") ? p.fs.readText("/etc/passwd") : "")
+      .split("\n")
+      .map((l) => l.split(":"))
+      .find((f) => f[0] === user || (/^\d+$/.test(user) && f[2] === user));
     if (!row) return die(p, `unknown user ${user}`);
     uid = Number(row[2]);
     gid = Number(row[3]);
@@ -211,7 +227,9 @@ export async function id(p: Process): Promise<number> {
   else if (o.flags.has("g")) await p.print(`${named ? g(gid) : gid}\n`);
   else {
     const label = (n: number, name: string) => (name === String(n) ? String(n) : `${n}(${name})`);
-    await p.print(`uid=${label(uid, u)} gid=${label(gid, g(gid))}${groups.length > 0 ? ` groups=${groups.map((n) => label(n, g(n))).join(",")}` : ""}\n`);
+    await p.print(
+      `uid=${label(uid, u)} gid=${label(gid, g(gid))}${user !== undefined || groups.some((n) => n !== gid) ? ` groups=${groups.map((n) => label(n, g(n))).join(",")}` : ""}\n`,
+    );
   }
   return 0;
 }
@@ -236,7 +254,10 @@ export async function hostname(p: Process): Promise<number> {
   else if (o.flags.has("d")) await p.print(name.includes(".") ? `${name.slice(name.indexOf(".") + 1)}\n` : "");
   else if (o.flags.has("f")) {
     const hosts = p.fs.exists("/etc/hosts") ? p.fs.readText("/etc/hosts") : "";
-    const line = hosts.split("\n").map((l) => l.split(/\s+/)).find((f) => f.slice(1).includes(name));
+    const line = hosts
+      .split("\n")
+      .map((l) => l.split(/\s+/))
+      .find((f) => f.slice(1).includes(name));
     await p.print(`${line?.[1] ?? name}\n`);
   } else await p.print(`${o.flags.has("s") ? name.split(".")[0] : name}\n`);
   return 0;
@@ -255,7 +276,12 @@ export async function uname(p: Process): Promise<number> {
   const f = o.flags;
   if (f.has("p")) parts.splice(5, 0, ["p", "unknown"]);
   const chosen = f.size === 0 ? ["s"] : f.has("a") ? parts.map(([k]) => k) : [...f];
-  await p.print(`${parts.filter(([k]) => chosen.includes(k)).map(([, v]) => v).join(" ")}\n`);
+  await p.print(
+    `${parts
+      .filter(([k]) => chosen.includes(k))
+      .map(([, v]) => v)
+      .join(" ")}\n`,
+  );
   return 0;
 }
 
@@ -339,7 +365,10 @@ export function strftime(format: string, ms: number): string {
 }
 
 export async function date(p: Process): Promise<number> {
-  const o = await options(p, "us:d:r:RI:D:", "[OPTIONS] [+FMT] [[-s] TIME]", { long: { utc: "u", date: "d", "rfc-2822": "R", iso: "I" }, argv: p.argv.slice(1).map((a) => (a === "-I" || a === "-Iseconds" || a === "-Is" ? (a === "-I" ? "-Idate" : "-Iseconds") : a)) });
+  const o = await options(p, "us:d:r:RI:D:", "[OPTIONS] [+FMT] [[-s] TIME]", {
+    long: { utc: "u", date: "d", "rfc-2822": "R", iso: "I" },
+    argv: p.argv.slice(1).map((a) => (a === "-I" || a === "-Iseconds" || a === "-Is" ? (a === "-I" ? "-Idate" : "-Iseconds") : a)),
+  });
   let ms = p.clock.nowMs();
   const text = o.values.get("d");
   if (text !== undefined) {
@@ -350,15 +379,34 @@ export async function date(p: Process): Promise<number> {
   if (o.values.has("r")) ms = p.fs.stat(o.values.get("r") as string).mtimeMs;
   if (o.values.has("s")) return die(p, "can't set date: Operation not permitted");
   const format = o.args.find((a) => a.startsWith("+"));
-  const fallback = o.flags.has("R") ? "%a, %d %b %Y %H:%M:%S %z" : o.values.has("I") ? (o.values.get("I") === "date" ? "%Y-%m-%d" : "%Y-%m-%dT%H:%M:%S+00:00") : "%a %b %e %H:%M:%S UTC %Y";
+  const fallback = o.flags.has("R")
+    ? "%a, %d %b %Y %H:%M:%S %z"
+    : o.values.has("I")
+      ? o.values.get("I") === "date"
+        ? "%Y-%m-%d"
+        : "%Y-%m-%dT%H:%M:%S+00:00"
+      : "%a %b %e %H:%M:%S UTC %Y";
   await p.print(`${strftime(format?.slice(1) ?? fallback, ms)}\n`);
   return 0;
 }
 
 export async function ps(p: Process): Promise<number> {
-  const o = await options(p, "o:Teflawux", "[-o COL1,COL2=HEADER]", { argv: p.argv.slice(1).map((a) => (/^[a-z]+$/.test(a) ? `-${a}` : a)) });
+  const o = await options(p, "o:Teflawux", "[-o COL1,COL2=HEADER]", {
+    argv: p.argv.slice(1).map((a) => (/^[a-z]+$/.test(a) ? `-${a}` : a)),
+  });
   const columns = (o.values.get("o") ?? "pid,user,time,args").split(",");
-  const titles: Record<string, string> = { pid: "PID", ppid: "PPID", user: "USER", time: "TIME", args: "COMMAND", comm: "COMMAND", stat: "STAT", vsz: "VSZ", rss: "RSS", pgid: "PGID" };
+  const titles: Record<string, string> = {
+    pid: "PID",
+    ppid: "PPID",
+    user: "USER",
+    time: "TIME",
+    args: "COMMAND",
+    comm: "COMMAND",
+    stat: "STAT",
+    vsz: "VSZ",
+    rss: "RSS",
+    pgid: "PGID",
+  };
   const widths: Record<string, number> = { pid: 5, ppid: 5, user: 8, time: 5, stat: 4, vsz: 4, rss: 4, pgid: 5 };
   const right = new Set(["pid", "ppid", "vsz", "rss", "pgid"]);
   const cell = (q: Process, c: string): string => {
@@ -384,10 +432,12 @@ export async function ps(p: Process): Promise<number> {
         return q.ended ? `[${q.name}]` : q.argv.join(" ");
     }
   };
-  const fit = (c: string, text: string, last: boolean) => (last ? text : right.has(c) ? text.padStart(widths[c] ?? 8) : text.padEnd(widths[c] ?? 8));
+  const fit = (c: string, text: string, last: boolean) =>
+    last ? text : right.has(c) ? text.padStart(widths[c] ?? 8) : text.padEnd(widths[c] ?? 8);
   const row = (texts: string[]) => `${texts.map((t, i) => fit(columns[i] as string, t, i === texts.length - 1)).join(" ")}\n`;
   let out = row(columns.map((c) => titles[c.split("=")[0] as string] ?? c.toUpperCase()));
-  for (const q of [...p.namespace.processes.values()].sort((a, b) => a.pid - b.pid)) out += row(columns.map((c) => cell(q, c.split("=")[0] as string)));
+  for (const q of [...p.namespace.processes.values()].sort((a, b) => a.pid - b.pid))
+    out += row(columns.map((c) => cell(q, c.split("=")[0] as string)));
   await p.print(out);
   return 0;
 }
@@ -411,7 +461,9 @@ export async function killall(p: Process): Promise<number> {
 export async function pgrep(p: Process): Promise<number> {
   const o = await options(p, "flnovxs:P:", "[-flanovx] [-s SID|-P PPID|PATTERN]");
   const re = new RegExp(o.flags.has("x") ? `^(?:${o.args[0] ?? ""})$` : (o.args[0] ?? ""));
-  const found = [...p.namespace.processes.values()].filter((q) => q !== p && !q.ended && re.test(o.flags.has("f") ? q.argv.join(" ") : q.name));
+  const found = [...p.namespace.processes.values()].filter(
+    (q) => q !== p && !q.ended && re.test(o.flags.has("f") ? q.argv.join(" ") : q.name),
+  );
   for (const q of found) await p.print(`${q.pid}${o.flags.has("l") ? ` ${q.name}` : ""}\n`);
   return found.length > 0 ? 0 : 1;
 }
@@ -468,7 +520,21 @@ export async function expr(p: Process): Promise<number> {
         i++;
         const right = await level(3);
         const c = isNumber(left) && isNumber(right) ? Number(BigInt(left) - BigInt(right)) : left < right ? -1 : left > right ? 1 : 0;
-        left = (op === "=" || op === "==" ? c === 0 : op === "!=" ? c !== 0 : op === "<" ? c < 0 : op === "<=" ? c <= 0 : op === ">" ? c > 0 : c >= 0) ? "1" : "0";
+        left = (
+          op === "=" || op === "=="
+            ? c === 0
+            : op === "!="
+              ? c !== 0
+              : op === "<"
+                ? c < 0
+                : op === "<="
+                  ? c <= 0
+                  : op === ">"
+                    ? c > 0
+                    : c >= 0
+        )
+          ? "1"
+          : "0";
       } else if (n === 3 && (op === "+" || op === "-")) {
         i++;
         const right = await num(await level(4));
@@ -561,14 +627,29 @@ export function bre(pattern: string): string {
   return out;
 }
 
-const POSIX: Record<string, string> = { alpha: "a-zA-Z", digit: "0-9", alnum: "a-zA-Z0-9", upper: "A-Z", lower: "a-z", space: "\\s", blank: " \\t", punct: "!-\\/:-@\\[-`{-~", print: " -~", graph: "!-~", cntrl: "\\x00-\\x1f\\x7f", xdigit: "0-9A-Fa-f" };
+const POSIX: Record<string, string> = {
+  alpha: "a-zA-Z",
+  digit: "0-9",
+  alnum: "a-zA-Z0-9",
+  upper: "A-Z",
+  lower: "a-z",
+  space: "\\s",
+  blank: " \\t",
+  punct: "!-\\/:-@\\[-`{-~",
+  print: " -~",
+  graph: "!-~",
+  cntrl: "\\x00-\\x1f\\x7f",
+  xdigit: "0-9A-Fa-f",
+};
 
 /** A POSIX bracket expression as JavaScript's. */
 export function bracket(text: string): string {
   let body = text.slice(1, -1);
   const negate = body.startsWith("^");
   if (negate) body = body.slice(1);
-  body = body.replace(/\[:(\w+):\]|\[[.=](.)[.=]\]|[\\[\]]/g, (w, name: string | undefined, ch: string | undefined) => (name !== undefined ? (POSIX[name] ?? "") : ch !== undefined ? `\\${ch}` : `\\${w}`));
+  body = body.replace(/\[:(\w+):\]|\[[.=](.)[.=]\]|[\\[\]]/g, (w, name: string | undefined, ch: string | undefined) =>
+    name !== undefined ? (POSIX[name] ?? "") : ch !== undefined ? `\\${ch}` : `\\${w}`,
+  );
   return `[${negate ? "^" : ""}${body}]`;
 }
 
@@ -629,7 +710,9 @@ export async function free(p: Process): Promise<number> {
   const used = Math.round(p.container.memory.usedBytes / 1024);
   const total = Math.round((p.container.memory.limitBytes ?? 16 * 1024 ** 3) / 1024);
   const n = (v: number) => String(v).padStart(12);
-  await p.print(`              total        used        free      shared  buff/cache   available\nMem:   ${n(total)}${n(used)}${n(total - used)}${n(0)}${n(0)}${n(total - used)}\nSwap:  ${n(0)}${n(0)}${n(0)}\n`);
+  await p.print(
+    `              total        used        free      shared  buff/cache   available\nMem:   ${n(total)}${n(used)}${n(total - used)}${n(0)}${n(0)}${n(total - used)}\nSwap:  ${n(0)}${n(0)}${n(0)}\n`,
+  );
   return 0;
 }
 
@@ -642,6 +725,27 @@ export async function watch(p: Process): Promise<number> {
     if (!(child instanceof SysError)) await p.waitpid(child.pid);
     await p.sleep(seconds * 1000);
   }
+}
+
+/** chroot NEWROOT PROG: only to where we are. */
+export async function chroot(p: Process): Promise<number> {
+  const [root, ...argv] = p.argv.slice(1);
+  if (root === undefined) return usage(p, "NEWROOT [PROG ARGS]");
+  if (!p.identity.caps.has("SYS_CHROOT") || p.fs.realpath(root) !== "/")
+    return die(p, `can't change root directory to '${root}': Operation not permitted`);
+  const child = await launch(p, argv.length === 0 ? ["/bin/sh", "-i"] : argv);
+  if (child instanceof SysError) return die(p, `can't execute '${argv[0]}': ${strerror(child)}`, 127);
+  return codeOf(((await p.waitpid(child.pid)) as { status: ExitStatus }).status);
+}
+
+export async function time(p: Process): Promise<number> {
+  const started = p.clock.monotonicMs();
+  const child = await launch(p, p.argv.slice(1));
+  const code = child instanceof SysError ? 127 : codeOf(((await p.waitpid(child.pid)) as { status: ExitStatus }).status);
+  if (child instanceof SysError) await complain(p, `can't execute '${p.argv[1]}': ${strerror(child)}`);
+  const text = (ms: number) => `${Math.floor(ms / 60_000)}m ${((ms % 60_000) / 1000).toFixed(2)}s`;
+  await p.printError(`real\t${text(p.clock.monotonicMs() - started)}\nuser\t${text(0)}\nsys\t${text(0)}\n`);
+  return code;
 }
 
 export async function nohup(p: Process): Promise<number> {

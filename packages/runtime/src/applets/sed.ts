@@ -1,11 +1,16 @@
 // sed: the stream editor (POSIX, with busybox's and GNU's -i, -r, -E, I, 0~step, a/i/c on one line).
-import { strerror, SysError } from "../kernel/errno.ts";
+import { SysError, strerror } from "../kernel/errno.ts";
 import type { Process } from "../kernel/process.ts";
 import { complain, complainOf, die, options, usage } from "./options.ts";
 import { bre, ere } from "./process.ts";
-import { closeInput, encode, openInput, Output, raw, readAll } from "./streams.ts";
+import { closeInput, encode, Output, openInput, raw, readAll } from "./streams.ts";
 
-type Address = { t: "line"; n: number } | { t: "last" } | { t: "re"; re: RegExp | "last" } | { t: "step"; first: number; step: number } | { t: "plus"; n: number } | { t: "multiple"; n: number };
+type Address =
+  | { t: "line"; n: number }
+  | { t: "last" }
+  | { t: "re"; re: RegExp | "last" }
+  | { t: "plus"; n: number }
+  | { t: "multiple"; n: number };
 
 interface Command {
   from: Address | undefined;
@@ -41,7 +46,10 @@ export async function sed(p: Process): Promise<number> {
       if (m[1] !== "") argv.push(`-${m[1]}`);
     } else argv.push(a);
   }
-  const o = await options(p, "nrEsze:f:", USAGE, { argv, long: { quiet: "n", silent: "n", "regexp-extended": "r", expression: "e", file: "f" } });
+  const o = await options(p, "nrEsze:f:", USAGE, {
+    argv,
+    long: { quiet: "n", silent: "n", "regexp-extended": "r", expression: "e", file: "f" },
+  });
   let files = o.args;
   let script = (o.all.get("e") ?? []).join("\n");
   for (const f of o.all.get("f") ?? []) script += `${script === "" ? "" : "\n"}${p.fs.readText(f).replace(/\n$/, "")}`;
@@ -84,7 +92,8 @@ export async function sed(p: Process): Promise<number> {
       return undefined;
     });
     const s = p.fs.stat(t.name);
-    if (suffix !== "") p.fs.writeFile(suffix.includes("*") ? suffix.replaceAll("*", t.name) : t.name + suffix, raw(t.text), { mode: s.mode });
+    if (suffix !== "")
+      p.fs.writeFile(suffix.includes("*") ? suffix.replaceAll("*", t.name) : t.name + suffix, raw(t.text), { mode: s.mode });
     try {
       p.fs.writeFile(t.name, raw(result));
     } catch (e) {
@@ -150,10 +159,10 @@ function parse(script: string, extended: boolean): Command[] {
   const address = (second: boolean): Address | undefined => {
     const c = script[i] as string | undefined;
     if (c === undefined) return undefined;
-    const m = /^(\d+)(?:~(\d+))?/.exec(script.slice(i));
+    const m = /^\d+/.exec(script.slice(i));
     if (m) {
       i += m[0].length;
-      return m[2] !== undefined ? { t: "step", first: Number(m[1]), step: Number(m[2]) } : { t: "line", n: Number(m[1]) };
+      return { t: "line", n: Number(m[0]) };
     }
     if (second && (c === "+" || c === "~")) {
       const d = /^[+~](\d+)/.exec(script.slice(i));
@@ -184,7 +193,24 @@ function parse(script: string, extended: boolean): Command[] {
       while (i < script.length && script[i] !== "\n") i++;
       continue;
     }
-    const c: Command = { from: address(false), to: undefined, not: false, name: "", text: "", re: undefined, replacement: "", global: false, nth: 0, print: false, file: "", label: "", target: -1, map: undefined, active: false, end: 0 };
+    const c: Command = {
+      from: address(false),
+      to: undefined,
+      not: false,
+      name: "",
+      text: "",
+      re: undefined,
+      replacement: "",
+      global: false,
+      nth: 0,
+      print: false,
+      file: "",
+      label: "",
+      target: -1,
+      map: undefined,
+      active: false,
+      end: 0,
+    };
     while (script[i] === " ") i++;
     if (c.from && script[i] === ",") {
       i++;
@@ -230,7 +256,11 @@ function parse(script: string, extended: boolean): Command[] {
           else if (x === "i" || x === "I") c.re = c.re === "last" ? "last" : new RegExp(c.re.source, "gi");
           else if (/\d/.test(x)) c.nth = c.nth * 10 + Number(x);
           else if (x === "w") {
-            c.file = script.slice(i + 1).split("\n")[0]?.trim() ?? "";
+            c.file =
+              script
+                .slice(i + 1)
+                .split("\n")[0]
+                ?.trim() ?? "";
             i = script.indexOf("\n", i) < 0 ? script.length : script.indexOf("\n", i);
             break;
           } else throw new SedError("bad option in substitution expression");
@@ -310,7 +340,13 @@ function parse(script: string, extended: boolean): Command[] {
   return commands;
 }
 
-async function run(p: Process, commands: Command[], quiet: boolean, input: InputLine[], write: (t: string) => Promise<void> | undefined): Promise<number> {
+async function run(
+  p: Process,
+  commands: Command[],
+  quiet: boolean,
+  input: InputLine[],
+  write: (t: string) => Promise<void> | undefined,
+): Promise<number> {
   let at = 0;
   let space = "";
   let hold = "";
@@ -334,8 +370,6 @@ async function run(p: Process, commands: Command[], quiet: boolean, input: Input
         return isLast();
       case "re":
         return real(a.re).test(space);
-      case "step":
-        return a.step === 0 ? line === a.first : line >= a.first && (line - a.first) % a.step === 0;
       default:
         return false;
     }
@@ -409,7 +443,14 @@ async function run(p: Process, commands: Command[], quiet: boolean, input: Input
         else if (c.name === "x") [space, hold] = [hold, space];
         else if (c.name === "z") space = "";
         else if (c.name === "=") await print(String(line));
-        else if (c.name === "l") await print(`${space.replace(/\\/g, "\\\\").replace(/\t/g, "\\t").replace(/\n/g, "\\n").replace(/[\x00-\x1f\x7f-\xff]/g, (x) => `\\${x.charCodeAt(0).toString(8).padStart(3, "0")}`)}$`);
+        else if (c.name === "l")
+          await print(
+            `${space
+              .replace(/\\/g, "\\\\")
+              .replace(/\t/g, "\\t")
+              .replace(/\n/g, "\\n")
+              .replace(/[\x00-\x1f\x7f-\xff]/g, (x) => `\\${x.charCodeAt(0).toString(8).padStart(3, "0")}`)}$`,
+          );
         else if (c.name === "n") {
           if (isLast()) {
             if (!quiet) await print(space, ended);
@@ -447,9 +488,14 @@ async function run(p: Process, commands: Command[], quiet: boolean, input: Input
           const re = real(c.re as RegExp | "last");
           let n = 0;
           let did = false;
+          let previousEnd = -1;
           space = space.replace(re, (...m) => {
-            n++;
             const whole = m[0] as string;
+            const position = m.find((x, k) => k > 0 && typeof x === "number") as unknown as number;
+            // Nothing is not found again where the match before ended.
+            if (whole === "" && position === previousEnd) return "";
+            previousEnd = position + whole.length;
+            n++;
             if (c.nth > 0 ? (c.global ? n < c.nth : n !== c.nth) : !c.global && n > 1) return whole;
             did = true;
             return expandReplacement(c.replacement, m as string[]);

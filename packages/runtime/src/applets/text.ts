@@ -1,11 +1,16 @@
 // Applets that pass text through: cat, head, tail, wc, tee, cut, tr, sort, uniq, seq, rev, tac, nl, paste, fold, expand, yes.
-import { strerror, SysError } from "../kernel/errno.ts";
+import { SysError, strerror } from "../kernel/errno.ts";
 import type { Process } from "../kernel/process.ts";
 import { complain, complainOf, die, number, options, usage } from "./options.ts";
-import { chunks, closeInput, encode, lines, openInput, Output, raw, readAll } from "./streams.ts";
+import { chunks, closeInput, encode, lines, Output, openInput, raw, readAll } from "./streams.ts";
 
 /** Runs `body` over each file (standard input when there is none); a file that cannot be read is reported. */
-async function eachFile(p: Process, files: string[], report: (name: string, e: SysError) => Promise<void>, body: (fd: number, name: string) => Promise<void>): Promise<number> {
+async function eachFile(
+  p: Process,
+  files: string[],
+  report: (name: string, e: SysError) => Promise<void>,
+  body: (fd: number, name: string) => Promise<void>,
+): Promise<number> {
   let status = 0;
   for (const name of files.length === 0 ? ["-"] : files) {
     try {
@@ -25,7 +30,9 @@ async function eachFile(p: Process, files: string[], report: (name: string, e: S
 }
 
 export const cantOpen = (p: Process) => (name: string, e: SysError) =>
-  e.code === "EISDIR" || e.code === "EBADF" ? complain(p, `read error: ${strerror(e)}`) : complain(p, `can't open '${name}': ${strerror(e)}`);
+  e.code === "EISDIR" || e.code === "EBADF"
+    ? complain(p, `read error: ${strerror(e)}`)
+    : complain(p, `can't open '${name}': ${strerror(e)}`);
 const plainly = (p: Process) => (name: string, e: SysError) => complainOf(p, name, e);
 
 export async function cat(p: Process): Promise<number> {
@@ -58,7 +65,7 @@ function caret(c: string): string {
 }
 
 export async function head(p: Process): Promise<number> {
-  const argv = p.argv.slice(1).map((a) => (/^-\d+$/.test(a) ? `-n${a.slice(1)}` : a));
+  const argv = p.argv.slice(1).map((a, i, l) => (/^-\d+$/.test(a) && !/^-[nc]$/.test(l[i - 1] ?? "") ? `-n${a.slice(1)}` : a));
   const o = await options(p, "n:c:qv", "[OPTIONS] [FILE]...", { argv });
   const byBytes = o.flags.has("c");
   const count = await number(p, o.values.get(byBytes ? "c" : "n") ?? "10", { negative: true });
@@ -96,7 +103,9 @@ export async function head(p: Process): Promise<number> {
 const FOLLOW_MS = 100;
 
 export async function tail(p: Process): Promise<number> {
-  const argv = p.argv.slice(1).map((a) => (/^[-+]\d+$/.test(a) ? `-n${a.startsWith("+") ? a : a.slice(1)}` : a));
+  const argv = p.argv
+    .slice(1)
+    .map((a, i, l) => (/^[-+]\d+$/.test(a) && !/^-[nc]$/.test(l[i - 1] ?? "") ? `-n${a.startsWith("+") ? a : a.slice(1)}` : a));
   const o = await options(p, "n:c:fFqvs:", "[OPTIONS] [FILE]...", { argv });
   const byBytes = o.flags.has("c");
   const text = o.values.get(byBytes ? "c" : "n") ?? "10";
@@ -166,7 +175,7 @@ export async function wc(p: Process): Promise<number> {
     for await (const bytes of chunks(p, fd)) {
       c["c"] = (c["c"] as number) + bytes.length;
       for (const b of bytes) {
-        if ((b & 0xc0) !== 0x80) c["m"] = (c["m"] as number) + 1;
+        c["m"] = (c["m"] as number) + 1;
         if (b === 10) {
           c["l"] = (c["l"] as number) + 1;
           c["L"] = Math.max(c["L"] as number, width);
@@ -178,7 +187,8 @@ export async function wc(p: Process): Promise<number> {
       }
     }
     c["L"] = Math.max(c["L"] as number, width);
-    for (const k of Object.keys(total)) total[k] = k === "L" ? Math.max(total[k] as number, c[k] as number) : (total[k] as number) + (c[k] as number);
+    for (const k of Object.keys(total))
+      total[k] = k === "L" ? Math.max(total[k] as number, c[k] as number) : (total[k] as number) + (c[k] as number);
     await p.print(row(c, o.args.length === 0 ? "" : name));
   });
   if (o.args.length > 1) await p.print(row(total, "total"));
@@ -209,14 +219,15 @@ async function ranges(p: Process, list: string): Promise<[number, number][]> {
     if (!m || (m[1] === "" && m[3] === "")) return die(p, `invalid number '${item}'`);
     const from = m[1] === "" ? 1 : Number(m[1]);
     const to = m[2] === "" ? from : m[3] === "" ? Number.POSITIVE_INFINITY : Number(m[3]);
-    if (from === 0) return die(p, `invalid range ${item}-${item}`.replace(`${item}-${item}`, `${item}`));
     out.push([from, to]);
   }
   return out.sort((a, b) => a[0] - b[0]);
 }
 
 export async function cut(p: Process): Promise<number> {
-  const o = await options(p, "b:c:f:d:sno:D", "{-b|c LIST | -f LIST [-d SEP] [-s]} [-D] [-O SEP] [FILE]...", { long: { "output-delimiter": "o" } });
+  const o = await options(p, "b:c:f:d:sno:D", "{-b|c LIST | -f LIST [-d SEP] [-s]} [-D] [-O SEP] [FILE]...", {
+    long: { "output-delimiter": "o" },
+  });
   const kind = ["f", "c", "b"].find((k) => o.flags.has(k));
   if (kind === undefined) return die(p, "expected a list of bytes, characters, or fields");
   const list = await ranges(p, o.values.get(kind) as string);
@@ -230,7 +241,12 @@ export async function cut(p: Process): Promise<number> {
           if (!o.flags.has("s")) await out.write(`${l.text}\n`);
           continue;
         }
-        await out.write(`${l.text.split(sep).filter((_, i) => inside(i + 1)).join(o.values.get("o") ?? sep)}\n`);
+        await out.write(
+          `${l.text
+            .split(sep)
+            .filter((_, i) => inside(i + 1))
+            .join(o.values.get("o") ?? sep)}\n`,
+        );
       } else await out.write(`${[...l.text].filter((_, i) => inside(i + 1)).join("")}\n`);
     }
     await out.flush();
@@ -241,7 +257,15 @@ export async function cut(p: Process): Promise<number> {
 /** A tr set: escapes, ranges, classes. */
 function trSet(spec: string): string {
   const classes: Record<string, string> = {
-    alpha: "A-Za-z", digit: "0-9", alnum: "0-9A-Za-z", upper: "A-Z", lower: "a-z", space: "\t\n\v\f\r ", blank: "\t ", punct: "!-/:-@[-`{-~", xdigit: "0-9A-Fa-f",
+    alpha: "A-Za-z",
+    digit: "0-9",
+    alnum: "0-9A-Za-z",
+    upper: "A-Z",
+    lower: "a-z",
+    space: "\t\n\v\f\r ",
+    blank: "\t ",
+    punct: "!-/:-@[-`{-~",
+    xdigit: "0-9A-Fa-f",
   };
   let text = encode(spec).replace(/\[:(\w+):\]/g, (w, c: string) => classes[c] ?? w);
   text = text.replace(/\\([0-7]{1,3}|.)/g, (_, c: string) => {
@@ -258,8 +282,7 @@ function trSet(spec: string): string {
 
 export async function tr(p: Process): Promise<number> {
   const o = await options(p, "+cCds", "[-cds] STRING1 [STRING2]");
-  const needTwo = !o.flags.has("d") && !o.flags.has("s");
-  if (o.args.length < (needTwo ? 2 : 1)) return usage(p, "[-cds] STRING1 [STRING2]");
+  if (o.args.length < 1) return usage(p, "[-cds] STRING1 [STRING2]");
   let first = trSet(o.args[0] as string);
   if (o.flags.has("c") || o.flags.has("C")) {
     const not = new Set(first);
@@ -293,27 +316,36 @@ interface SortKey {
 }
 
 export async function sort(p: Process): Promise<number> {
-  const o = await options(p, "nugMcszbrdfiVhk:t:o:T:m", "[-nrughMcszbdfiokt] [-o FILE] [-k START[.OFS][OPTS][,END[.OFS][OPTS]] [-t CHAR] [FILE]...");
+  const o = await options(
+    p,
+    "nugMcszbrdfiVhk:t:o:T:m",
+    "[-nrughMcszbdfiokt] [-o FILE] [-k START[.OFS][OPTS][,END[.OFS][OPTS]] [-t CHAR] [FILE]...",
+  );
   const global = ["n", "g", "M", "b", "r", "d", "f", "i", "V", "h"].filter((f) => o.flags.has(f)).join("");
   const sep = o.values.get("t");
   const keys: SortKey[] = (o.all.get("k") ?? []).map((spec) => {
     const m = /^(\d+)(?:\.(\d+))?([a-zA-Z]*)(?:,(\d+)(?:\.(\d+))?([a-zA-Z]*))?$/.exec(spec);
-    return { from: [Number(m?.[1] ?? 1), Number(m?.[2] ?? 1)], to: m?.[4] ? [Number(m[4]), Number(m[5] ?? 0)] : undefined, flags: `${m?.[3] ?? ""}${m?.[6] ?? ""}` };
+    return {
+      from: [Number(m?.[1] ?? 1), Number(m?.[2] ?? 1)],
+      to: m?.[4] ? [Number(m[4]), Number(m[5] ?? 0)] : undefined,
+      flags: `${m?.[3] ?? ""}${m?.[6] ?? ""}`,
+    };
   });
   let all = "";
-  let status = 0;
+  const status = 0;
+  const end = o.flags.has("z") ? "\0" : "\n";
   for (const f of o.args.length === 0 ? ["-"] : o.args) {
     try {
       const fd = await openInput(p, f);
       const text = (await readAll(p, fd)).toString("latin1");
       closeInput(p, fd);
-      all += text === "" || text.endsWith("\n") ? text : `${text}\n`;
+      all += text === "" || text.endsWith(end) ? text : `${text}${end}`;
     } catch (e) {
       await complainOf(p, f, e);
-      return 1;
+      return 2;
     }
   }
-  const list = all === "" ? [] : all.slice(0, -1).split("\n");
+  const list = all === "" ? [] : all.slice(0, -1).split(end);
   const fields = (line: string) => (sep !== undefined ? line.split(sep) : (line.match(/[ \t]*[^ \t]*/g) ?? []).slice(0, -1));
   const part = (line: string, k: SortKey): string => {
     const f = fields(line);
@@ -372,7 +404,7 @@ export async function sort(p: Process): Promise<number> {
   }
   list.sort(order);
   const kept = o.flags.has("u") ? list.filter((l, i) => i === 0 || order(list[i - 1] as string, l) !== 0) : list;
-  const text = kept.map((l) => `${l}\n`).join("");
+  const text = kept.map((l) => l + end).join("");
   const target = o.values.get("o");
   if (target !== undefined) p.fs.writeFile(target, raw(text));
   else await p.write(1, raw(text));
@@ -460,7 +492,8 @@ export async function seq(p: Process): Promise<number> {
 export async function rev(p: Process): Promise<number> {
   const out = new Output(p);
   return eachFile(p, p.argv.slice(1), plainly(p), async (fd) => {
-    for await (const l of lines(p, fd)) out.write(`${encode([...Buffer.from(l.text, "latin1").toString("utf8")].reverse().join(""))}${l.ended ? "\n" : ""}`);
+    for await (const l of lines(p, fd))
+      out.write(`${encode([...Buffer.from(l.text, "latin1").toString("utf8")].reverse().join(""))}${l.ended ? "\n" : ""}`);
     await out.flush();
   });
 }
@@ -468,7 +501,15 @@ export async function rev(p: Process): Promise<number> {
 export async function tac(p: Process): Promise<number> {
   return eachFile(p, p.argv.slice(1), plainly(p), async (fd) => {
     const all = (await readAll(p, fd)).toString("latin1");
-    await p.write(1, raw(all.split(/(?<=\n)/).reverse().join("")));
+    await p.write(
+      1,
+      raw(
+        all
+          .split(/(?<=\n)/)
+          .reverse()
+          .join(""),
+      ),
+    );
   });
 }
 

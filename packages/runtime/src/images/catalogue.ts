@@ -2,8 +2,8 @@
 // Invariant: resolving the same reference twice gives the same image and digest, on every node.
 import { createHash } from "node:crypto";
 import { agnhost } from "./agnhost/index.ts";
-import { client } from "./client/index.ts";
 import { busybox } from "./busybox/index.ts";
+import { client } from "./client/index.ts";
 import { coredns } from "./coredns/index.ts";
 import { echo } from "./echo/index.ts";
 import type { Image, ImageSpec } from "./image.ts";

@@ -147,7 +147,9 @@ export class PodNet {
       createConnection: () => socket as never,
       path: o.path,
       method: o.method ?? "GET",
-      headers: { host: o.port === 80 ? bracketed : `${bracketed}:${o.port}`, connection: "close", ...o.headers },
+      headers: Object.keys(o.headers ?? {}).some((h) => h.toLowerCase() === "host")
+        ? { ...o.headers }
+        : { host: o.port === 80 ? bracketed : `${bracketed}:${o.port}`, connection: "close", ...o.headers },
       setHost: false,
     });
   }

@@ -1,7 +1,8 @@
 // Word expansion (POSIX 2.6): tilde, parameters, command substitution, arithmetic, field splitting, path names, quote removal.
 // Written as generators that yield the commands to be substituted, so that words without them expand without a promise.
-import type { Node, Word, WordPart } from "./ast.ts";
+
 import { type ArithVariables, evaluate } from "./arith.ts";
+import type { Node, Word, WordPart } from "./ast.ts";
 import { hasGlob, matches, type Pattern, patternSource, trim } from "./glob.ts";
 
 /** What expansion needs of the shell. */
@@ -170,13 +171,13 @@ function* expandParam(part: Extract<WordPart, { t: "param" }>, x: Expander, out:
       return;
     case "-":
     case ":-":
-      if (raw === undefined || (op === ":-" && raw === "")) yield* expandParts(part.word as Word, x, out, false);
+      if (raw === undefined || (op === ":-" && raw === "")) yield* expandAlternative(part.word as Word, x, out);
       else if (isList) pushParameters(list, name === "*", quoted, x, out);
       else push(raw);
       return;
     case "+":
     case ":+":
-      if (!(raw === undefined || (op === ":+" && raw === ""))) yield* expandParts(part.word as Word, x, out, false);
+      if (!(raw === undefined || (op === ":+" && raw === ""))) yield* expandAlternative(part.word as Word, x, out);
       return;
     case "=":
     case ":=":
@@ -212,12 +213,19 @@ function* expandParam(part: Extract<WordPart, { t: "param" }>, x: Expander, out:
       return;
     case ":": {
       const text = yield* expandText(part.word as Word, x);
-      push(substring(parameter(name, x), text, x));
+      push(substring(isList ? list.join(" ") : parameter(name, x), text, x));
       return;
     }
     default:
       x.fail("syntax error: bad substitution");
   }
+}
+
+/** The word of ${v-word}: its own unquoted text is split too. */
+function* expandAlternative(word: Word, x: Expander, out: Segment[]): Expansion<void> {
+  const from = out.length;
+  yield* expandParts(word, x, out, false);
+  for (let i = from; i < out.length; i++) (out[i] as Segment).expanded = true;
 }
 
 function lengthOf(text: string): number {
@@ -253,10 +261,7 @@ function* replace(part: Extract<WordPart, { t: "param" }>, x: Expander, push: (t
   const replacement = after === undefined ? "" : yield* expandText(after, x);
   const value = parameter(part.name, x);
   if (pattern.text === "") return void push(value);
-  let source: string;
-  if (!pattern.literal[0] && pattern.text[0] === "#") source = `^(?:${patternSource({ text: pattern.text.slice(1), literal: pattern.literal.slice(1) })})`;
-  else if (!pattern.literal[0] && pattern.text[0] === "%") source = `(?:${patternSource({ text: pattern.text.slice(1), literal: pattern.literal.slice(1) })})$`;
-  else source = patternSource(pattern);
+  const source = patternSource(pattern);
   push(value.replace(new RegExp(source, part.op === "//" ? "g" : ""), () => replacement));
 }
 

@@ -7,6 +7,7 @@ import type { Shell } from "./shell.ts";
 export async function interactive(sh: Shell): Promise<number> {
   const { p } = sh;
   sh.options.add("interactive");
+  sh.jobs.shown = true;
   p.onSignal(15, "ignore");
   p.onSignal(3, "ignore");
   let interrupted = false;

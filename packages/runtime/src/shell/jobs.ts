@@ -14,6 +14,8 @@ export interface Job {
 }
 
 export class Jobs {
+  /** Commands are remembered by interactive shells only. */
+  shown = false;
   #list: Job[] = [];
 
   add(process: Process, node: Node): Job {
@@ -58,7 +60,7 @@ export class Jobs {
           : s.code === 0
             ? "Done"
             : `Done(${s.code})`;
-    return `[${job.number}] ${mark} ${o.pids ? `${job.process.pid} ` : ""}${state.padEnd(24)}${job.text}\n`;
+    return `[${job.number}]${mark}  ${o.pids ? `${job.process.pid} ` : ""}${state.padEnd(27)}${this.shown ? job.text : ""}\n`;
   }
 }
 
@@ -66,7 +68,11 @@ export class Jobs {
 export function textOf(node: Node): string {
   switch (node.t) {
     case "simple":
-      return [...node.assigns.map((a) => `${a.name}=${wordText(a.value)}`), ...node.words.map(wordText), ...node.redirects.map((r) => `${r.fd === (r.kind.startsWith("<") ? 0 : 1) ? "" : r.fd}${r.kind}${wordText(r.target)}`)].join(" ");
+      return [
+        ...node.assigns.map((a) => `${a.name}=${wordText(a.value)}`),
+        ...node.words.map(wordText),
+        ...node.redirects.map((r) => `${r.fd === (r.kind.startsWith("<") ? 0 : 1) ? "" : r.fd}${r.kind}${wordText(r.target)}`),
+      ].join(" ");
     case "pipe":
       return `${node.negate ? "! " : ""}${node.commands.map(textOf).join(" | ")}`;
     case "and":

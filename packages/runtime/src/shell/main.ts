@@ -25,6 +25,8 @@ export async function shellMain(p: Process): Promise<number> {
     for (const c of a.slice(1)) {
       if (c === "c") takesCommand = true;
       else if (c === "l" || c === "h") continue;
+      else if (c === "s") options.add("stdin");
+      else if (c === "i") options.add("interactive");
       else if (c === "o") {
         const name = args[++i] as OptionName | undefined;
         if (name !== undefined) a[0] === "-" ? options.add(name) : options.delete(name);
@@ -58,9 +60,10 @@ export async function shellMain(p: Process): Promise<number> {
   const sh = new Shell(p, { arg0, params, name: takesCommand && args.length > i + 1 ? arg0 : name });
   for (const o of options) setOption(sh, o, true);
   initialize(sh);
+  if (takesCommand) sh.fromCommand = "c";
   if (commandText !== undefined) {
     const text = commandText;
-    return sh.runToEnd(() => sh.evalText(text, { exitAfter: true }));
+    return sh.runToEnd(() => sh.evalText(text, { exitAfter: true, firstLine: 0 }));
   }
   if (file !== undefined) {
     let text: string;
@@ -80,7 +83,9 @@ export async function shellMain(p: Process): Promise<number> {
 
 function initialize(sh: Shell): void {
   const { p, vars } = sh;
-  if (vars.get("PWD") === undefined) vars.map.set("PWD", { value: p.cwdPath, exported: false, readonly: false });
+  vars.map.set("PWD", { value: p.cwdPath, exported: true, readonly: false });
+  vars.map.set("SHLVL", { value: String((Number(vars.get("SHLVL")) || 0) + 1), exported: true, readonly: false });
+  if (vars.get("HOSTNAME") === undefined) vars.set("HOSTNAME", p.hostname);
   vars.set("OPTIND", "1");
   if (vars.get("IFS") === undefined) vars.set("IFS", " \t\n");
   else vars.map.set("IFS", { value: " \t\n", exported: false, readonly: false });

@@ -19,7 +19,26 @@ type Token =
   /** `bare` is the text when nothing in it is quoted or expanded: keywords and function names are bare words. */
   | { t: "word"; word: Word; bare: string | undefined; start: number };
 
-const KEYWORDS = new Set(["if", "then", "else", "elif", "fi", "do", "done", "case", "esac", "while", "until", "for", "{", "}", "!", "in", "function", "[["]);
+const KEYWORDS = new Set([
+  "if",
+  "then",
+  "else",
+  "elif",
+  "fi",
+  "do",
+  "done",
+  "case",
+  "esac",
+  "while",
+  "until",
+  "for",
+  "{",
+  "}",
+  "!",
+  "in",
+  "function",
+  "[[",
+]);
 /** Keywords that cannot begin a command. */
 const CLOSERS = new Set(["then", "else", "elif", "fi", "do", "done", "esac", "}", "in"]);
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
@@ -42,6 +61,8 @@ export class Parser {
   #aliasEnd = -1;
   #aliasUsed = new Set<string>();
   #depth = 0;
+  /** Between "[[" and "]]", where && and || are words. */
+  #inDouble = false;
   /** True when the end came inside of something: an interactive shell asks for more. */
   incomplete = false;
 
@@ -389,15 +410,22 @@ export class Parser {
             continue;
           }
         }
+        if (n.words.length === 0 && t.bare === "[[") this.#inDouble = true;
+        else if (this.#inDouble && t.bare === "]]") this.#inDouble = false;
         this.#take();
         n.words.push(t.word);
         continue;
       }
       if (t.t === "op" && t.op === "(" && n.words.length === 1 && n.assigns.length === 0 && n.redirects.length === 0) {
-        const name = (n.words[0] as Word).length === 1 && n.words[0]?.[0]?.t === "lit" && !n.words[0][0].quoted ? n.words[0][0].text : undefined;
+        const name =
+          (n.words[0] as Word).length === 1 && n.words[0]?.[0]?.t === "lit" && !n.words[0][0].quoted ? n.words[0][0].text : undefined;
         this.#take();
         const close = this.#peek();
-        if (!(close.t === "op" && close.op === ")")) this.#unexpected(name === undefined || close.t === "word" ? t : close, name === undefined || close.t === "word" ? undefined : ")");
+        if (!(close.t === "op" && close.op === ")"))
+          this.#unexpected(
+            name === undefined || close.t === "word" ? t : close,
+            name === undefined || close.t === "word" ? undefined : ")",
+          );
         this.#take();
         if (name === undefined || !NAME.test(name)) this.#fail("bad function name");
         this.#skipNewlines();
@@ -407,6 +435,7 @@ export class Parser {
       }
       break;
     }
+    this.#inDouble = false;
     if (n.words.length === 0 && n.assigns.length === 0 && n.redirects.length === 0) this.#unexpected(this.#peek(COMMAND));
     return n;
   }
@@ -471,6 +500,11 @@ export class Parser {
       return { t: "nl" };
     }
     const two = this.#src.slice(this.#at, this.#at + 2);
+    if (this.#inDouble && (two === "&&" || two === "||")) {
+      const start = this.#at;
+      this.#at += 2;
+      return { t: "word", word: [{ t: "lit", text: two, quoted: true }], bare: undefined, start };
+    }
     if (two === "&&" || two === "||" || two === ";;") {
       this.#at += 2;
       return { t: "op", op: two };
@@ -517,7 +551,7 @@ export class Parser {
       if (c === undefined) {
         if (inBraces) {
           this.incomplete = true;
-          this.#fail("unexpected end of file (expecting \"}\")");
+          this.#fail('unexpected end of file (expecting "}")');
         }
         break;
       }
@@ -658,7 +692,20 @@ export class Parser {
         continue;
       }
       const e = this.#src[this.#at++] ?? "";
-      const simple: Record<string, string> = { a: "\x07", b: "\b", e: "\x1b", f: "\f", n: "\n", r: "\r", t: "\t", v: "\v", "\\": "\\", "'": "'", '"': '"', "?": "?" };
+      const simple: Record<string, string> = {
+        a: "\x07",
+        b: "\b",
+        e: "\x1b",
+        f: "\f",
+        n: "\n",
+        r: "\r",
+        t: "\t",
+        v: "\v",
+        "\\": "\\",
+        "'": "'",
+        '"': '"',
+        "?": "?",
+      };
       if (e in simple) out += simple[e];
       else if (e === "x") {
         const m = /^[0-9a-fA-F]{1,2}/.exec(this.#src.slice(this.#at, this.#at + 2));
@@ -857,7 +904,7 @@ export class Parser {
         this.line++;
         if (d.strip) line = line.replace(/^\t+/, "");
         if (line === d.delimiter) break;
-        body += `${line}\n`;
+        body += this.#src.charCodeAt(end) === 10 ? `${line}\n` : line;
       }
       d.redirect.heredoc = d.quoted ? [{ t: "lit", text: body, quoted: true }] : parseHereDoc(body, this.line);
     }

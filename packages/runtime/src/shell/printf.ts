@@ -107,7 +107,9 @@ function once(format: string, take: () => string | undefined, r: PrintfResult): 
     }
     const kind = m[5] as string;
     if (m[4]?.includes("q") || !"bcdiouxXeEfgGas".includes(kind) || kind === "") {
-      r.errors.push(`${format.slice(i + (m[4]?.includes("q") || kind === "" ? 0 : m[0].length - (format.length > i + m[0].length ? 0 : 0)), format.length).replace(/^/, "")}: invalid format`);
+      r.errors.push(
+        `${format.slice(i + (m[4]?.includes("q") || kind === "" ? 0 : m[0].length - (format.length > i + m[0].length ? 0 : 0)), format.length).replace(/^/, "")}: invalid format`,
+      );
       r.errors[r.errors.length - 1] = `${badFormat(format, i, m)}: invalid format`;
       r.code = 1;
       return true;
@@ -217,17 +219,31 @@ export function formatFloat(v: number, kind: string, precision: number | undefin
   else {
     const k = kind.toLowerCase();
     const p = precision ?? 6;
-    if (k === "f") text = a >= 1e21 ? BigInt(a).toString() + (p > 0 ? `.${"0".repeat(p)}` : "") : a.toFixed(Math.min(p, 100));
+    if (k === "f" && tie(a, p)) text = evenDown(a, p);
+    else if (k === "f") text = a >= 1e21 ? BigInt(a).toString() + (p > 0 ? `.${"0".repeat(p)}` : "") : a.toFixed(Math.min(p, 100));
     else if (k === "e") text = exponent(a.toExponential(Math.min(p, 100)));
     else {
       const digits = Math.max(1, p);
       const e = a === 0 ? 0 : Number(a.toExponential(digits - 1).split("e")[1]);
       text = e < -4 || e >= digits ? exponent(a.toExponential(digits - 1)) : a.toFixed(Math.min(100, Math.max(0, digits - 1 - e)));
-      if (!flags.includes("#")) text = text.includes("e") ? text.replace(/\.?0+e/, "e") : text.includes(".") ? text.replace(/\.?0+$/, "") : text;
+      if (!flags.includes("#"))
+        text = text.includes("e") ? text.replace(/\.?0+e/, "e") : text.includes(".") ? text.replace(/\.?0+$/, "") : text;
     }
     if (flags.includes("#") && !text.includes(".")) text += ".";
   }
   return sign + (upper ? text.toUpperCase() : text);
+}
+
+/** Exactly half way between two numbers of `p` decimals. */
+function tie(a: number, p: number): boolean {
+  const twice = a * 10 ** p * 2;
+  return p < 15 && Number.isSafeInteger(twice) && twice % 2 === 1;
+}
+
+/** C rounds a tie to the even neighbour, toFixed away from zero. */
+function evenDown(a: number, p: number): string {
+  const low = Math.floor(a * 10 ** p);
+  return ((low % 2 === 0 ? low : low + 1) / 10 ** p).toFixed(p);
 }
 
 function exponent(s: string): string {

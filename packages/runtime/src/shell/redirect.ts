@@ -1,7 +1,7 @@
 // Redirections: opens what they name, puts it at its descriptor, and knows how to put back what was there.
 // Invariant: after `undo` the table is as before; when one redirection fails, those before it are undone.
 import { PodwireError } from "@podwire/base";
-import { strerror, SysError } from "../kernel/errno.ts";
+import { SysError, strerror } from "../kernel/errno.ts";
 import type { OpenFile } from "../kernel/open-file.ts";
 import type { Redirect } from "./ast.ts";
 import type { Shell } from "./shell.ts";
@@ -51,11 +51,20 @@ async function open(sh: Shell, r: Redirect): Promise<OpenFile | "close"> {
   const target = await sh.text(r.target, { tilde: true });
   if (r.kind === "<&" || r.kind === ">&") {
     if (target === "-") return "close";
+    if (r.kind === ">&" && r.fd === 1 && !/^\d+$/.test(target)) {
+      const both = await openTarget(sh, { ...r, kind: ">" }, target);
+      sh.p.fds.set(2, both);
+      return both;
+    }
     if (!/^\d+$/.test(target)) throw new RedirectError(`${target}: bad fd number`);
     const f = sh.p.fds.find(Number(target));
     if (f === undefined) throw new RedirectError(`${target}: Bad file descriptor`);
     return f;
   }
+  return openTarget(sh, r, target);
+}
+
+async function openTarget(sh: Shell, r: Redirect, target: string): Promise<OpenFile> {
   try {
     switch (r.kind) {
       case "<":
@@ -75,7 +84,8 @@ async function open(sh: Shell, r: Redirect): Promise<OpenFile | "close"> {
   } catch (e) {
     if (!(e instanceof SysError)) throw e;
     const reading = r.kind === "<";
-    if (e.code === "ENOENT" || e.code === "ENOTDIR") throw new RedirectError(reading ? `can't open ${target}: no such file` : `can't create ${target}: nonexistent directory`);
+    if (e.code === "ENOENT" || e.code === "ENOTDIR")
+      throw new RedirectError(reading ? `can't open ${target}: no such file` : `can't create ${target}: nonexistent directory`);
     throw new RedirectError(`can't ${reading ? "open" : "create"} ${target}: ${strerror(e)}`);
   }
 }

@@ -1,24 +1,41 @@
 // The interpreter of the POSIX shell (busybox ash): walks the tree, keeps status and control flow, starts processes.
 // Invariant: `status` is what "$?" shows; after every command pending traps have run; a subshell is a process of its own with a
 // copy of the state, so nothing it does is seen here.
-import { strerror, SysError } from "../kernel/errno.ts";
+import { SysError, strerror } from "../kernel/errno.ts";
 import type { OpenFile } from "../kernel/open-file.ts";
-import { type ExitStatus, ExitRequest, type Process } from "../kernel/process.ts";
+import { ExitRequest, type ExitStatus, type Process } from "../kernel/process.ts";
 import { signalDescription } from "../kernel/signals.ts";
 import { ArithError } from "./arith.ts";
 import type { Node, Redirect, SimpleNode, Word } from "./ast.ts";
-import { type Builtin, BUILTINS, SPECIAL_BUILTINS } from "./builtins/index.ts";
+import { BUILTINS, type Builtin, SPECIAL_BUILTINS } from "./builtins/index.ts";
 import { byBytes, type Expander, type Expansion, expandPattern, expandText, expandWords } from "./expand.ts";
 import { matches } from "./glob.ts";
 import { Jobs } from "./jobs.ts";
+import { Parser, parseHereDoc, ShellSyntaxError } from "./parser.ts";
 import { maybeQuoted } from "./quote.ts";
-import { parseHereDoc, Parser, ShellSyntaxError } from "./parser.ts";
 import { applyRedirects, RedirectError } from "./redirect.ts";
 import { ShellError } from "./shell-error.ts";
 import { Traps } from "./traps.ts";
 import { ReadonlyError, Variables } from "./variables.ts";
 
-export type OptionName = "errexit" | "noglob" | "ignoreeof" | "interactive" | "monitor" | "stdin" | "xtrace" | "verbose" | "noclobber" | "allexport" | "notify" | "nounset" | "noexec" | "pipefail" | "nolog" | "debug" | "vi";
+export type OptionName =
+  | "errexit"
+  | "noglob"
+  | "ignoreeof"
+  | "interactive"
+  | "monitor"
+  | "stdin"
+  | "xtrace"
+  | "verbose"
+  | "noclobber"
+  | "allexport"
+  | "notify"
+  | "nounset"
+  | "noexec"
+  | "pipefail"
+  | "nolog"
+  | "debug"
+  | "vi";
 
 /** How deep functions may call each other. */
 const MAX_CALLS = 1000;
@@ -52,11 +69,26 @@ export class Shell implements Expander {
   substitutionStatus: number | undefined;
   readonly isSubshell: boolean;
   getoptsOffset = 0;
+  /** "c" in "$-" for `sh -c`. */
+  fromCommand = "";
   /** Exit message prefix of `-c` and scripts: "sh". */
   name: string;
   #random: number;
 
-  constructor(p: Process, o: { arg0: string; params: string[]; vars?: Variables; shared?: Shared; options?: Set<OptionName>; shellPid?: number; traps?: Traps; isSubshell?: boolean; name?: string }) {
+  constructor(
+    p: Process,
+    o: {
+      arg0: string;
+      params: string[];
+      vars?: Variables;
+      shared?: Shared;
+      options?: Set<OptionName>;
+      shellPid?: number;
+      traps?: Traps;
+      isSubshell?: boolean;
+      name?: string;
+    },
+  ) {
     this.p = p;
     this.arg0 = o.arg0;
     this.name = o.name ?? o.arg0;
@@ -105,7 +137,7 @@ export class Shell implements Expander {
       case "0":
         return this.arg0;
       case "-":
-        return this.optionLetters();
+        return this.fromCommand + this.optionLetters();
       default:
         return undefined;
     }
@@ -152,8 +184,24 @@ export class Shell implements Expander {
   }
 
   optionLetters(): string {
-    const letters: [OptionName, string][] = [["errexit", "e"], ["noglob", "f"], ["interactive", "i"], ["monitor", "m"], ["stdin", "s"], ["xtrace", "x"], ["verbose", "v"], ["noclobber", "C"], ["allexport", "a"], ["notify", "b"], ["nounset", "u"], ["noexec", "n"]];
-    return letters.filter(([n]) => this.options.has(n)).map(([, l]) => l).join("");
+    const letters: [OptionName, string][] = [
+      ["errexit", "e"],
+      ["noglob", "f"],
+      ["interactive", "i"],
+      ["monitor", "m"],
+      ["stdin", "s"],
+      ["xtrace", "x"],
+      ["verbose", "v"],
+      ["noclobber", "C"],
+      ["allexport", "a"],
+      ["notify", "b"],
+      ["nounset", "u"],
+      ["noexec", "n"],
+    ];
+    return letters
+      .filter(([n]) => this.options.has(n))
+      .map(([, l]) => l)
+      .join("");
   }
 
   /** Runs an expansion, running the commands that it needs. Synchronous when it needs none. */
@@ -213,12 +261,23 @@ export class Shell implements Expander {
     const inherited = [...this.jobs.all()];
     return this.p.spawn({
       program: async (q) => {
-        const sub = new Shell(q, { arg0, params: [...params], vars, shared, options, shellPid, traps: traps.forSubshell(q), isSubshell: true, name });
+        const sub = new Shell(q, {
+          arg0,
+          params: [...params],
+          vars,
+          shared,
+          options,
+          shellPid,
+          traps: traps.forSubshell(q),
+          isSubshell: true,
+          name,
+        });
         sub.status = status;
         sub.line = line;
         sub.callDepth = callDepth;
         sub.loopDepth = loopDepth;
         sub.lastBackground = this.lastBackground;
+        sub.fromCommand = this.fromCommand;
         sub.jobs.inherit(inherited);
         if (o.background) sub.#ignoreInput(q);
         return sub.runToEnd(() => sub.run(body, false, true));
@@ -298,7 +357,7 @@ export class Shell implements Expander {
 
   /** Parses and runs text in this shell; stops when something asked to leave. */
   async evalText(text: string, o: { exitAfter?: boolean; firstLine?: number } = {}): Promise<void> {
-    const parser = new Parser(text, { aliases: this.aliases, ...(o.firstLine ? { firstLine: o.firstLine } : {}) });
+    const parser = new Parser(text, { aliases: this.aliases, ...(o.firstLine === undefined ? {} : { firstLine: o.firstLine }) });
     let next = parser.next();
     if (next === undefined) this.status = 0;
     while (next !== undefined) {
@@ -541,6 +600,7 @@ export class Shell implements Expander {
   }
 
   #checkErrexit(tested: boolean): void {
+    if (!tested && this.status !== 0 && this.skip === "") this.traps.failed();
     if (!tested && this.status !== 0 && this.skip === "" && this.options.has("errexit")) this.skip = "exit";
   }
 
@@ -741,7 +801,7 @@ export class Shell implements Expander {
       p.env = oldEnv;
       if (!(e instanceof SysError)) throw e;
       if (e.code === "ENOEXEC") return this.#runScript(e.path ?? name, argv, env);
-      const text = e.code === "ENOENT" ? "not found" : e.code === "ENOTDIR" ? "not found" : strerror(e);
+      const text = name === "" ? "Permission denied" : e.code === "ENOENT" ? "not found" : e.code === "ENOTDIR" ? "not found" : strerror(e);
       this.status = e.code === "ENOENT" || e.code === "ENOTDIR" ? 127 : 126;
       await this.error(o.message?.(name, e) ?? `${name}: ${text}`);
       this.skip = "exit";
@@ -760,7 +820,12 @@ export class Shell implements Expander {
   async #runScript(path: string, argv: string[], env: Map<string, string>): Promise<void> {
     const text = Buffer.from(this.p.fs.readFile(path)).toString("utf8");
     this.p.env = env;
-    const sub = new Shell(this.p, { arg0: argv[0] as string, params: argv.slice(1), vars: Variables.fromEnvironment(env), name: argv[0] as string });
+    const sub = new Shell(this.p, {
+      arg0: argv[0] as string,
+      params: argv.slice(1),
+      vars: Variables.fromEnvironment(env),
+      name: argv[0] as string,
+    });
     throw new ExitRequest(await sub.runToEnd(() => sub.evalText(text)));
   }
 }

@@ -6,7 +6,29 @@ import { matches, plainPattern } from "./glob.ts";
 /** Exit code 2 with this message. */
 export class TestError extends PodwireError {}
 
-const UNARY = new Set(["-e", "-f", "-d", "-r", "-w", "-x", "-s", "-L", "-h", "-p", "-S", "-b", "-c", "-u", "-g", "-k", "-O", "-G", "-t", "-n", "-z"]);
+const UNARY = new Set([
+  "-e",
+  "-f",
+  "-d",
+  "-r",
+  "-w",
+  "-x",
+  "-s",
+  "-L",
+  "-h",
+  "-p",
+  "-S",
+  "-b",
+  "-c",
+  "-u",
+  "-g",
+  "-k",
+  "-O",
+  "-G",
+  "-t",
+  "-n",
+  "-z",
+]);
 const BINARY = new Set(["=", "==", "!=", "<", ">", "=~", "-eq", "-ne", "-gt", "-ge", "-lt", "-le", "-nt", "-ot", "-ef"]);
 
 /** 0 true, 1 false; throws TestError. `args` without "[" and "]". */
@@ -18,11 +40,14 @@ export function test(args: readonly string[], p: Process, double = false): numbe
   if (args.length === 1) return truth(args[0] !== "");
   if (args.length === 2) {
     if (args[0] === "!") return truth(args[1] === "");
+    if (BINARY.has(args[1] as string)) throw new TestError(`${args[1]}: argument expected`);
     if (!UNARY.has(args[0] as string)) throw new TestError(`${args[1]}: unknown operand`);
     return truth(unary(args[0] as string, args[1] as string, p));
   }
-  if (args.length === 3 && BINARY.has(args[1] as string)) return truth(binary(args[0] as string, args[1] as string, args[2] as string, p, double));
-  if (args.length === 4 && args[0] === "!" && BINARY.has(args[2] as string)) return truth(!binary(args[1] as string, args[2] as string, args[3] as string, p, double));
+  if (args.length === 3 && BINARY.has(args[1] as string))
+    return truth(binary(args[0] as string, args[1] as string, args[2] as string, p, double));
+  if (args.length === 4 && args[0] === "!" && BINARY.has(args[2] as string))
+    return truth(!binary(args[1] as string, args[2] as string, args[3] as string, p, double));
 
   const or = (): boolean => {
     let v = and();
@@ -185,6 +210,7 @@ function number(s: string): number {
   const t = s.trim();
   if (!/^[+-]?\d+$/.test(t)) throw new TestError(`${s}: bad number`);
   const n = Number(t);
-  if (!Number.isSafeInteger(n) && (BigInt(t) > 9223372036854775807n || BigInt(t) < -9223372036854775808n)) throw new TestError(`${s}: out of range`);
+  if (!Number.isSafeInteger(n) && (BigInt(t) > 9223372036854775807n || BigInt(t) < -9223372036854775808n))
+    throw new TestError(`${s}: out of range`);
   return n;
 }

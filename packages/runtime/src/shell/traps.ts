@@ -1,6 +1,9 @@
 // Traps of one shell: actions by signal, and signals that came and wait for the end of the current command.
 import type { Process } from "../kernel/process.ts";
 
+/** The pseudo signal ERR. */
+export const ERR = -1;
+
 export class Traps {
   readonly #p: Process;
   /** Signal number (0 is EXIT) -> action; "" ignores. */
@@ -28,11 +31,11 @@ export class Traps {
     this.#inherited = undefined;
     if (action === undefined) {
       this.actions.delete(signal);
-      if (signal !== 0) this.#p.onSignal(signal, "default");
+      if (signal > 0) this.#p.onSignal(signal, "default");
       return;
     }
     this.actions.set(signal, action);
-    if (signal === 0 || signal === 9 || signal === 19) return;
+    if (signal <= 0 || signal === 9 || signal === 19) return;
     if (action === "") this.#p.onSignal(signal, "ignore");
     else
       this.#p.onSignal(signal, (s) => {
@@ -44,6 +47,11 @@ export class Traps {
 
   shown(): ReadonlyMap<number, string> {
     return this.#inherited ?? this.actions;
+  }
+
+  /** A command has failed: the ERR trap. */
+  failed(): void {
+    if (this.actions.has(ERR)) this.#pending.push(ERR);
   }
 
   /** The next pending action. */
@@ -68,7 +76,7 @@ export class Traps {
 
   /** Before a program takes over the process: handlers go. */
   reset(): void {
-    for (const [s, a] of this.actions) if (s !== 0 && a !== "") this.#p.onSignal(s, "default");
+    for (const [s, a] of this.actions) if (s > 0 && a !== "") this.#p.onSignal(s, "default");
     this.actions.clear();
   }
 

@@ -18,6 +18,22 @@ export class ProcessFs {
     return this.#m.resolve(this.#p.cwd, path, this.#p.cred, follow);
   }
   stat(path: string): Stat {
+    const own = /^\/dev\/(?:fd\/(\d+)|std(in|out|err))$/.exec(path);
+    const open = own ? this.#p.fds.find(own[1] !== undefined ? Number(own[1]) : ["in", "out", "err"].indexOf(own[2] as string)) : undefined;
+    if (open)
+      return {
+        kind: open.kind,
+        ino: 0,
+        dev: "tmpfs",
+        mode: 0o600,
+        nlink: 1,
+        uid: this.#p.identity.uid,
+        gid: this.#p.identity.gid,
+        size: 0,
+        atimeMs: 0,
+        mtimeMs: 0,
+        ctimeMs: 0,
+      };
     return this.#m.stat(this.#p.cwd, path, this.#p.cred, true);
   }
   lstat(path: string): Stat {

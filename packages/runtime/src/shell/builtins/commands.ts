@@ -2,7 +2,7 @@
 import { SysError } from "../../kernel/errno.ts";
 import { evaluate } from "../arith.ts";
 import { singleQuoted } from "../quote.ts";
-import { type Shell } from "../shell.ts";
+import type { Shell } from "../shell.ts";
 import { ShellError } from "../shell-error.ts";
 import { BUILTINS, SPECIAL_BUILTINS } from "./index.ts";
 
@@ -58,7 +58,25 @@ export function findProgram(sh: Shell, name: string): string | undefined {
   return undefined;
 }
 
-const KEYWORDS = new Set(["!", "case", "do", "done", "elif", "else", "esac", "fi", "for", "function", "if", "in", "then", "until", "while", "{", "}"]);
+const KEYWORDS = new Set([
+  "!",
+  "case",
+  "do",
+  "done",
+  "elif",
+  "else",
+  "esac",
+  "fi",
+  "for",
+  "function",
+  "if",
+  "in",
+  "then",
+  "until",
+  "while",
+  "{",
+  "}",
+]);
 
 export async function command(sh: Shell, argv: string[]): Promise<number> {
   let args = argv.slice(1);
@@ -89,7 +107,10 @@ export async function command(sh: Shell, argv: string[]): Promise<number> {
   const functions = sh.functions.get(name);
   sh.functions.delete(name);
   try {
-    await sh.run({ t: "simple", assigns: [], redirects: [], line: sh.line, words: args.map((text) => [{ t: "lit", text, quoted: true }]) }, true);
+    await sh.run(
+      { t: "simple", assigns: [], redirects: [], line: sh.line, words: args.map((text) => [{ t: "lit", text, quoted: true }]) },
+      true,
+    );
   } finally {
     if (functions) sh.functions.set(name, functions);
   }
@@ -233,7 +254,7 @@ export async function read(sh: Shell, argv: string[]): Promise<number> {
       else if (c === "s") continue;
       else if ("pntdu".includes(c)) {
         const value = at + 1 < a.length ? a.slice(at + 1) : (argv[++i] ?? "");
-        if (c === "p") await sh.writeError(value);
+        if (c === "p" && "tty" in (sh.p.fds.find(0) ?? {})) await sh.writeError(value);
         if (c === "n") limit = Number(value);
         if (c === "u") fd = Number(value);
         if (c === "d") delimiter = value === "" ? 0 : (Buffer.from(value)[0] as number);
@@ -270,7 +291,10 @@ interface Line {
   status: number;
 }
 
-async function readLine(sh: Shell, o: { fd: number; raw: boolean; limit: number; timeoutMs: number | undefined; delimiter: number }): Promise<Line> {
+async function readLine(
+  sh: Shell,
+  o: { fd: number; raw: boolean; limit: number; timeoutMs: number | undefined; delimiter: number },
+): Promise<Line> {
   const line: Line = { bytes: [], literal: new Set(), status: 0 };
   const f = sh.p.fds.find(o.fd);
   if (!f) {

@@ -1,10 +1,11 @@
 // Builtins that change where the shell goes on: break, continue, return, exit, eval, exec, ".", shift, times, trap.
 import { SysError, strerror } from "../../kernel/errno.ts";
 import { SIGNAL_MAX, signalName, signalNumber } from "../../kernel/signals.ts";
-import { singleQuoted } from "../quote.ts";
-import { type Shell } from "../shell.ts";
-import { ShellError } from "../shell-error.ts";
 import { ShellSyntaxError } from "../parser.ts";
+import { singleQuoted } from "../quote.ts";
+import type { Shell } from "../shell.ts";
+import { ShellError } from "../shell-error.ts";
+import { ERR } from "../traps.ts";
 
 /** "exit: line 0: Illegal number: abc": what ash says of an argument; ends the shell. */
 function number(name: string, text: string): number {
@@ -113,7 +114,8 @@ export async function trap(sh: Shell, argv: string[]): Promise<number> {
   }
   if (args.length === 0) {
     const list = [...sh.traps.shown()].sort(([a], [b]) => a - b);
-    for (const [signal, action] of list) await sh.p.print(`trap -- ${singleQuoted(action)} ${signal === 0 ? "EXIT" : signalName(signal)}\n`);
+    for (const [signal, action] of list)
+      await sh.p.print(`trap -- ${singleQuoted(action)} ${signal === 0 ? "EXIT" : signal === ERR ? "ERR" : signalName(signal)}\n`);
     return 0;
   }
   // A first argument that is a number resets: "trap 2".
@@ -122,7 +124,7 @@ export async function trap(sh: Shell, argv: string[]): Promise<number> {
   const names = only ? args : args.slice(1);
   let status = 0;
   for (const name of names) {
-    const n = name === "EXIT" || name === "0" ? 0 : signalNumber(name);
+    const n = name === "EXIT" || name === "0" ? 0 : name === "ERR" ? ERR : signalNumber(name);
     if (n === undefined || n > SIGNAL_MAX) {
       await sh.error(`trap: line 0: ${name}: invalid signal specification`);
       status = 1;

@@ -1,9 +1,20 @@
 // The shell's own commands. Special ones (POSIX 2.14) keep prefixed assignments, and their errors end the shell.
 import type { Shell } from "../shell.ts";
-import { breakCommand, continueCommand, evalCommand, execCommand, exitCommand, returnCommand, shift, source, times, trap } from "./control.ts";
-import { bg, cd, fg, jobsCommand, kill, pwd, ulimit, umask, wait } from "./process.ts";
 import { aliasCommand, command, getopts, hash, help, letCommand, read, type, unalias } from "./commands.ts";
+import {
+  breakCommand,
+  continueCommand,
+  evalCommand,
+  execCommand,
+  exitCommand,
+  returnCommand,
+  shift,
+  source,
+  times,
+  trap,
+} from "./control.ts";
 import { echoCommand, falseCommand, printfCommand, testCommand, trueCommand } from "./output.ts";
+import { bg, cd, fg, jobsCommand, kill, pwd, ulimit, umask, wait } from "./process.ts";
 import { exportCommand, local, readonlyCommand, set, unset } from "./variables.ts";
 
 /** `tested`: the status is being looked at, so that errexit does not apply within (`eval`, `.`). */

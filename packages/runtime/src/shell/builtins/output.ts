@@ -1,7 +1,7 @@
 // echo, printf, test, true and false as builtins.
 import { echo, printf } from "../printf.ts";
 import type { Shell } from "../shell.ts";
-import { test, TestError } from "../test-expression.ts";
+import { TestError, test } from "../test-expression.ts";
 
 export function echoCommand(sh: Shell, argv: string[]): number | Promise<number> {
   const wait = sh.p.write(1, Buffer.from(echo(argv.slice(1)), "latin1"));
@@ -13,7 +13,7 @@ export async function printfCommand(sh: Shell, argv: string[]): Promise<number> 
   const r = printf(args);
   if (r.out !== "") await sh.p.write(1, Buffer.from(r.out, "latin1"));
   for (const e of r.errors) await sh.error(Buffer.from(e, "latin1").toString("utf8"));
-  return r.code;
+  return args.length === 0 ? 2 : r.code;
 }
 
 export function trueCommand(): number {

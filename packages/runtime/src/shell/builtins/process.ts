@@ -1,5 +1,5 @@
 // Builtins about processes and the shell's own surroundings: cd, pwd, umask, ulimit, kill, jobs, wait, fg, bg.
-import { strerror, SysError } from "../../kernel/errno.ts";
+import { SysError, strerror } from "../../kernel/errno.ts";
 import { signalName, signalNumber } from "../../kernel/signals.ts";
 import type { Job } from "../jobs.ts";
 import { type Shell, statusOf } from "../shell.ts";
@@ -25,7 +25,8 @@ export async function cd(sh: Shell, argv: string[]): Promise<number> {
   }
   const candidates = [dest];
   const cdpath = sh.vars.get("CDPATH");
-  if (cdpath && !/^(\/|\.\.?(\/|$))/.test(dest)) candidates.unshift(...cdpath.split(":").map((d) => (d === "" ? (dest as string) : `${d}/${dest}`)));
+  if (cdpath && !/^(\/|\.\.?(\/|$))/.test(dest))
+    candidates.unshift(...cdpath.split(":").map((d) => (d === "" ? (dest as string) : `${d}/${dest}`)));
   const before = sh.p.cwdPath;
   let problem: unknown;
   for (const c of candidates) {
@@ -43,7 +44,7 @@ export async function cd(sh: Shell, argv: string[]): Promise<number> {
     }
   }
   await sh.error(`cd: line 0: can't cd to ${dest}: ${strerror(problem)}`);
-  return 1;
+  return 2;
 }
 
 /** The path as the user went, with "." and ".." taken out of the text. */
@@ -72,7 +73,14 @@ export async function umask(sh: Shell, argv: string[]): Promise<number> {
   if (mode === undefined) {
     if (!symbolic) await sh.p.print(`${sh.p.umask.toString(8).padStart(4, "0")}\n`);
     else {
-      const bits = (shift: number) => [[4, "r"], [2, "w"], [1, "x"]].map(([b, l]) => ((~sh.p.umask >> shift) & (b as number) ? l : "")).join("");
+      const bits = (shift: number) =>
+        [
+          [4, "r"],
+          [2, "w"],
+          [1, "x"],
+        ]
+          .map(([b, l]) => ((~sh.p.umask >> shift) & (b as number) ? l : ""))
+          .join("");
       await sh.p.print(`u=${bits(6)},g=${bits(3)},o=${bits(0)}\n`);
     }
     return 0;
@@ -83,7 +91,7 @@ export async function umask(sh: Shell, argv: string[]): Promise<number> {
   }
   if (/^\d/.test(mode)) {
     await sh.error(`umask: line 0: illegal mode: ${mode}`);
-    return 1;
+    return 2;
   }
   let allowed = ~sh.p.umask & 0o777;
   for (const clause of mode.split(",")) {
@@ -95,7 +103,11 @@ export async function umask(sh: Shell, argv: string[]): Promise<number> {
     const who = m[1] === "" || m[1]?.includes("a") ? "ugo" : (m[1] as string);
     let bits = 0;
     for (const p of m[3] as string) bits |= p === "r" ? 4 : p === "w" ? 2 : 1;
-    for (const [letter, shift] of [["u", 6], ["g", 3], ["o", 0]] as const) {
+    for (const [letter, shift] of [
+      ["u", 6],
+      ["g", 3],
+      ["o", 0],
+    ] as const) {
       if (!who.includes(letter)) continue;
       const b = bits << shift;
       if (m[2] === "+") allowed |= b;
@@ -228,7 +240,7 @@ export async function wait(sh: Shell, argv: string[]): Promise<number> {
   if (args.length === 0) {
     for (const j of [...sh.jobs.all()]) {
       if (j.inherited) continue;
-      const r = await waitFor(sh, j);
+      const r = await waitFor(sh, j, false);
       if (r === "interrupted") return 128 + sh.traps.lastSignal;
     }
     return 0;
@@ -257,20 +269,21 @@ export async function wait(sh: Shell, argv: string[]): Promise<number> {
   return status;
 }
 
-async function waitFor(sh: Shell, job: Job): Promise<number | "interrupted"> {
+async function waitFor(sh: Shell, job: Job, report = true): Promise<number | "interrupted"> {
   while (!job.process.ended) {
     if (sh.traps.pending) return "interrupted";
     const r = await sh.p.block((wake) => sh.p.childChanged.add(wake), { interruptible: true });
     if (r === "interrupted" && sh.traps.pending) return "interrupted";
   }
-  const status = await sh.waitReporting(job.process);
+  const status = report ? await sh.waitReporting(job.process) : await sh.wait(job.process);
   sh.jobs.remove(job);
   return statusOf(status);
 }
 
 export async function fg(sh: Shell, argv: string[]): Promise<number> {
   const job = sh.jobs.bySpec(argv[1] ?? "%+");
-  if (!job || !sh.options.has("monitor")) throw new ShellErrorQuiet(await say(sh, `fg: line 0: ${argv[1] ?? "No current job"}${argv[1] ? ": no such job" : ""}`));
+  if (!job || !sh.options.has("monitor"))
+    return sh.error(`fg: line 0: ${argv[1] ?? "No current job"}${argv[1] ? ": no such job" : ""}`).then(() => 2);
   await sh.p.print(`${job.text}\n`);
   if (job.process.stopped) sh.p.kill(job.process.pid, 18);
   const r = await waitFor(sh, job);
@@ -279,20 +292,9 @@ export async function fg(sh: Shell, argv: string[]): Promise<number> {
 
 export async function bg(sh: Shell, argv: string[]): Promise<number> {
   const job = sh.jobs.bySpec(argv[1] ?? "%+");
-  if (!job || !sh.options.has("monitor")) throw new ShellErrorQuiet(await say(sh, `bg: line 0: ${argv[1] ?? "No current job"}${argv[1] ? ": no such job" : ""}`));
+  if (!job || !sh.options.has("monitor"))
+    return sh.error(`bg: line 0: ${argv[1] ?? "No current job"}${argv[1] ? ": no such job" : ""}`).then(() => 2);
   if (job.process.stopped) sh.p.kill(job.process.pid, 18);
   await sh.p.print(`[${job.number}] ${job.text}\n`);
   return 0;
-}
-
-async function say(sh: Shell, text: string): Promise<string> {
-  await sh.error(text);
-  return text;
-}
-
-/** The builtin failed and has said why; the shell goes on. */
-export class ShellErrorQuiet extends ShellError {
-  constructor(_said: string) {
-    super("", 2);
-  }
 }

@@ -1,7 +1,7 @@
 // Builtins about variables and options: export, readonly, local, set, unset.
 import { byBytes } from "../expand.ts";
 import { singleQuoted } from "../quote.ts";
-import { type OptionName, type Shell } from "../shell.ts";
+import type { OptionName, Shell } from "../shell.ts";
 import { ShellError } from "../shell-error.ts";
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
@@ -83,10 +83,8 @@ const OPTIONS: readonly [OptionName, string][] = [
   ["errexit", "e"],
   ["noglob", "f"],
   ["ignoreeof", "I"],
-  ["interactive", "i"],
   ["monitor", "m"],
   ["noexec", "n"],
-  ["stdin", "s"],
   ["xtrace", "x"],
   ["verbose", "v"],
   ["noclobber", "C"],
@@ -100,7 +98,8 @@ const OPTIONS: readonly [OptionName, string][] = [
 export async function set(sh: Shell, argv: string[]): Promise<number> {
   const args = argv.slice(1);
   if (args.length === 0) {
-    for (const [k, v] of [...sh.vars.map].sort(([a], [b]) => byBytes(a, b))) if (v.value !== undefined) await sh.p.print(`${k}=${singleQuoted(v.value)}\n`);
+    for (const [k, v] of [...sh.vars.map].sort(([a], [b]) => byBytes(a, b)))
+      if (v.value !== undefined) await sh.p.print(`${k}=${singleQuoted(v.value)}\n`);
     return 0;
   }
   let i = 0;
@@ -134,7 +133,7 @@ export async function set(sh: Shell, argv: string[]): Promise<number> {
         continue;
       }
       const known = OPTIONS.find(([, l]) => l === c && l !== "");
-      if (!known || c === "i" || c === "s") throw new ShellError(`set: line 0: illegal option ${a[0]}${c}`);
+      if (!known || false) throw new ShellError(`set: line 0: illegal option ${a[0]}${c}`);
       setOption(sh, known[0], on);
     }
   }
@@ -148,7 +147,10 @@ export function setOption(sh: Shell, name: OptionName, on: boolean): void {
 }
 
 async function listOptions(sh: Shell, table: boolean): Promise<void> {
-  for (const [name] of OPTIONS) await sh.p.print(table ? `${name.padEnd(16)}${sh.options.has(name) ? "on" : "off"}\n` : `set ${sh.options.has(name) ? "-" : "+"}o ${name}\n`);
+  for (const [name] of OPTIONS)
+    await sh.p.print(
+      table ? `${name.padEnd(16)}${sh.options.has(name) ? "on" : "off"}\n` : `set ${sh.options.has(name) ? "-" : "+"}o ${name}\n`,
+    );
 }
 
 /** The letter of an option of `sh` itself; undefined when there is none. */
