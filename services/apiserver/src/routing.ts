@@ -52,8 +52,7 @@ export function route(method: string, info: RequestInfo, catalogue: Catalogue): 
 /** Custom resources are routed by hand upstream: what is in the wrong scope, or below an unknown subresource, is no path. */
 function misplaced(info: RequestInfo, served: Served): boolean {
   const inNamespace = info.namespace !== "";
-  if (inNamespace !== served.info.namespaced && (inNamespace || info.parts.length > 1)) return true;
-  return info.parts.length > 2 && !served.info.subresources.some((s) => s.name === info.subresource);
+  return inNamespace !== served.info.namespaced && (inNamespace || info.parts.length > 1);
 }
 
 function collectionVerb(method: string, info: RequestInfo): string {
@@ -64,7 +63,7 @@ function collectionVerb(method: string, info: RequestInfo): string {
 
 function subresourceRoute(method: string, info: RequestInfo, served: Served, namespace: string): Route {
   const sub = served.info.subresources.find((s) => s.name === info.subresource);
-  if (!sub) throw statusErrors.genericNotFound();
+  if (!sub) throw served.custom ? statusErrors.notFound(served.info, info.name) : statusErrors.genericNotFound();
   if (info.parts.length > 3 && !OPEN_ENDED.has(sub.name)) throw statusErrors.genericNotFound();
   const verb = OPEN_ENDED.has(sub.name) ? (METHOD_VERBS[method] ?? "get") : (METHOD_VERBS[method] ?? "");
   if (!sub.verbs.includes(verb) && !OPEN_ENDED.has(sub.name)) throw statusErrors.methodNotAllowed();

@@ -53,8 +53,9 @@ type Bad = (detail: string, shown?: unknown) => void;
 
 function checkString(v: string, s: JsonSchema, path: string, bad: Bad, errors: FieldError[]): void {
   const length = [...v].length;
-  if (s.minLength !== undefined && length < s.minLength) bad(`should be at least ${s.minLength} chars long`);
+  // The first of these that fails is the only one reported.
   if (s.maxLength !== undefined && length > s.maxLength) errors.push(tooLong(path, s.maxLength));
+  else if (s.minLength !== undefined && length < s.minLength) bad(`should be at least ${s.minLength} chars long`);
   else if (s.pattern !== undefined && !patternOf(s.pattern)?.matcher(v).find()) bad(`should match '${s.pattern}'`);
   const format = s.format ? FORMATS[s.format] : undefined;
   if (format && !format(v)) errors.push(typeInvalid(path, v, `${path} in body must be of type ${s.format}: ${JSON.stringify(v)}`));

@@ -1,8 +1,10 @@
 // meta.k8s.io/v1 Table: what `kubectl get` shows. Columns come from the resource table, cells from a printer per kind; a
 // kind without one prints its name and creation time.
+
 import type { ResourceInfo, TableColumn } from "../resources.ts";
 import type { Cell, Obj, PrintContext, Printer } from "./cells.ts";
 import { CLUSTER } from "./cluster.ts";
+import { columnDescription } from "./column-descriptions.ts";
 import { podRowConditions, printPod } from "./pods.ts";
 import { WORKLOADS } from "./workloads.ts";
 
@@ -62,7 +64,7 @@ export function tableColumns(info: ResourceInfo, custom?: CustomColumns): Requir
     name: c.name,
     type: c.type,
     format: c.format ?? "",
-    description: c.description ?? "",
+    description: c.description || columnDescription(info.groupResource, c.name),
     priority: c.priority ?? 0,
   }));
 }

@@ -31,8 +31,11 @@ export class Deletion {
   readonly lastState: KubeObject;
   /** A DELETE answers with the deletion's revision, an update that ends in a deletion with that of the last state. */
   readonly answersDeletionRevision: boolean;
-  constructor(lastState: KubeObject, answersDeletionRevision: boolean) {
+  /** What watchers see of the object, where that is not what the client is answered. */
+  readonly shown: KubeObject;
+  constructor(lastState: KubeObject, answersDeletionRevision: boolean, shown = lastState) {
     this.lastState = lastState;
+    this.shown = shown;
     this.answersDeletionRevision = answersDeletionRevision;
   }
 }
@@ -124,7 +127,7 @@ export class ObjectStorage {
       const value = this.#encoder.encode(encodeText(next.lastState));
       let revision = current.revision;
       if (!dryRun) {
-        revision = await this.#store.delete(key, value, current.revision);
+        revision = await this.#store.delete(key, this.#encoder.encode(encodeText(next.shown)), current.revision);
         this.writes++;
       }
       const shown = next.answersDeletionRevision ? revision : current.revision;

@@ -1,5 +1,6 @@
 // Request bodies of create, update and patch as objects: decoded, of the right kind, in the right namespace, defaulted.
-import { applyDefaults, decodeBody, type KubeObject, type ResourceInfo, statusErrors } from "@podwire/api";
+import { applyDefaults, decodeBody, type KubeObject, type ResourceInfo, StatusError, statusErrors, updateManaged } from "@podwire/api";
+import { PodwireError } from "@podwire/base";
 import type { Call } from "../call.ts";
 
 /** Decodes the body as the resource's kind. `defaults` false leaves defaulting to the caller. */
@@ -52,6 +53,24 @@ export function managerOf(fieldManager: string, userAgent: string): string {
     if (c >= 0x20 && c !== 0x7f) out += ch;
   }
   return out;
+}
+
+/** Records a writer in managedFields; an object that cannot be typed keeps the entries it had (validation will say what is wrong). */
+export function recorded(
+  info: ResourceInfo,
+  live: KubeObject | undefined,
+  next: KubeObject,
+  w: Parameters<typeof updateManaged>[3],
+): KubeObject {
+  try {
+    return updateManaged(info, live, next, w);
+  } catch (e) {
+    if (e instanceof StatusError || !(e instanceof PodwireError)) throw e;
+    const managedFields = live?.metadata.managedFields;
+    if (managedFields) next.metadata.managedFields = managedFields;
+    else delete next.metadata.managedFields;
+    return next;
+  }
 }
 
 /** RFC 3339 with seconds, as metav1.Time is written. */

@@ -1,16 +1,24 @@
 // POST to a collection (endpoints/handlers/create.go and registry/rest/create.go).
 // Order: decode and default, names and system fields, managedFields, mutating admission, preparation, validation, validating
 // admission, allocation, store.
-import { type KubeObject, prepareForCreate, StatusError, statusErrors, updateManaged, validateCreate } from "@podwire/api";
+import {
+  type FieldError,
+  type KubeObject,
+  objectWarnings,
+  prepareForCreate,
+  StatusError,
+  statusErrors,
+  validateCreate,
+} from "@podwire/api";
 import type { Attributes } from "../admission/chain.ts";
 import type { Api, ApiResponse, Call } from "../call.ts";
+import { validateDefinition } from "../customresources/validate-definition.ts";
 import { type WriteOptions, writeOptions } from "../request/options.ts";
 import { stampCaller } from "../resources/caller-fields.ts";
 import { toInternalForm } from "../resources/decoded-forms.ts";
-import { warningsFor } from "../resources/warnings.ts";
 import { objectResponse } from "../response.ts";
 import type { Written } from "../storage/object-storage.ts";
-import { bindNamespace, decodeObject, managerOf, timeText } from "./body.ts";
+import { bindNamespace, decodeObject, managerOf, recorded, timeText } from "./body.ts";
 
 /** Letters of a generated suffix and how often another name is tried when one is taken. */
 const SUFFIX_LENGTH = 5;
@@ -41,7 +49,7 @@ export async function createObject(
   toInternalForm(info, object, true);
   let o = managed
     ? managed(object)
-    : updateManaged(info, undefined, object, {
+    : recorded(info, undefined, object, {
         manager: managerOf(options.fieldManager, call.userAgent),
         operation: "Update",
         time: timeText(api.clock.nowMs()),
@@ -56,9 +64,9 @@ export async function createObject(
     for (let attempt = 1; ; attempt++) {
       prepareForCreate(info, o, { nowMs: api.clock.nowMs() });
       stampCaller(info, o, call.user);
-      const errors = [...validateCreate(info, o), ...(call.served.custom?.validate(o) ?? [])];
+      const errors = [...validateCreate(info, o), ...moreErrors(call, o, undefined)];
       if (errors.length > 0) throw statusErrors.invalid(info, o.metadata.name ?? "", errors);
-      for (const w of warningsFor(info, o, true)) if (!call.warnings.includes(w)) call.warnings.push(w);
+      for (const w of objectWarnings(info, o)) if (!call.warnings.includes(w)) call.warnings.push(w);
       attributes.object = o;
       await api.admission.validate(attributes);
       try {
@@ -72,6 +80,14 @@ export async function createObject(
     for (const undo of attributes.undo) undo();
     throw e;
   }
+}
+
+/** Rules of custom resources, and of their definitions. */
+export function moreErrors(call: Call, o: KubeObject, old: KubeObject | undefined): FieldError[] {
+  if (call.served.custom) return call.served.custom.validate(o, old);
+  if (call.served.info.groupResource === "customresourcedefinitions.apiextensions.k8s.io" && call.subresource === "")
+    return validateDefinition(o, old);
+  return [];
 }
 
 async function store(api: Api, call: Call, o: KubeObject, options: WriteOptions, attributes: Attributes): Promise<Written> {

@@ -9,19 +9,19 @@ import {
   patchTypes,
   statusErrors,
   unsupportedPatchType,
-  updateManaged,
 } from "@podwire/api";
 import { reasonOf } from "@podwire/base";
 import type { Api, ApiResponse, Call } from "../call.ts";
 import { writeOptions } from "../request/options.ts";
 import { toInternalForm } from "../resources/decoded-forms.ts";
 import { objectResponse } from "../response.ts";
-import { header, managerOf, timeText } from "./body.ts";
+import { header, managerOf, recorded, timeText } from "./body.ts";
 import { type UpdateRequest, updateObject } from "./update.ts";
 
 export async function patch(api: Api, call: Call): Promise<ApiResponse> {
   const type = mediaType(header(call, "content-type"));
-  if (!patchTypes(call.served.info).includes(type)) throw unsupportedPatchType();
+  if (!patchTypes(call.served.info).includes(type))
+    throw call.served.custom ? statusErrors.unsupportedMediaType(patchTypes(call.served.info)) : unsupportedPatchType();
   const request = type === "application/apply-patch+yaml" ? applyRequest(api, call) : patchRequest(api, call, type);
   const written = await updateObject(api, call, request);
   return objectResponse(
@@ -47,7 +47,7 @@ function patchRequest(api: Api, call: Call, type: string): UpdateRequest {
       return finished(call, object, warnings, options.fieldValidation);
     },
     managed: (live, next) =>
-      updateManaged(info, live, next, {
+      recorded(info, live, next, {
         manager: managerOf(options.fieldManager, call.userAgent),
         operation: "Update",
         time: timeText(api.clock.nowMs()),

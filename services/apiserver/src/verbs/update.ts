@@ -1,15 +1,14 @@
 // PUT, and what PATCH shares with it (endpoints/handlers/update.go, registry/generic/registry/store.go, registry/rest/update.go).
 // Invariant: every attempt starts from a fresh copy of the stored object; the object that is written was validated as a whole.
-import { type KubeObject, prepareForUpdate, StatusError, statusErrors, updateManaged, validateUpdate } from "@podwire/api";
+import { type KubeObject, objectWarnings, prepareForUpdate, StatusError, statusErrors, validateUpdate } from "@podwire/api";
 import type { Attributes } from "../admission/chain.ts";
 import type { Api, ApiResponse, Call } from "../call.ts";
 import { type WriteOptions, writeOptions } from "../request/options.ts";
 import { toInternalForm } from "../resources/decoded-forms.ts";
-import { warningsFor } from "../resources/warnings.ts";
 import { objectResponse } from "../response.ts";
 import { Deletion, type Written } from "../storage/object-storage.ts";
-import { bindName, bindNamespace, decodeObject, managerOf, timeText } from "./body.ts";
-import { attributesOf, createObject } from "./create.ts";
+import { bindName, bindNamespace, decodeObject, managerOf, recorded, timeText } from "./body.ts";
+import { attributesOf, createObject, moreErrors } from "./create.ts";
 
 export async function update(api: Api, call: Call): Promise<ApiResponse> {
   const options = writeOptions(call.info.query, "UpdateOptions");
@@ -31,7 +30,7 @@ export async function update(api: Api, call: Call): Promise<ApiResponse> {
       return o;
     },
     managed: (live, next) =>
-      updateManaged(call.served.info, live, next, {
+      recorded(call.served.info, live, next, {
         manager: managerOf(options.fieldManager, call.userAgent),
         operation: "Update",
         time: timeText(api.clock.nowMs()),
@@ -86,7 +85,7 @@ export async function updateObject(api: Api, call: Call, r: UpdateRequest): Prom
         undo = attributes.undo;
         const next = await prepared(api, call, r, live, current, revision, attributes);
         if (served.strategy.deleteDuringUpdate(next) && (call.subresource === "" || call.subresource === "finalize"))
-          return new Deletion(served.toStorage(next), false);
+          return new Deletion(served.toStorage(next), false, stored);
         before = current;
         release = (await api.allocators.onUpdate(served.info, next, current, r.options.dryRun))?.release;
         return served.toStorage(next);
@@ -123,13 +122,9 @@ async function prepared(
   inherit(next, current);
   api.allocators.inherit(info, next, current);
   prepareForUpdate(info, next, current, call.subresource || undefined);
-  const errors = [
-    ...validateUpdate(info, next, current, call.subresource || undefined),
-    ...(call.served.custom?.validate(next, current) ?? []),
-  ];
-  // Metadata is validated twice, by the kind and for every kind, and kube-apiserver reports both.
-  if (errors.length > 0) throw statusErrors.invalid(info, call.name, [...errors.filter((e) => e.field.startsWith("metadata.")), ...errors]);
-  for (const w of warningsFor(info, next, false)) if (!call.warnings.includes(w)) call.warnings.push(w);
+  const errors = [...validateUpdate(info, next, current, call.subresource || undefined), ...moreErrors(call, next, current)];
+  if (errors.length > 0) throw statusErrors.invalid(info, call.name, errors);
+  for (const w of objectWarnings(info, next, current)) if (!call.warnings.includes(w)) call.warnings.push(w);
   attributes.object = next;
   await api.admission.validate(attributes);
   return next;
