@@ -1,6 +1,6 @@
 // Credentials: an nkey (Ed25519) for each component and node. The server knows public keys only; a client proves that it
 // has the seed by signing the server's nonce. Specification: NATS nkeys, prefix U (user), seeds SU...
-import { createUser, fromSeed } from "@nats-io/nkeys";
+import { createSeed, userKey } from "./nkey.ts";
 
 export interface IdentityKey {
   identity: string;
@@ -21,13 +21,11 @@ export interface IdentityFile {
 
 /** A new key pair for `identity`. */
 export function createIdentity(identity: string): IdentityKey {
-  const pair = createUser();
-  const key = { identity, seed: new TextDecoder().decode(pair.getSeed()), publicKey: pair.getPublicKey() };
-  pair.clear();
-  return key;
+  const seed = createSeed();
+  return { identity, seed, publicKey: userKey(seed).publicKey };
 }
 
-/** The public key of a seed. Throws when it is not a seed. */
+/** The public key of a seed. Throws BadSeedError. */
 export function publicKeyOf(seed: string): string {
-  return fromSeed(new TextEncoder().encode(seed)).getPublicKey();
+  return userKey(seed).publicKey;
 }

@@ -9,6 +9,7 @@ export { covers, isSubject, matches, PatternTable } from "./matching.ts";
 export { type MemoryBus, type MemoryConnectOptions, memoryBus } from "./memory.ts";
 export { connectNats, type NatsConnectOptions, natsConnectionOf } from "./nats.ts";
 export { type NatsServerConfig, natsServerConfig } from "./nats-config.ts";
+export { BadSeedError } from "./nkey.ts";
 export { type Permissions, permissionsFor } from "./permissions.ts";
 export {
   checkNatsServer,

@@ -5,9 +5,9 @@
 // Invariants: while connected every complete message is handed over once, in order; what waits to be sent is bounded;
 // the connection is retried for ever with back-off until `close`.
 import { type Socket, connect as tcpConnect } from "node:net";
-import { fromSeed } from "@nats-io/nkeys";
 import { type Clock, type Complaints, reasonOf, type Timer } from "@podwire/base";
 import type { NatsConnectOptions } from "./nats.ts";
+import { userKey } from "./nkey.ts";
 import type { WireLink, WireLinkHandlers } from "./wire-link.ts";
 
 /** A network card's queue: what waits for the socket beyond this is dropped, as a full queue drops. */
@@ -249,9 +249,9 @@ export class NatsLink implements WireLink {
       name: `${this.o.identity} (wire)`,
     };
     if (this.o.seed !== undefined && info.nonce !== undefined) {
-      const pair = fromSeed(new TextEncoder().encode(this.o.seed));
-      hello.nkey = pair.getPublicKey();
-      hello.sig = Buffer.from(pair.sign(new TextEncoder().encode(info.nonce))).toString("base64url");
+      const key = userKey(this.o.seed);
+      hello.nkey = key.publicKey;
+      hello.sig = key.sign(info.nonce);
     }
     socket.write(`CONNECT ${JSON.stringify(hello)}\r\nSUB ${this.subscribeTo} 1\r\nPING\r\n`);
   }

@@ -2,11 +2,12 @@
 // CPU); the connection is retried for ever with back-off; the inbox prefix is this identity's own.
 // Invariant: a callback that throws never reaches the client's parser, which would stop reading.
 import { randomBytes } from "node:crypto";
-import { connect, type Msg, type MsgHdrs, type NatsConnection, nkeyAuthenticator, PermissionViolationError } from "@nats-io/transport-node";
+import { connect, type Msg, type MsgHdrs, type NatsConnection, PermissionViolationError } from "@nats-io/transport-node";
 import { type Clock, type Complaints, type Logger, oncePerMinute, PodwireError, type Random } from "@podwire/base";
 import type { Bus } from "./bus.ts";
 import { busOn } from "./endpoint.ts";
 import { BusClosedError, DisconnectedError, PayloadTooLargeError } from "./errors.ts";
+import { userKey } from "./nkey.ts";
 import { subjectsOf } from "./subjects.ts";
 import type { BusMessage, BusStatus, Refusal, Subscription, Transport } from "./transport.ts";
 
@@ -48,12 +49,13 @@ export function natsSettingsOf(bus: Bus): NatsConnectOptions | undefined {
 export async function connectNats(opts: NatsConnectOptions): Promise<Bus> {
   const complaints = oncePerMinute(opts.log, opts.clock);
   const inboxBase = subjectsOf(opts.cluster).inbox(opts.identity);
+  const key = opts.seed === undefined ? undefined : userKey(opts.seed);
   let attempts = 0;
   const nc = await connect({
     servers: opts.url.split(",").map((s) => s.trim()),
     name: opts.identity,
     inboxPrefix: inboxBase,
-    ...(opts.seed === undefined ? {} : { authenticator: nkeyAuthenticator(new TextEncoder().encode(opts.seed)) }),
+    ...(key === undefined ? {} : { authenticator: (nonce?: string) => ({ nkey: key.publicKey, sig: key.sign(nonce ?? "") }) }),
     reconnect: true,
     maxReconnectAttempts: -1,
     waitOnFirstConnect: true,
