@@ -3,8 +3,10 @@ import { SysError, strerror } from "../kernel/errno.ts";
 import type { ExitStatus, Process } from "../kernel/process.ts";
 import { formatFloat } from "../shell/printf.ts";
 import { AwkError, type AwkProgram, type Expr, parseAwk, type Stmt } from "./awk-parser.ts";
+import { strftime } from "./date.ts";
 import { complain, die, options, usage } from "./options.ts";
-import { bre, ere, launch, strftime } from "./process.ts";
+import { launch } from "./process.ts";
+import { ere } from "./regex.ts";
 import { encode, lines, openInput, raw } from "./streams.ts";
 
 /** A number, a string, or a string that looks like a number (from input). */
@@ -54,8 +56,8 @@ export async function awk(p: Process): Promise<number> {
   }
   const run = new Awk(p, program, args.map(encode));
   const fs = o.values.get("F");
-  if (fs !== undefined) run.vars.set("FS", unescape(encode(fs === "t" ? "\t" : fs)));
-  for (const v of o.all.get("v") ?? []) run.vars.set(v.slice(0, v.indexOf("=")), input(unescape(encode(v.slice(v.indexOf("=") + 1)))));
+  if (fs !== undefined) run.vars.set("FS", unescaped(encode(fs === "t" ? "\t" : fs)));
+  for (const v of o.all.get("v") ?? []) run.vars.set(v.slice(0, v.indexOf("=")), input(unescaped(encode(v.slice(v.indexOf("=") + 1)))));
   try {
     return await run.main();
   } catch (e) {
@@ -67,7 +69,7 @@ export async function awk(p: Process): Promise<number> {
   }
 }
 
-function unescape(s: string): string {
+function unescaped(s: string): string {
   return s.replace(/\\(.)/g, (_, c: string) => ({ n: "\n", t: "\t", r: "\r", "\\": "\\" })[c] ?? `\\${c}`);
 }
 function input(s: string): Value {
@@ -111,7 +113,7 @@ class Awk {
     for (const k of ["NR", "NF", "FNR", "RSTART"]) this.vars.set(k, 0);
     this.vars.set("RLENGTH", -1);
     const argv: Table = new Map([["0", "awk"]]);
-    args.forEach((a, i) => argv.set(String(i + 1), input(a)));
+    for (const [i, a] of args.entries()) argv.set(String(i + 1), input(a));
     this.arrays.set("ARGV", argv);
     this.vars.set("ARGC", args.length + 1);
     this.arrays.set("ENVIRON", new Map([...p.env].map(([k, v]) => [encode(k), input(encode(v))])));
@@ -174,7 +176,7 @@ class Awk {
         while (this.#argIndex < argc) {
           const a = this.#str(this.arrays.get("ARGV")?.get(String(this.#argIndex++)) ?? "");
           const assign = /^([A-Za-z_]\w*)=(.*)$/s.exec(a);
-          if (assign) this.vars.set(assign[1] as string, input(unescape(assign[2] as string)));
+          if (assign) this.vars.set(assign[1] as string, input(unescaped(assign[2] as string)));
           else if (a !== "") {
             name = a;
             break;
@@ -865,5 +867,3 @@ function arithmetic(op: string, a: number, b: number): number {
       return a ** b;
   }
 }
-
-export { bre };

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import zlib from "node:zlib";
 import { SysError, strerror } from "../kernel/errno.ts";
 import type { Process } from "../kernel/process.ts";
-import { complain, complainOf, die, number, options, usage } from "./options.ts";
+import { complain, complainOf, number, options, usage } from "./options.ts";
 import { closeInput, lines, Output, openInput, readAll } from "./streams.ts";
 
 async function inputs(

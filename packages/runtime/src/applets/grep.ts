@@ -2,7 +2,7 @@
 import { SysError } from "../kernel/errno.ts";
 import type { Process } from "../kernel/process.ts";
 import { complainOf, die, options, usage } from "./options.ts";
-import { bre, ere } from "./process.ts";
+import { bre, ere } from "./regex.ts";
 import { closeInput, encode, lines, Output, openInput } from "./streams.ts";
 
 const USAGE = "[-HhnlLoqvsrRiwFEz] [-m N] [-A|B|C N] { PATTERN | -e PATTERN... | -f FILE... } [FILE]...";

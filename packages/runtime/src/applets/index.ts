@@ -7,7 +7,9 @@ import { echo, printf } from "../shell/printf.ts";
 import { TestError, test } from "../shell/test-expression.ts";
 import { awk } from "./awk.ts";
 import * as bytes from "./bytes.ts";
+import { date } from "./date.ts";
 import { diff } from "./diff.ts";
+import { expr } from "./expr.ts";
 import * as files from "./files.ts";
 import { find } from "./find.ts";
 import { grep } from "./grep.ts";
@@ -16,6 +18,7 @@ import * as network from "./network.ts";
 import { BUSYBOX, complain, die } from "./options.ts";
 import * as processes from "./process.ts";
 import { sed } from "./sed.ts";
+import { sort } from "./sort.ts";
 import { tar } from "./tar.ts";
 import * as text from "./text.ts";
 
@@ -97,7 +100,7 @@ export const APPLETS: Readonly<Record<string, Program>> = {
   cmp: bytes.cmp,
   cp: files.cp,
   cut: text.cut,
-  date: processes.date,
+  date,
   dd: bytes.dd,
   df: listing.df,
   diff,
@@ -107,7 +110,7 @@ export const APPLETS: Readonly<Record<string, Program>> = {
   egrep: grep,
   env: processes.env,
   expand: text.expand,
-  expr: processes.expr,
+  expr,
   fallocate: files.fallocate,
   false: processes.falseProgram,
   fgrep: grep,
@@ -159,7 +162,7 @@ export const APPLETS: Readonly<Record<string, Program>> = {
   sha256sum: bytes.sum("sha256"),
   sha512sum: bytes.sum("sha512"),
   sleep: processes.sleep,
-  sort: text.sort,
+  sort,
   stat: listing.stat,
   sync: syncProgram,
   sysctl: network.sysctl,

@@ -2,7 +2,7 @@
 import { SysError, strerror } from "../kernel/errno.ts";
 import type { Process } from "../kernel/process.ts";
 import { complain, complainOf, die, options, usage } from "./options.ts";
-import { bre, ere } from "./process.ts";
+import { bre, ere } from "./regex.ts";
 import { closeInput, encode, Output, openInput, raw, readAll } from "./streams.ts";
 
 type Address =

@@ -88,7 +88,7 @@ export function* expandPattern(word: Word, x: Expander): Expansion<Pattern> {
 }
 
 function parameter(name: string, x: Expander): string {
-  const v = valueOf(name, x);
+  const v = parameterValue(name, x);
   if (v === undefined) {
     if (x.nounset() && name !== "@" && name !== "*") x.fail(`${name}: parameter not set`);
     return "";
@@ -96,7 +96,7 @@ function parameter(name: string, x: Expander): string {
   return v;
 }
 
-function valueOf(name: string, x: Expander): string | undefined {
+function parameterValue(name: string, x: Expander): string | undefined {
   if (/^[A-Za-z_]/.test(name)) return x.get(name);
   if (/^[1-9]/.test(name)) return x.positional()[Number(name) - 1];
   return x.special(name);
@@ -158,7 +158,7 @@ function* expandParam(part: Extract<WordPart, { t: "param" }>, x: Expander, out:
   const { name, op, quoted } = part;
   const isList = name === "@" || name === "*";
   const list = isList ? x.positional() : [];
-  const raw = isList ? (list.length === 0 ? undefined : list.join(" ")) : valueOf(name, x);
+  const raw = isList ? (list.length === 0 ? undefined : list.join(" ")) : parameterValue(name, x);
   const push = (text: string) => out.push({ text, quoted, expanded: true });
   switch (op) {
     case "":

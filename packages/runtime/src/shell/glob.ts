@@ -41,11 +41,11 @@ export function patternSource(p: Pattern, o: { path?: boolean; shortest?: boolea
   for (let i = 0; i < p.text.length; i++) {
     const c = p.text[i] as string;
     if (p.literal[i]) {
-      out += escape(c);
+      out += escaped(c);
       continue;
     }
     if (c === "\\" && i + 1 < p.text.length) {
-      out += escape(p.text[++i] as string);
+      out += escaped(p.text[++i] as string);
       continue;
     }
     if (c === "*") out += `${any}*${o.shortest ? "?" : ""}`;
@@ -57,7 +57,7 @@ export function patternSource(p: Pattern, o: { path?: boolean; shortest?: boolea
         out += set.source;
         i = set.end;
       }
-    } else out += escape(c);
+    } else out += escaped(c);
   }
   return out;
 }
@@ -97,7 +97,7 @@ function bracket(p: Pattern, start: number): { source: string; end: number } | u
   return { source: body === "" ? (negate ? "[\\s\\S]" : "[]") : `[${negate ? "^" : ""}${body}]`, end: i };
 }
 
-function escape(c: string): string {
+function escaped(c: string): string {
   return /[\\^$.*+?()[\]{}|/-]/.test(c) ? `\\${c}` : c;
 }
 function escapeInSet(c: string): string {
