@@ -216,9 +216,13 @@ export function listen(ns: NetNamespace, echo = true): Seen[] {
   return seen;
 }
 
-/** Lets queued packets arrive. */
+/** Turns of the event loop that a packet may need from one end to the other and back. */
+const TURNS = 60;
+
+/** Lets queued packets arrive: waits, then gives every hop its turn, however late the machine runs us. */
 export async function settle(ms = 150): Promise<void> {
   await systemClock.sleep(ms);
+  for (let i = 0; i < TURNS; i++) await new Promise<void>((resolve) => systemClock.soon(resolve));
 }
 
 export function two(opts: Partial<NetNamespaceInit> = {}): {

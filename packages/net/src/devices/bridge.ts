@@ -22,6 +22,8 @@ export interface FdbEntry {
 export interface BridgeNetfilter {
   bridgePrerouting(bridge: Bridge, port: Device, p: Packet): boolean;
   bridgeForward(bridge: Bridge, from: Device, to: Device, p: Packet): boolean;
+  /** Copies of the packet went to every port; it ends here. */
+  bridgeFlooded(p: Packet): void;
 }
 
 export class Bridge extends Device implements Master {
@@ -96,7 +98,12 @@ export class Bridge extends Device implements Master {
       }
     }
     for (const port of this.ports.values()) if (port.device !== from) this.sendTo(port.device, p.clone(), from);
-    if (from !== undefined && isGroupMac(data, start)) this.deliver(from, p);
+    if (from !== undefined && isGroupMac(data, start)) {
+      this.deliver(from, p);
+      return;
+    }
+    this.netfilter?.bridgeFlooded(p);
+    p.release();
   }
 
   private sendTo(to: Device, p: Packet, from: Device | undefined): void {

@@ -71,6 +71,7 @@ export abstract class Device {
   /** A frame arrived. */
   protected arrive(p: Packet): void {
     if (!this.up || this.host === undefined) {
+      p.release();
       this.counters.rxDropped++;
       return;
     }
@@ -85,7 +86,8 @@ export abstract class Device {
 
   drop(p: Packet, reason: string): void {
     this.counters.txDropped++;
-    this.host?.dropped(p, this, reason);
+    if (this.host === undefined) p.release();
+    else this.host.dropped(p, this, reason);
   }
 
   close(): void {

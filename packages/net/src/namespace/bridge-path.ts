@@ -29,6 +29,7 @@ export class BridgePath implements BridgeNetfilter {
     // Put together it may be too long for the bridge; it goes on by routing, which cuts it again.
     if (f.fragmentOffset !== 0 || f.moreFragments) {
       const whole = ns.reassembly.add(p, f);
+      p.release();
       if (whole !== undefined) ns.path.receive(bridge, whole, port.name, true);
       return false;
     }
@@ -43,6 +44,11 @@ export class BridgePath implements BridgeNetfilter {
     p.start -= Ethernet.HEADER;
     p.ct = f;
     return true;
+  }
+
+  bridgeFlooded(p: Packet): void {
+    if (p.ct instanceof Flow) this.ns.netfilterIfAny?.conntrack.release(p.ct);
+    p.ct = null;
   }
 
   bridgeForward(bridge: Bridge, from: Device, to: Device, p: Packet): boolean {

@@ -65,6 +65,7 @@ export class IpPath {
     // Hooks see whole packets: later pieces have no ports to know their connection by.
     if ((f.fragmentOffset !== 0 || f.moreFragments) && ns.netfilterIfAny !== undefined) {
       const whole = ns.reassembly.add(p, f);
+      p.release();
       if (whole !== undefined) this.receive(device, whole, port, true);
       return;
     }
@@ -190,6 +191,7 @@ export class IpPath {
     const { ns } = this;
     if (pieces > 0) {
       for (const piece of fragment(p, f, pieces, ns.random.uint32())) this.toLink(piece, f, route, device, dst);
+      p.release();
       return;
     }
     this.toLink(p, f, route, device, dst);
@@ -223,6 +225,7 @@ export class IpPath {
     const { ns } = this;
     if (f.fragmentOffset !== 0 || f.moreFragments) {
       const whole = ns.reassembly.add(p, f);
+      p.release();
       if (whole === undefined) return;
       const again = new Flow();
       if (readFlow(whole, again, false) !== undefined) {
@@ -236,19 +239,28 @@ export class IpPath {
     }
     if (!this.hook("input", p, f, at)) return;
     const icmp = f.protocol === 1 || f.protocol === 58;
-    if (icmp && ns.link.neighbourDiscovery(p, f, at.in)) return;
+    if (icmp && ns.link.neighbourDiscovery(p, f, at.in)) {
+      p.release();
+      return;
+    }
     ns.counters.count("delivered");
     if (p.traceId !== 0) this.point(p, f, "route", "input", `local ${formatAddress(f.dst)}`, "deliver");
     if (icmp) {
       const type = f.dport >> 8;
       if (type === (f.family === 4 ? 8 : 128)) {
-        this.output(echoReply(p, f));
+        const reply = echoReply(p, f);
+        p.release();
+        this.output(reply);
         return;
       }
       const mtu = tooBigMtu(p, f);
       if (mtu > 0) this.learnPmtu(p, f, mtu);
     }
-    if (ns.sockets?.input(p) === true || icmp) return;
+    if (ns.sockets?.input(p) === true) return;
+    if (icmp) {
+      p.release();
+      return;
+    }
     if (f.protocol === 6) {
       const reset = tcpReset(p, f);
       this.drop(p, f, "noSocket", "input");
@@ -276,6 +288,7 @@ export class IpPath {
     this.ns.counters.count("rejected");
     if (p.traceId !== 0) this.point(p, f, "drop", hook, reason, "reject");
     nf.conntrack.release(f);
+    p.release();
     if (answer !== undefined) this.output(answer);
   }
 
@@ -301,7 +314,10 @@ export class IpPath {
   /** A packet that waited for a neighbour which never answered. */
   unreachable(device: Device, p: Packet): void {
     const f = new Flow();
-    if (readFlow(p, f, false) !== undefined) return;
+    if (readFlow(p, f, false) !== undefined) {
+      p.release();
+      return;
+    }
     this.refuse(p, f, "hostUnreachable", "neighbourFailed", { in: "", out: device.name, physIn: "", physOut: "" });
   }
 
@@ -328,6 +344,7 @@ export class IpPath {
       const t = f?.tuple() ?? { src: "", dst: "", protocol: "", sport: 0, dport: 0 };
       ns.tracing.point(p, { place: "drop", name: where, rule: rule === "" ? reason : rule, verdict: "drop", detail: { reason } }, t, t);
     }
+    p.release();
   }
 
   point(p: Packet, f: Flow, place: TracePoint["place"], name: string, rule: string, verdict: TracePoint["verdict"]): void {

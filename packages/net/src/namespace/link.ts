@@ -27,11 +27,11 @@ export class Link {
     const { ns } = this;
     const { data, start } = p;
     if (p.end - start < Ethernet.HEADER) {
-      this.refuse(device, "truncated");
+      this.refuse(device, p, "truncated");
       return;
     }
     if (!isGroupMac(data, start) && Ethernet.dst(data, start) !== device.mac) {
-      this.refuse(device, "otherHost");
+      this.refuse(device, p, "otherHost");
       return;
     }
     const type = Ethernet.type(data, start);
@@ -39,7 +39,7 @@ export class Link {
     if (type === EtherType.IPV4 || type === EtherType.IPV6) {
       // Neither family may come under the other's type.
       if (p.end > p.start && (data[p.start]! >> 4 === 4) !== (type === EtherType.IPV4)) {
-        this.refuse(device, "badVersion");
+        this.refuse(device, p, "badVersion");
         return;
       }
       ns.path.receive(device, p, port);
@@ -49,7 +49,7 @@ export class Link {
       this.arpIn(device, p);
       return;
     }
-    this.refuse(device, "unknownEtherType");
+    this.refuse(device, p, "unknownEtherType");
   }
 
   /** Puts the link header in front of an IP packet and sends it. */
@@ -109,16 +109,17 @@ export class Link {
     const { ns } = this;
     const a = Arp.parse(p.data, p.start, p.end);
     if (!("operation" in a)) {
-      this.refuse(device, "badArp");
+      this.refuse(device, p, "badArp");
       return;
     }
     // A claim to one of our own addresses is not believed.
     if (ns.isLocal(a.senderIp)) {
-      this.refuse(device, "arpOwnAddress");
+      this.refuse(device, p, "arpOwnAddress");
       return;
     }
     const ours = ns.isLocal(a.targetIp) || (ns.options.proxyArp && this.proxies(device, a.targetIp));
     if (!isUnspecified(a.senderIp)) ns.neighbours.learn(device, a.senderIp, a.senderMac, ours && a.operation === Arp.REQUEST);
+    p.release();
     if (a.operation !== Arp.REQUEST || !ours) return;
     ns.counters.count("arpAnswered");
     this.arpOut(device, a.senderMac, {
@@ -199,9 +200,10 @@ export class Link {
     else this.send(device, p, mac);
   }
 
-  private refuse(device: Device, reason: string): void {
+  private refuse(device: Device, p: Packet, reason: string): void {
     device.counters.rxDropped++;
     this.ns.counters.drop(reason);
+    p.release();
   }
 }
 

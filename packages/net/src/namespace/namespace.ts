@@ -10,7 +10,7 @@ import type { Device, DeviceHost } from "../devices/device.ts";
 import { Loopback } from "../devices/loopback.ts";
 import { type Underlay, VxlanDevice } from "../devices/vxlan.ts";
 import { Netfilter, type NetfilterHost } from "../netfilter/netfilter.ts";
-import type { Packet } from "../packet.ts";
+import { Packet } from "../packet.ts";
 import { formatRoute, type Route, RouteTable } from "../routing/table.ts";
 import type { PingAnswer, PingOptions } from "../sockets/icmp-layer.ts";
 import type { IpLayer, OutputResult } from "../sockets/ip-layer.ts";
@@ -402,9 +402,12 @@ export class NetNamespace implements DeviceHost, NetfilterHost, Underlay, IpLaye
 
   dropped(p: Packet, device: Device, reason: string): void {
     this.counters.drop(reason);
-    if (p.traceId === 0) return;
-    const t = tupleOf(p, device.pointless ? 0 : 14);
-    this.tracing.point(p, { place: "drop", name: device.name, rule: reason, verdict: "drop", detail: { reason } }, t, t);
+    if (p.ct instanceof Flow) this.netfilterIfAny?.conntrack.release(p.ct);
+    if (p.traceId !== 0) {
+      const t = tupleOf(p, device.pointless ? 0 : 14);
+      this.tracing.point(p, { place: "drop", name: device.name, rule: reason, verdict: "drop", detail: { reason } }, t, t);
+    }
+    p.release();
   }
 
   // Underlay: tunnels
@@ -482,6 +485,7 @@ export class NetNamespace implements DeviceHost, NetfilterHost, Underlay, IpLaye
     p.pull(f.l4);
     for (const d of this.tunnels.get(f.dport) ?? []) if (d.receive(p, f.src)) return;
     this.counters.drop("noTunnel");
+    p.release();
   }
 
   private needDevice(device: Device | string): Device {
@@ -507,8 +511,7 @@ export class NetNamespace implements DeviceHost, NetfilterHost, Underlay, IpLaye
 /** The addresses of the IP packet that begins `skip` bytes behind p.start; empty when it is none. */
 export function tupleOf(p: Packet, skip: number): FlowTuple {
   const f = new Flow();
-  const view = p.clone();
-  view.start += skip;
+  const view = new Packet(p.data, p.start + skip, p.end);
   return view.start <= view.end && readFlow(view, f, false) === undefined
     ? f.tuple()
     : { src: "", dst: "", protocol: "", sport: 0, dport: 0 };
