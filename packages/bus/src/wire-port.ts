@@ -94,6 +94,9 @@ class Port implements FaultyWirePort {
     const lean = settings && natsLink(settings, subscribeTo, this.complaints, handlers);
     this.link = lean ?? busLink(bus, subscribeTo, opts.clock, handlers);
     this.ready = this.link.ready;
+    bus.onStatus((status) => {
+      if (status === "closed") this.close();
+    });
     if (lean) void this.ready.then(() => this.sendEarly());
     else this.early = undefined;
   }

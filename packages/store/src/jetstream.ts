@@ -3,6 +3,7 @@
 // leader; a write whose acknowledgement was lost is looked up by its id, so it is neither lost nor done twice.
 import { type Clock, type Logger, oncePerMinute, PodwireError, type Random, systemRandom } from "@podwire/base";
 import { type Bus, DisconnectedError, DURABLE_VERSION, natsConnectionOf, parseVersion, subjectsOf, versionAtLeast } from "@podwire/bus";
+import { DEFAULT_COMPACTION_PERIOD_MS, startCompaction } from "./compaction.ts";
 import type { Entry, Feed, FeedHandlers, Key, Store } from "./contract.ts";
 import {
   KeyExistsError,
@@ -25,6 +26,8 @@ export interface JetStreamStoreOptions {
   durable?: boolean;
   /** Copies of the stream in a nats cluster. Default 1. */
   replicas?: number;
+  /** How often history is compacted (compaction.ts); 0 is never. Default DEFAULT_COMPACTION_PERIOD_MS. */
+  compactionPeriodMs?: number;
 }
 
 /** Writes under way at a time; further ones wait. Newer servers refuse to queue more than 10,000 for a stream. */
@@ -46,6 +49,8 @@ export async function openJetStreamStore(bus: Bus, opts: JetStreamStoreOptions):
     await store.close();
     throw e;
   }
+  const periodMs = opts.compactionPeriodMs ?? DEFAULT_COMPACTION_PERIOD_MS;
+  if (periodMs > 0) store.compaction = startCompaction(store, { clock: opts.clock, log: opts.log, periodMs });
   return store;
 }
 
@@ -61,6 +66,8 @@ function requireDurableServer(bus: Bus): void {
 }
 
 export class JetStreamStore implements Store {
+  /** Stopped when the store is closed. */
+  compaction: { stop(): void } | undefined;
   private readonly api: JetStreamApi;
   private readonly clock: Clock;
   private readonly opts: JetStreamStoreOptions;
@@ -152,6 +159,7 @@ export class JetStreamStore implements Store {
   async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;
+    this.compaction?.stop();
     for (const f of [...this.feeds]) f.close();
     this.statusSubscription.unsubscribe();
     this.api.close();
