@@ -92,6 +92,16 @@ async function connections(): Promise<void> {
   report("connections", { perCpuSecond: Math.round(n / ((used.user + used.system) / 1e6)) });
 }
 
+/** What this machine gives at this moment: compare the figures of one run with these, not with another machine's. */
+function machine(): void {
+  const [from, to] = [new Uint8Array(32_000).fill(1), new Uint8Array(32_000)];
+  const n = 30_000;
+  const cpu = process.cpuUsage();
+  for (let i = 0; i < n; i++) to.set(from);
+  const used = process.cpuUsage(cpu);
+  report("machine", { copy32kGbitPerCpuSecond: round((n * 32_000 * 8) / 1e9 / ((used.user + used.system) / 1e6)) });
+}
+
 function heap(): number {
   for (let i = 0; i < 3; i++) (globalThis as { gc?: () => void }).gc?.();
   return process.memoryUsage().heapUsed + process.memoryUsage().external;
@@ -114,5 +124,6 @@ const runs: [string, () => Promise<void>][] = [
   ["ping", () => ping(2000)],
   ["connections", connections],
 ];
+machine();
 for (const [name, run] of runs) if (only === undefined || only === name) await run();
 clearInterval(alive);

@@ -9,7 +9,7 @@ export interface SocketLimits {
   maxConnections: number;
   /** Connections in TIME-WAIT; past it they close at once (Linux's tcp_max_tw_buckets). */
   maxTimeWait: number;
-  /** Half-open connections of a listener without a backlog of its own. */
+  /** Half-open connections of a listener without a backlog of its own; past it SYNs are answered by cookies. */
   defaultBacklog: number;
   /** ICMP errors sent a second. */
   maxIcmpErrorsPerSecond: number;

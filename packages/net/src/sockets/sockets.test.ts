@@ -7,8 +7,11 @@ import { pipeline } from "node:stream/promises";
 import * as tls from "node:tls";
 import { seededRandom, systemClock } from "@podwire/base";
 import { afterEach, describe, expect, test } from "vitest";
+import { pseudoSum } from "../checksum.ts";
+import { Tcp } from "../codec/tcp.ts";
 import { Packet } from "../packet.ts";
 import type { SocketError } from "./errors.ts";
+import { ipPacket } from "./ip-packet.ts";
 import type { NetSocket } from "./net-socket.ts";
 import { JumpingClock, type PacketFaults, twoHosts } from "./two-hosts.ts";
 
@@ -283,11 +286,13 @@ describe("udp and icmp", () => {
 });
 
 describe("bad input", () => {
-  test("a flood of SYNs fills the backlog and no more; the rest is dropped and counted", async () => {
-    const { b } = hosts({ tap: (_p, from) => from === "b" });
-    const server = b.tcpListen({ port: 80, backlog: 64 });
-    const { ipPacket } = await import("./ip-packet.ts");
-    const { Tcp, pseudoSum } = { ...(await import("../codec/tcp.ts")), ...(await import("../checksum.ts")) };
+  test("a flood of SYNs fills the backlog and no more; honest peers still get in, by cookies", async () => {
+    const { a, b } = hosts({ tap: (p, from) => from === "b" && p.data[p.start + 16] === 11 });
+    let accepted = 0;
+    const server = b.tcpListen({ port: 80, backlog: 64 }, (s) => {
+      accepted++;
+      s.pipe(s);
+    });
     for (let i = 0; i < 1000; i++) {
       const src = 0x0b000000 + i;
       const p = ipPacket(src, 0x0a000002, 20, { protocol: 6, ttl: 64, identification: 0, dontFragment: true });
@@ -300,7 +305,38 @@ describe("bad input", () => {
       b.receive(p);
     }
     expect(server.halfOpen).toBe(64);
-    expect(b.counters()["tcpListenOverflows"]).toBe(936);
+    expect(b.counters()["tcpCookiesSent"]).toBe(936);
+    const data = seededRandom(4).bytes(500_000);
+    for (const host of ["10.0.0.2", "fd00::2"]) {
+      const s = a.tcpConnect({ host, port: 80 });
+      s.end(data);
+      const got: Uint8Array[] = [];
+      for await (const c of s) got.push(c);
+      expect(Buffer.concat(got).equals(data)).toBe(true);
+    }
+    expect([accepted, b.counters()["tcpCookiesReceived"], server.halfOpen]).toEqual([2, 2, 64]);
+  });
+
+  test("an acknowledgement that carries no cookie of ours is reset", async () => {
+    const { a, b } = hosts();
+    const accepted = new Promise((r) => b.tcpListen({ port: 80, backlog: 0 }, r));
+    a.tcpConnect({ host: "10.0.0.2", port: 80 });
+    await accepted;
+    const p = ipPacket(0x0a000001, 0x0a000002, 20, { protocol: 6, ttl: 64, identification: 0, dontFragment: true });
+    const forged = {
+      sport: 999,
+      dport: 80,
+      seq: 1,
+      ack: 77_777,
+      flags: 16,
+      window: 1000,
+      urgent: 0,
+      options: {},
+      payload: new Uint8Array(0),
+    };
+    Tcp.emit(forged, p.data, p.start + 20, pseudoSum(0x0a000001, 0x0a000002, 6));
+    b.receive(p);
+    expect([b.counters()["tcpCookiesReceived"], b.counters()["tcpResetsSent"]]).toEqual([1, 1]);
   });
 
   test("garbage of every length neither throws nor answers", () => {

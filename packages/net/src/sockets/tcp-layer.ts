@@ -10,6 +10,7 @@ import { Tcp, TcpFlag } from "../codec/tcp.ts";
 import type { Packet } from "../packet.ts";
 import {
   abort,
+  answerWithCookie,
   type Connection,
   close,
   consumed,
@@ -20,14 +21,18 @@ import {
   nextTimer,
   type OutSegment,
   openActive,
+  openByCookie,
   openPassive,
   pathMtu,
   readSegment,
   receive,
   resetFor,
   Segment,
+  SynCookies,
   setKeepAlive,
   shutdown,
+  stampWithOptions,
+  synOfCookie,
   type TcpError,
   TcpEvent,
   transmit,
@@ -46,6 +51,8 @@ import { TimerQueue } from "./timer-queue.ts";
 
 /** A connection in TIME-WAIT for this long gives its port to a new one (Linux's tcp_tw_reuse; safe because of timestamps). */
 const TIME_WAIT_REUSE_MS = 1000;
+/** Acknowledgements are tried as cookies this long after the last one was sent. */
+const COOKIE_LIFE_MS = 130_000;
 const TTL = 64;
 
 export class TcpLayer implements TcpCalls {
@@ -56,6 +63,8 @@ export class TcpLayer implements TcpCalls {
   readonly #timers: TimerQueue<TcpEndpoint>;
   readonly #segment = new Segment();
   readonly #tsOffset: number;
+  readonly #cookies: SynCookies;
+  #lastCookieMs = Number.NEGATIVE_INFINITY;
   #dirty: TcpEndpoint[] = [];
   #flushing = false;
   #scheduled = false;
@@ -68,6 +77,7 @@ export class TcpLayer implements TcpCalls {
     this.#ctx = ctx;
     this.clock = ctx.clock;
     this.#tsOffset = ctx.random.uint32() | 0;
+    this.#cookies = new SynCookies([ctx.random.uint32() | 0, ctx.random.uint32() | 0]);
     this.#timers = new TimerQueue(ctx.clock, (e, now) => {
       fireTimers(e.connection, now);
       this.#touch(e);
@@ -197,15 +207,20 @@ export class TcpLayer implements TcpCalls {
   #receiveUnmatched(p: Packet, v: IpView, s: Segment, sport: number, dport: number): void {
     if (s.flags & TcpFlag.RST) return;
     const server = this.#listeners.lookup(v.dst, dport);
+    if (server !== undefined && s.flags & TcpFlag.ACK && this.#openByCookie(p, v, s, sport, dport, server)) return;
     if (server === undefined || s.flags & TcpFlag.ACK || !(s.flags & TcpFlag.SYN)) {
       if (server !== undefined && !(s.flags & (TcpFlag.ACK | TcpFlag.SYN))) return;
       this.#ctx.trace(p, `tcp ${formatEndpoint(v.dst, dport)}`, "reject", server === undefined ? "no listener" : "no connection");
       this.#sendReset(p, v, s, sport, dport);
       return;
     }
-    if (server.halfOpen >= server.backlog || this.#table.size >= this.#ctx.limits.maxConnections) {
+    if (this.#table.size >= this.#ctx.limits.maxConnections) {
       this.#ctx.count("tcpListenOverflows");
-      this.#ctx.trace(p, `tcp ${formatEndpoint(v.dst, dport)}`, "drop", "backlog full");
+      this.#ctx.trace(p, `tcp ${formatEndpoint(v.dst, dport)}`, "drop", "too many connections");
+      return;
+    }
+    if (server.halfOpen >= server.backlog) {
+      this.#sendCookie(p, v, s, sport, dport);
       return;
     }
     const c = openPassive(this.#ctx.tcp, this.#mssFor(v.src), this.#ctx.random.uint32(), this.#tsOffset, s, this.#arrivalMs());
@@ -216,6 +231,41 @@ export class TcpLayer implements TcpCalls {
     this.#ctx.trace(p, `tcp ${formatEndpoint(v.dst, dport)}`, "deliver", "S listen");
     e.traceHop = p.traceHop;
     this.#touch(e);
+  }
+
+  /** The backlog is full: answer without remembering. */
+  #sendCookie(p: Packet, v: IpView, s: Segment, sport: number, dport: number): void {
+    this.#ctx.count("tcpCookiesSent");
+    const now = this.clock.monotonicMs();
+    this.#lastCookieMs = now;
+    const peer = { local: v.dst, localPort: dport, remote: v.src, remotePort: sport };
+    const stamp = stampWithOptions((Math.floor(now) + this.#tsOffset) | 0, s);
+    const out = answerWithCookie(this.#ctx.tcp, this.#mssFor(v.src), this.#cookies.make(peer, s, now), stamp, s);
+    const reply = this.#build(v.dst, dport, v.src, sport, out, null);
+    reply.traceId = p.traceId;
+    reply.traceHop = p.traceHop;
+    this.#ctx.ip.output(reply);
+  }
+
+  /** True when the segment acknowledges a cookie of ours and a connection came of it. */
+  #openByCookie(p: Packet, v: IpView, s: Segment, sport: number, dport: number, server: TcpServer): boolean {
+    const now = this.clock.monotonicMs();
+    if (s.flags & TcpFlag.SYN || now - this.#lastCookieMs > COOKIE_LIFE_MS || this.#table.size >= this.#ctx.limits.maxConnections)
+      return false;
+    const mss = this.#cookies.check({ local: v.dst, localPort: dport, remote: v.src, remotePort: sport }, s, now);
+    if (mss < 0) return false;
+    const syn = new Segment();
+    synOfCookie(syn, s, mss);
+    const c = openByCookie(this.#ctx.tcp, this.#mssFor(v.src), (s.ack - 1) | 0, this.#tsOffset, syn, now);
+    const e = this.#add(new TcpEndpoint(v.dst, dport, v.src, sport, c));
+    e.server = server;
+    server.halfOpen++;
+    e.traceId = p.traceId;
+    e.traceHop = p.traceHop;
+    this.#ctx.count("tcpCookiesReceived");
+    receive(c, s, now);
+    this.#touch(e);
+    return true;
   }
 
   #sendReset(p: Packet, v: IpView, s: Segment, sport: number, dport: number): void {

@@ -1,5 +1,5 @@
-// A listening TCP socket. Invariant: at most `backlog` half-open connections; further SYNs are dropped and counted, so that a flood
-// costs bounded memory and the peers of a busy server try again.
+// A listening TCP socket. Invariant: at most `backlog` half-open connections; further SYNs are answered by cookies (tcp/syn-cookie.ts),
+// so that a flood costs bounded memory and honest peers still get in.
 import { EventEmitter } from "node:events";
 import { formatAddress } from "../codec/address.ts";
 import type { NetSocket } from "./net-socket.ts";

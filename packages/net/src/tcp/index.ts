@@ -2,7 +2,8 @@
 // which says what to send. Nothing here knows a clock, a packet or a socket.
 export * from "./connection.ts";
 export { receive } from "./input.ts";
-export { type Emit, resetFor, transmit, windowUpdateDue } from "./output.ts";
+export { answerWithCookie, type Emit, resetFor, transmit, windowUpdateDue } from "./output.ts";
 export { EMPTY, flagNames, headerLength, OutSegment, readSegment, Segment, writeHeader } from "./segment.ts";
+export { SynCookies, stampWithOptions, synOfCookie } from "./syn-cookie.ts";
 export { fireTimers, nextTimer } from "./timers.ts";
 export * from "./user.ts";

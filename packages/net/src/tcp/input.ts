@@ -199,7 +199,7 @@ function receiveSynchronized(c: Connection, s: Segment, nowMs: number): void {
       return;
     }
     c.una = (c.iss + 1) | 0;
-    if (!c.synRetransmitted) sampleRtt(c, nowMs - c.synSentAtMs, nowMs);
+    if (!c.synRetransmitted && !Number.isNaN(c.synSentAtMs)) sampleRtt(c, nowMs - c.synSentAtMs, nowMs);
     c.sendWindow = s.window << c.sendScale;
     c.windowSeq = s.seq;
     c.windowAck = s.ack;

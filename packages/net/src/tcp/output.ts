@@ -4,7 +4,7 @@
 // carries the newest acknowledgement.
 import { TcpFlag } from "../codec/tcp.ts";
 import { afterIdle, backedOff } from "./congestion.ts";
-import { type Connection, scaleFor } from "./connection.ts";
+import { type Connection, scaleFor, type TcpConfig } from "./connection.ts";
 import { Mark, type Sent } from "./scoreboard.ts";
 import { OutSegment, type Segment } from "./segment.ts";
 import { after, before, distance } from "./sequence.ts";
@@ -89,7 +89,8 @@ function windowEdge(c: Connection): number {
 function advertise(c: Connection): number {
   const scale = c.receiveScale;
   const wanted = distance(windowEdge(c), c.rcvNxt);
-  const held = distance(c.rcvEdge, c.rcvNxt);
+  // Less than nothing when data came that the buffer had room for before it was offered (input.ts).
+  const held = Math.max(0, distance(c.rcvEdge, c.rcvNxt));
   // The field counts in units of 2^scale. What was offered stays offered, so round up to it; but not past the buffer time and again:
   // then it shrinks by less than a unit, which RFC 7323 2.4 tells senders to bear.
   let field = Math.min(wanted >>> scale, 0xffff);
@@ -290,6 +291,25 @@ function resend(c: Connection, s: Sent, nowMs: number, emit: Emit): void {
   c.retransmits++;
   c.lastSendMs = nowMs;
   emit(c, out);
+}
+
+/** The SYN,ACK that carries a cookie as its sequence number; nothing is remembered of it (syn-cookie.ts). */
+export function answerWithCookie(config: TcpConfig, announcedMss: number, cookie: number, stamp: number, syn: Segment): OutSegment {
+  out.flags = TcpFlag.SYN | TcpFlag.ACK;
+  out.seq = cookie;
+  out.ack = (syn.seq + 1) | 0;
+  out.window = Math.min(config.receiveLimit, 0xffff);
+  out.mss = announcedMss;
+  // Without time stamps the other options could not be remembered, so they are not offered.
+  out.hasTimestamp = config.timestamps && syn.hasTimestamp;
+  out.tsValue = stamp;
+  out.tsEcho = syn.tsValue;
+  out.sackPermitted = out.hasTimestamp && config.sack && syn.sackPermitted;
+  out.windowScale = out.hasTimestamp && config.windowScaling && syn.windowScale >= 0 ? scaleFor(config.receiveLimit) : -1;
+  out.sackCount = 0;
+  out.payloadLength = 0;
+  out.gsoSize = 0;
+  return out;
 }
 
 /** The answer to a segment that belongs to no connection (RFC 9293 3.10.7.1); null when none is due (it was a reset). */

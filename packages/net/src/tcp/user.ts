@@ -34,6 +34,24 @@ export function openPassive(
   return c;
 }
 
+/** Passive open by the acknowledgement of a SYN cookie: `syn` is what synOfCookie made of it. Hand the acknowledgement to `receive` next. */
+export function openByCookie(
+  config: TcpConfig,
+  announcedMss: number,
+  cookie: number,
+  tsOffset: number,
+  syn: Segment,
+  nowMs: number,
+): Connection {
+  const c = openPassive(config, announcedMss, cookie, tsOffset, syn, nowMs);
+  c.synDue = false;
+  c.nxt = (c.iss + 1) | 0;
+  c.rcvEdge = (c.rcvNxt + Math.min(config.receiveLimit, 0xffff)) | 0;
+  // When the answer was sent is not remembered: no round trip can be measured on it.
+  c.synSentAtMs = Number.NaN;
+  return c;
+}
+
 /** Takes bytes to send; returns how many fitted. Fewer than given: a WRITABLE event follows when there is room. */
 export function write(c: Connection, bytes: Uint8Array): number {
   if (c.finQueued || c.state === "closed" || c.state === "timeWait") return 0;
