@@ -21,4 +21,4 @@ COPY --from=build /src/dist dist
 RUN touch .podwire-root && mkdir -p /state /kube /var/lib/podwire
 ENV PODWIRE_HOME=/state NODE_ENV=production NODE_COMPILE_CACHE=/tmp/compile-cache
 STOPSIGNAL SIGTERM
-ENTRYPOINT ["node", "--max-semi-space-size=4", "dist/cli.mjs", "container"]
+ENTRYPOINT ["node", "--max-semi-space-size=2", "dist/cli.mjs", "container"]

@@ -60,10 +60,16 @@ function parse<T extends KubeObject>(m: BusMessage, subjects: ReturnType<typeof 
   try {
     const object = JSON.parse(decoder.decode(m.data)) as T;
     object.metadata.resourceVersion = String(revision);
+    forgetManagers(object);
     object.apiVersion ??= apiVersionOf(ref);
     object.kind ??= ref.kind;
     return { namespace: key.namespace, name: key.name, revision, previousRevision, deleted: m.header(OPERATION) === "DEL", object };
   } catch {
     return undefined;
   }
+}
+
+/** Who wrote which field is a third of an object and no reader of a cache asks for it; a write without it keeps the server's. */
+export function forgetManagers(object: KubeObject): void {
+  if (object.metadata["managedFields"] !== undefined) delete object.metadata["managedFields"];
 }

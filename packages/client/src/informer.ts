@@ -6,7 +6,7 @@ import { type Clock, type Logger, type Random, reasonOf } from "@podwire/base";
 import type { Bus } from "@podwire/bus";
 import type { ApiClient } from "./api-client.ts";
 import { isExpired, isNotFound } from "./errors.ts";
-import { type EventFeed, followEvents } from "./event-source.ts";
+import { type EventFeed, followEvents, forgetManagers } from "./event-source.ts";
 import type { KubeObject, ResourceRef } from "./object.ts";
 import { type IndexFunction, type Lister, ObjectCache } from "./object-cache.ts";
 
@@ -116,7 +116,10 @@ export function informer<T extends KubeObject = KubeObject>(o: InformerOptions<T
         signal: abort.signal,
       });
       revision = page.resourceVersion;
-      for (const item of page.items) if (!o.keep || o.keep(item)) items.push(item);
+      for (const item of page.items) {
+        forgetManagers(item);
+        if (!o.keep || o.keep(item)) items.push(item);
+      }
       token = page.continue;
     } while (token !== "");
     return { items, revision: Number(revision) };
@@ -211,6 +214,7 @@ export function informer<T extends KubeObject = KubeObject>(o: InformerOptions<T
               watchFrom = Math.max(watchFrom ?? 0, Number(object.metadata.resourceVersion));
               if (type === "BOOKMARK") return;
               const x = object as T;
+              forgetManagers(x);
               const { namespace = "", name } = x.metadata;
               const deleted = type === "DELETED" || (o.keep !== undefined && !o.keep(x));
               const result = cache.apply(

@@ -3,7 +3,7 @@
 // clock; so with leaseDuration > renewDeadline two never act at once, whatever the skew of clocks.
 import { type Clock, type Logger, type Random, reasonOf } from "@podwire/base";
 import type { ApiClient } from "./api-client.ts";
-import { isNotFound } from "./errors.ts";
+import { isAlreadyExists, isConflict, isNotFound } from "./errors.ts";
 import type { KubeObject } from "./object.ts";
 import { Resources } from "./resources.ts";
 import { microTime } from "./timestamps.ts";
@@ -37,6 +37,8 @@ export const LEASE_DURATION_MS = 15_000;
 export const RENEW_DEADLINE_MS = 10_000;
 export const RETRY_PERIOD_MS = 2_000;
 const JITTER = 1.2;
+/** Between tries that nobody answered, growing up to the retry period. */
+const FIRST_RETRY_MS = 50;
 
 export function leaderElection(o: LeaderElectionOptions): LeaderElection {
   const leaseDurationMs = o.leaseDurationMs ?? LEASE_DURATION_MS;
@@ -70,8 +72,12 @@ export function leaderElection(o: LeaderElectionOptions): LeaderElection {
     };
   }
 
+  /** The last try failed, but not because somebody else holds the lease. */
+  let unanswered = false;
+
   /** One try to acquire or renew. */
   async function tryHold(): Promise<boolean> {
+    unanswered = false;
     try {
       let lease: KubeObject;
       if (leading && observed) lease = observed.lease;
@@ -96,6 +102,7 @@ export function leaderElection(o: LeaderElectionOptions): LeaderElection {
       return true;
     } catch (e) {
       o.log.debug({ lease: o.name, reason: reasonOf(e) }, "could not hold the lease");
+      unanswered = !isConflict(e) && !isAlreadyExists(e);
       if (leading) {
         // Perhaps somebody else wrote it: look before the next try.
         try {
@@ -110,9 +117,13 @@ export function leaderElection(o: LeaderElectionOptions): LeaderElection {
   }
 
   async function run(): Promise<void> {
+    let quickMs = FIRST_RETRY_MS;
     while (!abort.signal.aborted) {
       if (await tryHold()) break;
-      await o.clock.sleep(retryPeriodMs * (1 + o.random.float() * JITTER), abort.signal);
+      // A cluster that is starting has no API yet; a whole retry period would be most of its start.
+      const waitMs = unanswered ? Math.min(quickMs, retryPeriodMs) : retryPeriodMs;
+      quickMs = unanswered ? quickMs * 1.5 : FIRST_RETRY_MS;
+      await o.clock.sleep(waitMs * (1 + o.random.float() * JITTER), abort.signal);
     }
     if (abort.signal.aborted) return;
     leading = true;
