@@ -1,6 +1,6 @@
 // pods/proxy, services/proxy and nodes/proxy: an HTTP request carried to a pod, an endpoint or a node as packets.
 import http from "node:http";
-import https from "node:https";
+import tls from "node:tls";
 import { StatusError, statusErrors } from "@podwire/api";
 import { reasonOf } from "@podwire/base";
 import type { Api, ApiResponse, Call } from "../call.ts";
@@ -37,14 +37,17 @@ export async function proxy(api: Api, call: Call, r: Route): Promise<ApiResponse
   const body = call.request.body;
   if (body) headers["content-length"] = String(body.length);
   return new Promise((resolve, reject) => {
-    const request = (scheme === "https" ? https : http).request(
+    const request = http.request(
       {
         method: call.request.method,
         path,
         headers,
-        agent: false,
-        rejectUnauthorized: false,
-        createConnection: () => api.dialer.connect(target.host, target.port) as never,
+        setHost: false,
+        // Without an agent: one would dial by itself.
+        createConnection: () => {
+          const socket = api.dialer.connect(target.host, target.port);
+          return (scheme === "https" ? tls.connect({ socket: socket as never, rejectUnauthorized: false }) : socket) as never;
+        },
         ...(call.request.signal ? { signal: call.request.signal } : {}),
       },
       (res) => {

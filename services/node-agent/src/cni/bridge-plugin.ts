@@ -5,6 +5,7 @@ import { type Clock, type Logger, PodwireError, type Random } from "@podwire/bas
 import { macOfIpv4, NetNamespace, POD_MAC, parseIpv4, randomMac, type TraceSink, type Veth, vethPair } from "@podwire/net";
 import type { NodeNetwork } from "../network/node-network.ts";
 import { HostLocalIpam } from "./ipam.ts";
+import { type PortMapping, PortmapPlugin } from "./portmap-plugin.ts";
 
 export class CniError extends PodwireError {
   /** Code of the CNI specification: 11 try again later, 7 invalid configuration, 999 anything else. */
@@ -19,7 +20,7 @@ export interface CniRequest {
   containerId: string;
   podName: string;
   podNamespace: string;
-  hostPorts?: readonly { hostPort: number; containerPort: number; protocol: string; hostIP?: string }[];
+  hostPorts?: readonly PortMapping[];
 }
 
 /** Result of ADD, in the specification's shape. */
@@ -45,11 +46,13 @@ export class BridgePlugin {
   readonly #log: Logger;
   readonly #trace: TraceSink | undefined;
   readonly #leaseFile: string;
+  readonly #portmap: PortmapPlugin;
   #ipam: HostLocalIpam | undefined;
   readonly #attached = new Map<string, Attachment>();
 
   constructor(o: { network: NodeNetwork; leaseFile: string; clock: Clock; random: Random; log: Logger; trace?: TraceSink }) {
     this.#network = o.network;
+    this.#portmap = new PortmapPlugin(o.network.root);
     this.#clock = o.clock;
     this.#random = o.random;
     this.#log = o.log;
@@ -117,6 +120,7 @@ export class BridgePlugin {
       routes: [{ dst: this.#network.options.clusterCIDR }, { dst: "0.0.0.0/0", gw: ipam.gateway }],
       dns: {},
     };
+    this.#portmap.add(r.containerId, `${r.podNamespace}/${r.podName}`, address, this.#network.podCIDR, r.hostPorts ?? []);
     const a = { netns, host, result, address };
     this.#attached.set(r.containerId, a);
     return a;
@@ -126,6 +130,7 @@ export class BridgePlugin {
     const a = this.#attached.get(containerId);
     if (a) {
       this.#attached.delete(containerId);
+      this.#portmap.del(containerId);
       this.#network.root.removeDevice(a.host.name);
       a.netns.close();
     }

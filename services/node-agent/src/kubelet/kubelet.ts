@@ -175,7 +175,7 @@ export class Kubelet {
     const { name, namespace, uid } = pod.metadata!;
     const id = Buffer.from(random.bytes(32)).toString("hex");
     const host = pod.spec!.hostNetwork ?? false;
-    const attached = host ? undefined : cni.add({ containerId: id, podName: name!, podNamespace: namespace! });
+    const attached = host ? undefined : cni.add({ containerId: id, podName: name!, podNamespace: namespace!, hostPorts: hostPortsOf(pod) });
     const ip = attached?.address ?? network.address;
     const domain = config["cluster-domain"];
     const { hostname, domain: subdomain } = podHostname(pod, nodeName, domain);
@@ -294,3 +294,16 @@ export class Kubelet {
 }
 
 export { isSidecar };
+
+/** What the pod's containers ask of the node's own ports. */
+function hostPortsOf(pod: Pod) {
+  return (pod.spec?.containers ?? [])
+    .flatMap((c) => c.ports ?? [])
+    .filter((p) => (p.hostPort ?? 0) > 0)
+    .map((p) => ({
+      hostPort: p.hostPort as number,
+      containerPort: p.containerPort,
+      protocol: p.protocol ?? "TCP",
+      ...(p.hostIP ? { hostIP: p.hostIP } : {}),
+    }));
+}
