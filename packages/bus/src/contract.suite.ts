@@ -285,6 +285,22 @@ export function busContract(open: () => Promise<BusFixture>): void {
       for (const s of subs) s.unsubscribe();
     });
 
+    test("sending without waiting on a stream that ends is no unhandled rejection", async () => {
+      const unhandled: unknown[] = [];
+      const note = (e: unknown) => void unhandled.push(e);
+      process.on("unhandledRejection", note);
+      const s = b.serveStreams(`${p}.careless`, (_o, stream) => stream.abort({ code: "no", message: "" }));
+      await b.flush();
+      const stream = await a.openStream(`${p}.careless`, null).catch(() => undefined);
+      for (let i = 0; i < 100; i++) void stream?.send(new Uint8Array(10_000));
+      await until(() => stream === undefined || stream.closed);
+      void stream?.send(1);
+      await new Promise((r) => setTimeout(r, 20));
+      process.off("unhandledRejection", note);
+      expect(unhandled).toEqual([]);
+      s.unsubscribe();
+    });
+
     test("garbage on a stream aborts it on both sides", async () => {
       let peer: BusStream | undefined;
       const s = b.serveStreams(`${p}.garbage`, (_o, stream) => {

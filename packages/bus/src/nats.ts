@@ -2,7 +2,7 @@
 // CPU); the connection is retried for ever with back-off; the inbox prefix is this identity's own.
 // Invariant: a callback that throws never reaches the client's parser, which would stop reading.
 import { randomBytes } from "node:crypto";
-import { connect, type Msg, type MsgHdrs, type NatsConnection, PermissionViolationError } from "@nats-io/transport-node";
+import { connect, type Msg, type MsgHdrs, type NatsConnection, PermissionViolationError, type Status } from "@nats-io/transport-node";
 import { type Clock, type Complaints, type Logger, oncePerMinute, PodwireError, type Random } from "@podwire/base";
 import type { Bus } from "./bus.ts";
 import { busOn } from "./endpoint.ts";
@@ -206,33 +206,42 @@ class NatsTransport implements Transport {
   private async followStatus(onReconnected: () => void): Promise<void> {
     for await (const s of this.nc.status()) {
       if (this.status === "closed") continue;
-      switch (s.type) {
-        case "disconnect":
-          this.status = "disconnected";
-          this.complaints.complain("disconnected from NATS", { server: s.server });
-          this.tell("disconnected");
-          break;
-        case "reconnect": {
-          onReconnected();
-          this.status = "connected";
-          this.counts.reconnects++;
-          const kept = this.offline;
-          this.offline = [];
-          this.offlineBytes = 0;
-          for (const k of kept) this.publish(k.subject, k.data, k.opts);
-          this.tell("connected");
-          break;
-        }
-        case "error":
-          if (s.error instanceof PermissionViolationError) {
-            const r: Refusal = { operation: s.error.operation === "publish" ? "publish" : "subscribe", subject: s.error.subject };
-            this.counts.refused++;
-            this.complaints.complain("refused by the server", r);
-            for (const cb of [...this.refusalListeners]) cb(r);
-          } else if (/slow consumer/i.test(s.error.message)) this.tell("slow-consumer");
-          else this.complaints.complain("NATS error", { err: s.error });
-          break;
+      try {
+        this.onClientStatus(s, onReconnected);
+      } catch (err) {
+        this.counts.callbackErrors++;
+        this.complaints.complain("status listener failed", { err });
       }
+    }
+  }
+
+  private onClientStatus(s: Status, onReconnected: () => void): void {
+    switch (s.type) {
+      case "disconnect":
+        this.status = "disconnected";
+        this.complaints.complain("disconnected from NATS", { server: s.server });
+        this.tell("disconnected");
+        break;
+      case "reconnect": {
+        onReconnected();
+        this.status = "connected";
+        this.counts.reconnects++;
+        const kept = this.offline;
+        this.offline = [];
+        this.offlineBytes = 0;
+        for (const k of kept) this.publish(k.subject, k.data, k.opts);
+        this.tell("connected");
+        break;
+      }
+      case "error":
+        if (s.error instanceof PermissionViolationError) {
+          const r: Refusal = { operation: s.error.operation === "publish" ? "publish" : "subscribe", subject: s.error.subject };
+          this.counts.refused++;
+          this.complaints.complain("refused by the server", r);
+          for (const cb of [...this.refusalListeners]) cb(r);
+        } else if (/slow consumer/i.test(s.error.message)) this.tell("slow-consumer");
+        else this.complaints.complain("NATS error", { err: s.error });
+        break;
     }
   }
 

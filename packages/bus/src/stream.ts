@@ -237,7 +237,13 @@ class Stream implements BusStream {
     this.say(b, this.box.subject);
   }
 
-  async send(frame: unknown): Promise<void> {
+  send(frame: unknown): Promise<void> {
+    const sent = this.sendFrame(frame);
+    sent.catch(() => {}); // who does not wait learns of a failure by onClose; it must not end the process
+    return sent;
+  }
+
+  private async sendFrame(frame: unknown): Promise<void> {
     if (this.closed) throw this.reason();
     if (this.ended) throw new RemoteError("ended", "this side of the stream has ended");
     this.accept();
@@ -318,7 +324,12 @@ class Stream implements BusStream {
 
   private say(b: Uint8Array, reply?: string): void {
     this.lastSaidMs = this.clock.monotonicMs();
-    if (this.peerSubject !== undefined) this.d.transport.publish(this.peerSubject, b, reply === undefined ? undefined : { reply });
+    if (this.peerSubject === undefined) return;
+    try {
+      this.d.transport.publish(this.peerSubject, b, reply === undefined ? undefined : { reply });
+    } catch (e) {
+      this.fail(failureOf(e)); // the bus was closed under the stream
+    }
   }
 
   private onMessage(m: BusMessage): void {

@@ -219,8 +219,10 @@ export class JetStreamStore implements Store {
     op: string | undefined,
   ): Promise<{ revision: number | undefined }> {
     if (this.closed) throw new StoreClosedError();
-    while (this.inFlight >= MAX_WRITES_IN_FLIGHT || this.inFlightBytes >= MAX_WRITE_BYTES_IN_FLIGHT)
+    while (this.inFlight >= MAX_WRITES_IN_FLIGHT || this.inFlightBytes >= MAX_WRITE_BYTES_IN_FLIGHT) {
       await new Promise<void>((resolve) => void this.queue.add(resolve));
+      if (this.closed) throw new StoreClosedError();
+    }
     this.inFlight++;
     this.inFlightBytes += value.length;
     try {
