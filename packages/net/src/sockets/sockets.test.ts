@@ -8,6 +8,7 @@ import * as tls from "node:tls";
 import { seededRandom, systemClock } from "@podwire/base";
 import { afterEach, describe, expect, test } from "vitest";
 import { pseudoSum } from "../checksum.ts";
+import { Ipv4 } from "../codec/ipv4.ts";
 import { Tcp } from "../codec/tcp.ts";
 import { Packet } from "../packet.ts";
 import type { SocketError } from "./errors.ts";
@@ -283,6 +284,23 @@ describe("udp and icmp", () => {
     h.faults.tap = () => true;
     await expect(h.a.ping("10.0.0.2", { timeoutMs: 10 })).rejects.toMatchObject({ code: "ETIMEDOUT" });
   });
+});
+
+test("the IPv4 header written on the hot path is the codec's", () => {
+  const random = seededRandom(9);
+  for (let i = 0; i < 500; i++) {
+    const fields = {
+      protocol: random.below(256),
+      ttl: random.below(256),
+      identification: random.below(65_536),
+      dontFragment: random.float() < 0.5,
+    };
+    const [src, dst, length] = [random.uint32(), random.uint32(), random.below(1400)];
+    const p = ipPacket(src, dst, length, fields);
+    const wanted = new Uint8Array(20);
+    Ipv4.emit({ ...fields, src, dst, totalLength: 20 + length, tos: 0, moreFragments: false, fragmentOffset: 0 }, wanted, 0);
+    expect(p.bytes().slice(0, 20)).toEqual(wanted);
+  }
 });
 
 describe("bad input", () => {

@@ -42,7 +42,7 @@ import {
 import type { SocketContext } from "./context.ts";
 import { type ErrnoName, SocketError } from "./errors.ts";
 import { FlowTable } from "./flow-table.ts";
-import { type IpView, ipHeaderLength, ipPacket } from "./ip-packet.ts";
+import { type IpFields, type IpView, ipHeaderLength, ipPacket } from "./ip-packet.ts";
 import { NetSocket, type TcpCalls } from "./net-socket.ts";
 import { type BindAddress, ephemeralPort, PortTable } from "./ports.ts";
 import { TcpEndpoint } from "./tcp-endpoint.ts";
@@ -53,7 +53,7 @@ import { TimerQueue } from "./timer-queue.ts";
 const TIME_WAIT_REUSE_MS = 1000;
 /** Acknowledgements are tried as cookies this long after the last one was sent. */
 const COOKIE_LIFE_MS = 130_000;
-const TTL = 64;
+const TCP_FIELDS: IpFields = { protocol: IpProtocol.TCP, ttl: 64, identification: 0, dontFragment: true };
 
 export class TcpLayer implements TcpCalls {
   readonly clock;
@@ -369,7 +369,7 @@ export class TcpLayer implements TcpCalls {
 
   #build(src: IpAddress, sport: number, dst: IpAddress, dport: number, out: OutSegment, c: Connection | null): Packet {
     const length = headerLength(out) + out.payloadLength;
-    const p = ipPacket(src, dst, length, { protocol: IpProtocol.TCP, ttl: TTL, identification: 0, dontFragment: true });
+    const p = ipPacket(src, dst, length, TCP_FIELDS);
     const at = p.start + ipHeaderLength(src);
     const header = writeHeader(out, p.data, at, sport, dport);
     if (c !== null && out.payloadLength > 0) c.sendBuffer.copy(out.payloadAt, out.payloadLength, p.data, at + header);

@@ -2,7 +2,7 @@
 // clock or on a virtual one. The link hands packets over in a later turn, as a namespace does.
 // Invariant: a packet is copied when it is duplicated, else handed over itself.
 import { type Clock, type Random, seededRandom, sleepOn, systemClock, type Timer } from "@podwire/base";
-import { address, type IpAddress } from "../codec/address.ts";
+import { address, type IpAddress, ipv4At, ipv6At } from "../codec/address.ts";
 import type { Packet } from "../packet.ts";
 import type { IpLayer, OutputResult } from "./ip-layer.ts";
 import { SocketLayer, type SocketLayerOptions } from "./socket-layer.ts";
@@ -68,10 +68,8 @@ class LinkEnd implements IpLayer {
   }
 
   #deliver(p: Packet): void {
-    const v4 = p.data[p.start]! >>> 4 === 4;
-    const at = p.start + (v4 ? 16 : 24);
-    const toSelf = this.own.some((a) => (typeof a === "number") === v4 && sameAddress(p.data, at, a));
-    (toSelf ? this.#self : this.peer)?.receive(p);
+    const dst: IpAddress = p.data[p.start]! >>> 4 === 4 ? ipv4At(p.data, p.start + 16) : ipv6At(p.data, p.start + 24);
+    (this.own.includes(dst) ? this.#self : this.peer)?.receive(p);
   }
 
   sourceFor(dst: IpAddress): IpAddress | undefined {
@@ -85,12 +83,6 @@ class LinkEnd implements IpLayer {
   isLocal(a: IpAddress): boolean {
     return this.own.includes(a);
   }
-}
-
-function sameAddress(b: Uint8Array, at: number, a: IpAddress): boolean {
-  let rest = BigInt(a);
-  for (let i = (typeof a === "number" ? 4 : 16) - 1; i >= 0; i--, rest >>= 8n) if (b[at + i] !== Number(rest & 255n)) return false;
-  return true;
 }
 
 /** Hosts a (10.0.0.1, fd00::1) and b (10.0.0.2, fd00::2). */
