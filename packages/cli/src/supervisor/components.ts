@@ -94,7 +94,7 @@ function youngGeneration(name: Component): string {
 
 function baseEnvironment(around: Surroundings): Record<string, string> {
   const out: Record<string, string> = {
-    NODE_COMPILE_CACHE: around.folder.file("..", ".compile-cache"),
+    NODE_COMPILE_CACHE: join(around.installation.root, ".cache", "compile"),
     // glibc keeps an arena a thread and never gives them back: 5 MB a process.
     MALLOC_ARENA_MAX: "1",
     MALLOC_TRIM_THRESHOLD_: "65536",
