@@ -5,6 +5,7 @@ export { applyManaged, smdOf, updateManaged, type Writer } from "./apply/managed
 export * from "./body/decode-body.ts";
 export * from "./body/json-text.ts";
 export { parseYaml, YamlSyntaxError } from "./body/yaml-text.ts";
+export * from "./cel/admission.ts";
 export * from "./cel/index.ts";
 export { applyDefaults } from "./defaults/index.ts";
 export * from "./errors/field-error.ts";

@@ -44,6 +44,8 @@ export interface Answer {
   warnings: string[];
 }
 
+/** The placeholder of the namespace in recorded texts. */
+const NS = ["$", "{ns}"].join("");
 const BODY_MAX = 3 * 1024 * 1024;
 const NOW_MS = Date.parse("2026-01-02T03:04:05Z");
 const NOW = "2026-01-02T03:04:05Z";
@@ -96,7 +98,7 @@ export class Replay {
   }
 
   private fill(text: string): string {
-    return text.replaceAll("${ns}", this.ns).replace(/\$\{(step\w+)\.([^}]+)\}/g, (_, id, path) => String(at(this.answers.get(id), path)));
+    return text.replaceAll(NS, this.ns).replace(/\$\{(step\w+)\.([^}]+)\}/g, (_, id, path) => String(at(this.answers.get(id), path)));
   }
 
   private body(r: Step["request"]): Uint8Array | undefined {
@@ -470,7 +472,7 @@ export function differences(want: any, got: any, ns: string, path = ""): string[
   if (got === null || typeof got !== "object" || Array.isArray(got))
     return [`${path}: want ${JSON.stringify(want).slice(0, 200)}, got ${JSON.stringify(got)}`];
   const out: string[] = [];
-  const named = (k: string) => k.replaceAll("${ns}", ns);
+  const named = (k: string) => k.replaceAll(NS, ns);
   for (const k of Object.keys(want)) {
     if (!(named(k) in got)) out.push(`${path}.${k}: missing (want ${JSON.stringify(want[k]).slice(0, 200)})`);
     else out.push(...differences(want[k], got[named(k)], ns, `${path}.${k}`));
@@ -488,7 +490,7 @@ function pattern(text: string, ns: string): RegExp {
   let re = patterns.get(`${ns}\0${text}`);
   if (re === undefined) {
     const source = text
-      .replaceAll("${ns}", ns)
+      .replaceAll(NS, ns)
       .split(/(<(?:uid|rv|rand|ip|port|time|microtime|continue|token|hash|age)(?::\d+)?>)/)
       .map((p, i) => (i % 2 === 1 ? ".+?" : p.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")))
       .join("");

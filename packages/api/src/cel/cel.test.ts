@@ -120,3 +120,9 @@ describe("CEL", () => {
     expect(() => compileCel("!".repeat(5000), {})).toThrow(CelCompileError);
   });
 });
+
+test("lists of doubles stay doubles", () => {
+  expect(run("[1.0, 2.0].map(x, x + 0.5)")).toEqual([1.5, 2.5]);
+  expect(run("[1.0, 2.0].sum()")).toBe(3);
+  expect(run("([1.0] + [2.0])[0] + 1.5")).toBe(2.5);
+});

@@ -3,11 +3,36 @@
 import { type FunctionContext, implementationOf } from "./functions.ts";
 import { noOverload } from "./overload.ts";
 import type { Expr } from "./parser.ts";
-import { adapt, CelCostError, CelRuntimeError, isHost, isMap, keyOf, mapGet, mapKeys, NONE, Optional, TypeValue, Uint } from "./values.ts";
+import {
+  adapt,
+  CelCostError,
+  CelRuntimeError,
+  isHost,
+  isMap,
+  itemAt,
+  keyOf,
+  mapGet,
+  mapKeys,
+  NativeList,
+  NONE,
+  Optional,
+  TypeValue,
+  Uint,
+} from "./values.ts";
 
 export type Variables = ReadonlyMap<string, unknown>;
 
 const TYPE_NAMES = new Set(["int", "uint", "double", "bool", "string", "bytes", "list", "map", "null_type", "type"]);
+
+const ESCAPED: Record<string, string> = { __underscores__: "__", __dot__: ".", __dash__: "-", __slash__: "/" };
+
+/** Names that are no CEL identifiers are written escaped: "__dash__", "__namespace__". */
+export function unescapeName(name: string): string {
+  const keyword = /^__(true|false|null|in|as|break|const|continue|else|for|function|if|import|let|loop|package|namespace|return)__$/.exec(
+    name,
+  );
+  return keyword ? keyword[1]! : name.replace(/__(?:underscores|dot|dash|slash)__/g, (m) => ESCAPED[m]!);
+}
 
 export class Evaluation implements FunctionContext {
   cost = 0;
@@ -110,7 +135,10 @@ export class Evaluation implements FunctionContext {
       if (!target.celGet) throw noOverload();
       return { found: true, value: adapt(target.celGet(field)) };
     }
-    if (isMap(target)) return mapGet(target, field);
+    if (isMap(target)) {
+      const got = mapGet(target, field);
+      return got.found || !field.includes("__") ? got : mapGet(target, unescapeName(field));
+    }
     throw noOverload();
   }
 
@@ -128,7 +156,7 @@ export class Evaluation implements FunctionContext {
       const n = keyOf(key);
       if (typeof n !== "bigint") throw noOverload();
       const i = Number(n);
-      found = i >= 0 && i < target.length ? { found: true, value: adapt(target[i]) } : { found: false, value: undefined };
+      found = i >= 0 && i < target.length ? { found: true, value: itemAt(target, i) } : { found: false, value: undefined };
       if (!found.found && !soft) throw new CelRuntimeError(`index out of bounds: ${i}`);
     } else if (isMap(target)) {
       found = mapGet(target, key);
@@ -156,7 +184,7 @@ export class Evaluation implements FunctionContext {
   }
 
   private list(e: Extract<Expr, { op: "list" }>): unknown[] {
-    const out: unknown[] = [];
+    const out = new NativeList();
     e.items.forEach((x, i) => {
       const v = this.run(x);
       if (!e.optional[i]) out.push(v);
@@ -180,7 +208,10 @@ export class Evaluation implements FunctionContext {
   private loop(e: Extract<Expr, { op: "loop" }>): unknown {
     const range = this.run(e.range);
     let items: [unknown, unknown][];
-    if (Array.isArray(range)) items = range.map((v, i) => (e.vars.length === 2 ? [BigInt(i), adapt(v)] : [adapt(v), undefined]));
+    if (Array.isArray(range))
+      items = Array.prototype.map.call(range, (_, i) =>
+        e.vars.length === 2 ? [BigInt(i), itemAt(range, i)] : [itemAt(range, i), undefined],
+      ) as [unknown, unknown][];
     else if (isMap(range)) items = mapKeys(range).map((k) => [k, e.vars.length === 2 ? mapGet(range, k).value : undefined]);
     else throw noOverload();
     const bind = ([a, b]: [unknown, unknown]): [string, unknown][] =>
@@ -208,7 +239,7 @@ export class Evaluation implements FunctionContext {
         return n === 1;
       }
       case "filter": {
-        const out: unknown[] = [];
+        const out = new NativeList();
         for (const item of items) {
           this.spend(1);
           if (test(e.body, item)) out.push(item[0]);
@@ -217,7 +248,7 @@ export class Evaluation implements FunctionContext {
       }
       case "map":
       case "transformList": {
-        const out: unknown[] = [];
+        const out = new NativeList();
         for (const item of items) {
           this.spend(1);
           if (e.filter === undefined || test(e.filter, item)) out.push(this.scoped(bind(item), e.body));

@@ -14,8 +14,10 @@ import {
   equal,
   int,
   isMap,
+  itemsOf,
   mapSize,
   NONE,
+  nativeList,
   Opaque,
   Optional,
   Timestamp,
@@ -32,7 +34,7 @@ const fail = (message: string): never => {
   throw new CelRuntimeError(message);
 };
 
-const values = (l: any): unknown[] => (Array.isArray(l) ? l.map(adapt) : fail("no such overload"));
+const values = (l: any): unknown[] => (Array.isArray(l) ? itemsOf(l) : fail("no such overload"));
 const spendList = (l: any, c: FunctionContext): void => c.spend(Array.isArray(l) ? l.length : 1);
 
 function extreme(l: any, want: number, name: string): unknown {
@@ -82,16 +84,16 @@ const LISTS: FunctionRow[] = [
   }),
   row("flatten", ["list($T).()->list(dyn)", "list($T).(int)->list(dyn)"], ([l, depth], c) => {
     spendList(l, c);
-    return (l as unknown[]).flat(Number(depth ?? 1n));
+    return nativeList([...itemsOf(l)].flat(Number(depth ?? 1n)));
   }),
   row("distinct", "list($T).()->list($T)", ([l], c) => {
     c.spend((l as unknown[]).length ** 2);
-    return values(l).filter((x, i, a) => a.findIndex((y) => equal(x, y)) === i);
+    return nativeList([...values(l)].filter((x, i, a) => a.findIndex((y) => equal(x, y)) === i));
   }),
-  row("slice", "list($T).(int,int)->list($T)", ([l, a, b]) => (l as unknown[]).slice(Number(a), Number(b))),
+  row("slice", "list($T).(int,int)->list($T)", ([l, a, b]) => nativeList([...values(l)].slice(Number(a), Number(b)))),
   row("sort", "list($T).()->list($T)", ([l], c) => {
     spendList(l, c);
-    return values(l).sort((a, b) => compare(a, b) ?? fail("no such overload"));
+    return nativeList([...values(l)].sort((a, b) => compare(a, b) ?? fail("no such overload")));
   }),
   row("reverse", ["list($T).()->list($T)", "string.()->string"], ([l]) =>
     typeof l === "string" ? [...l].reverse().join("") : [...l].reverse(),

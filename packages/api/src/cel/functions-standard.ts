@@ -4,15 +4,16 @@ import { formatDuration, parseDuration, parseTime } from "../meta/time.ts";
 import type { FunctionContext, FunctionRow } from "./functions.ts";
 import { NO_OVERLOAD, noOverload } from "./overload.ts";
 import {
-  adapt,
   CelRuntimeError,
   compare,
   Duration,
   equal,
   int,
   isMap,
+  itemsOf,
   mapGet,
   mapSize,
+  nativeList,
   Opaque,
   Timestamp,
   TypeValue,
@@ -82,7 +83,7 @@ function plus(a: any, b: any, c: FunctionContext): unknown {
   }
   if (Array.isArray(a) && Array.isArray(b)) {
     c.spend(Math.ceil((a.length + b.length) * TRAVERSAL));
-    return [...a, ...b];
+    return nativeList([...itemsOf(a), ...itemsOf(b)]);
   }
   if (a instanceof Uint8Array && b instanceof Uint8Array) return Buffer.concat([a, b]);
   if (a instanceof Timestamp && b instanceof Duration) return timestampOf(nanosOf(a) + b.nanos);
@@ -130,7 +131,7 @@ function toInt(v: any): bigint {
   if (typeof v === "bigint") return v;
   if (v instanceof Uint) return int(v.value);
   if (typeof v === "number") {
-    if (!Number.isFinite(v) || Math.abs(v) >= 9.223372036854775807e18) throw new CelRuntimeError("integer overflow");
+    if (!Number.isFinite(v) || Math.abs(v) >= 2 ** 63) throw new CelRuntimeError("integer overflow");
     return BigInt(Math.trunc(v));
   }
   if (typeof v === "string") {
@@ -266,7 +267,7 @@ export const STANDARD: readonly FunctionRow[] = [
     call: ([x, set], c) => {
       if (Array.isArray(set)) {
         c.spend(set.length);
-        return set.some((y) => equal(x, adapt(y)));
+        return itemsOf(set).some((y) => equal(x, y));
       }
       if (isMap(set)) return mapGet(set, x).found;
       throw noOverload();

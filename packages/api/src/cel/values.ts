@@ -87,6 +87,24 @@ export function adapt(v: unknown): unknown {
   return v === undefined ? null : v;
 }
 
+/** A list made by CEL, whose numbers are CEL's already; lists from JSON are plain arrays. */
+export class NativeList extends Array<unknown> {}
+
+export function nativeList(items: Iterable<unknown>): NativeList {
+  const out = new NativeList();
+  for (const x of items) out.push(x);
+  return out;
+}
+
+/** The items of a list as CEL values. */
+export function itemsOf(l: readonly unknown[]): unknown[] {
+  return l instanceof NativeList ? l : Array.prototype.map.call(l, adapt);
+}
+
+export function itemAt(l: readonly unknown[], i: number): unknown {
+  return l instanceof NativeList ? l[i] : adapt(l[i]);
+}
+
 export const isMap = (v: unknown): v is Record<string, unknown> | Map<unknown, unknown> => {
   if (typeof v !== "object" || v === null || Array.isArray(v)) return false;
   if (v instanceof Map) return true;
@@ -97,7 +115,7 @@ export const isMap = (v: unknown): v is Record<string, unknown> | Map<unknown, u
 export function mapGet(m: Record<string, unknown> | Map<unknown, unknown>, key: unknown): { found: boolean; value: unknown } {
   if (m instanceof Map) {
     const k = keyOf(key);
-    return m.has(k) ? { found: true, value: adapt(m.get(k)) } : { found: false, value: undefined };
+    return m.has(k) ? { found: true, value: m.get(k) } : { found: false, value: undefined };
   }
   if (typeof key === "string" && Object.hasOwn(m, key) && m[key] !== undefined) return { found: true, value: adapt(m[key]) };
   return { found: false, value: undefined };
@@ -124,7 +142,7 @@ export function equal(a: unknown, b: unknown): boolean {
   }
   if (a === b) return true;
   if (a === null || b === null || typeof a !== "object" || typeof b !== "object") return false;
-  if (Array.isArray(a)) return Array.isArray(b) && a.length === b.length && a.every((x, i) => equal(adapt(x), adapt(b[i])));
+  if (Array.isArray(a)) return Array.isArray(b) && a.length === b.length && itemsOf(a).every((x, i) => equal(x, itemAt(b, i)));
   if (a instanceof Uint8Array) return b instanceof Uint8Array && Buffer.compare(a, b) === 0;
   if (a instanceof Timestamp) return b instanceof Timestamp && a.seconds === b.seconds && a.nanos === b.nanos;
   if (a instanceof Duration) return b instanceof Duration && a.nanos === b.nanos;

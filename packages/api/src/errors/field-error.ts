@@ -73,12 +73,17 @@ export function errorBody(e: FieldError): string {
   return e.detail === "" ? s : `${s}: ${e.detail}`;
 }
 
+/** JSON as Go's encoder prints it: <, > and & are escaped. */
+export function goJson(v: unknown): string {
+  return JSON.stringify(v).replace(/[<>&\u2028\u2029]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
 function printValue(v: unknown): string {
   if (v === null || v === undefined) return '"null"';
   if (v instanceof Verbatim) return v.text;
   if (typeof v === "string") return goQuote(v);
   if (typeof v === "number" || typeof v === "boolean" || typeof v === "bigint") return String(v);
-  return JSON.stringify(v);
+  return goJson(v);
 }
 
 export function errorText(e: FieldError): string {

@@ -1,5 +1,8 @@
 // Webhook configurations and admission policies (admissionregistration/validation of Kubernetes 1.34; CEL expressions are
 // compiled where they run).
+
+import { expressionError, expressionType, type PolicyEnvironment } from "../cel/admission.ts";
+import type { CelType } from "../cel/types.ts";
 import { forbidden, invalid, notSupported, required, tooMany } from "../errors/field-error.ts";
 import { isDns1123Label, isQualifiedName } from "../meta/names.ts";
 import { type Errors, invalidAll, type Obj, oneOf } from "./rules.ts";
@@ -141,7 +144,13 @@ function resources(errs: Errors, v: string[], path: string): void {
   });
 }
 
-function matchConditions(errs: Errors, conditions: Obj[] | undefined, path: string): void {
+/** Reports an expression that does not compile, or to another type. */
+function compile(errs: Errors, expression: string, path: string, want: readonly string[], env: PolicyEnvironment): void {
+  const wrong = expressionError(expression, want, env);
+  if (wrong !== undefined) errs.push(invalid(path, expression, wrong));
+}
+
+function matchConditions(errs: Errors, conditions: Obj[] | undefined, path: string, env: PolicyEnvironment = {}): void {
   const list = conditions ?? [];
   if (list.length > MATCH_CONDITIONS_MAX) {
     errs.push(tooMany(path, list.length, MATCH_CONDITIONS_MAX));
@@ -151,6 +160,7 @@ function matchConditions(errs: Errors, conditions: Obj[] | undefined, path: stri
   list.forEach((c, i) => {
     const p = `${path}[${i}]`;
     if (!(c.expression ?? "").trim()) errs.push(required(`${p}.expression`));
+    else compile(errs, c.expression, `${p}.expression`, ["bool"], env);
     if (!c.name) errs.push(required(`${p}.name`));
     else {
       invalidAll(errs, `${p}.name`, c.name, isQualifiedName(c.name));
@@ -190,7 +200,9 @@ export function validateAdmissionPolicy(errs: Errors, o: Obj): void {
     matchResources(errs, s.matchConstraints, "spec.matchConstraints");
     if ((s.matchConstraints.resourceRules ?? []).length === 0) errs.push(required("spec.matchConstraints.resourceRules"));
   }
-  matchConditions(errs, s.matchConditions, "spec.matchConditions");
+  const params = s.paramKind !== undefined;
+  matchConditions(errs, s.matchConditions, "spec.matchConditions", { params });
+  const types = new Map<string, CelType>();
   const names = new Set<string>();
   (s.variables ?? []).forEach((v: Obj, i: number) => {
     const p = `spec.variables[${i}]`;
@@ -201,7 +213,14 @@ export function validateAdmissionPolicy(errs: Errors, o: Obj): void {
       names.add(v.name);
     }
     if (!v.expression?.trim()) errs.push(required(`${p}.expression`, "expression is not specified"));
+    else {
+      const env = { params, variables: new Map(types) };
+      const wrong = expressionError(v.expression, [expressionType(v.expression, env).kind], env);
+      if (wrong !== undefined) errs.push(invalid(`${p}.expression`, v.expression, wrong));
+      types.set(v.name, expressionType(v.expression, env));
+    }
   });
+  const env: PolicyEnvironment = { params, variables: types };
   if ((s.validations ?? []).length === 0 && (s.auditAnnotations ?? []).length === 0) {
     errs.push(required("spec.validations", "validations or auditAnnotations must contain at least one item"));
     errs.push(required("spec.auditAnnotations", "validations or auditAnnotations must contain at least one item"));
@@ -209,6 +228,8 @@ export function validateAdmissionPolicy(errs: Errors, o: Obj): void {
   (s.validations ?? []).forEach((v: Obj, i: number) => {
     const p = `spec.validations[${i}]`;
     if (!v.expression?.trim()) errs.push(required(`${p}.expression`, "expression is not specified"));
+    else compile(errs, v.expression, `${p}.expression`, ["bool"], env);
+    if (v.messageExpression?.trim()) compile(errs, v.messageExpression, `${p}.messageExpression`, ["string"], env);
     if (v.message !== undefined && v.message !== "" && v.message.trim() === "")
       errs.push(invalid(`${p}.message`, v.message, "message must be non-empty if specified"));
     else if ((v.message ?? "").trim().includes("\n")) errs.push(invalid(`${p}.message`, v.message, "message must not contain line breaks"));
