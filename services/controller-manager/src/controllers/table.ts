@@ -7,6 +7,7 @@ import { startDeployment } from "./deployment/controller.ts";
 import { startDisruption } from "./disruption/controller.ts";
 import { startEndpoints } from "./endpoints/controller.ts";
 import { startEndpointSlice } from "./endpointslice/controller.ts";
+import { startEndpointSliceMirroring } from "./endpointslicemirroring/controller.ts";
 import { startGarbageCollector } from "./garbage-collector/controller.ts";
 import { startHorizontalPodAutoscaler } from "./hpa/controller.ts";
 import { startJob } from "./job/controller.ts";
@@ -37,6 +38,7 @@ export const CONTROLLERS: Readonly<Record<string, StartController>> = {
   "ttl-after-finished-controller": startTtlAfterFinished,
   "endpoints-controller": startEndpoints,
   "endpointslice-controller": startEndpointSlice,
+  "endpointslice-mirroring-controller": startEndpointSliceMirroring,
   "namespace-controller": startNamespace,
   "serviceaccount-controller": startServiceAccount,
   "root-ca-certificate-publisher-controller": startRootCa,
