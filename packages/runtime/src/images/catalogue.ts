@@ -5,13 +5,35 @@ import { agnhost } from "./agnhost/index.ts";
 import { busybox } from "./busybox/index.ts";
 import { client } from "./client/index.ts";
 import { coredns } from "./coredns/index.ts";
+import { curl, netshoot } from "./curl/index.ts";
 import { echo } from "./echo/index.ts";
+import { httpEcho } from "./http-echo/index.ts";
+import { httpd } from "./httpd/index.ts";
 import type { Image, ImageSpec } from "./image.ts";
+import { jessieDnsutils } from "./jessie-dnsutils/index.ts";
+import { nginx } from "./nginx/index.ts";
 import { pause } from "./pause/index.ts";
+import { redis } from "./redis/index.ts";
 import { type ImageReference, parseImageReference, referenceName } from "./reference.ts";
+import { whoami } from "./whoami/index.ts";
 
 /** Adding an image: a folder beside this file, and a line here. */
-const IMAGES: readonly ImageSpec[] = [echo, client, pause, coredns, busybox, agnhost];
+const IMAGES: readonly ImageSpec[] = [
+  echo,
+  client,
+  pause,
+  coredns,
+  busybox,
+  agnhost,
+  httpd,
+  nginx,
+  whoami,
+  httpEcho,
+  curl,
+  netshoot,
+  jessieDnsutils,
+  redis,
+];
 
 /** Names that the conformance suite needs to be absent, and registries that nobody may use. */
 const ABSENT = [

@@ -2,6 +2,7 @@
 // what each prints and answers is compared with recordings of the real one (test/vectors/agnhost).
 import type { Process } from "../../kernel/process.ts";
 import { busyboxFiles, GROUP, PASSWD } from "../busybox/index.ts";
+import { NETWORK_TOOLS } from "../curl/index.ts";
 import type { ImageSpec } from "../image.ts";
 import { connect } from "./connect.ts";
 import { GOROUTINE, GoPanic, HelpRequest, parseFlags, UsageError } from "./go.ts";
@@ -112,6 +113,8 @@ export const agnhost: ImageSpec = {
   sizeBytes: 52_000_000,
   files: [
     ...busyboxFiles(true),
+    ...NETWORK_TOOLS,
+    { path: "/bin/bash", symlink: "/bin/sh" },
     { path: "/etc/passwd", content: PASSWD },
     { path: "/etc/group", content: GROUP },
     { path: "/agnhost", program: agnhostMain },
