@@ -230,7 +230,7 @@ export class Conntrack {
     const out: ConntrackEntry[] = [];
     const now = this.clock.monotonicMs();
     for (let row = 0; row < this.table.rowCapacity && out.length < limit; row++)
-      if (this.isConfirmed(row) && this.table.expires[row]! > now) out.push(this.describe(row, now));
+      if (this.isConfirmed(row) && this.table.expiresMs(row) > now) out.push(this.describe(row, now));
     return out;
   }
 
@@ -239,7 +239,7 @@ export class Conntrack {
     const rows = Math.min(SWEEP_ROWS, this.table.rowCapacity);
     for (let i = 0; i < rows; i++) {
       this.sweepAt = this.sweepAt + 1 < this.table.rowCapacity ? this.sweepAt + 1 : 0;
-      if (this.isConfirmed(this.sweepAt) && this.table.expires[this.sweepAt]! <= nowMs) {
+      if (this.isConfirmed(this.sweepAt) && this.table.expiresMs(this.sweepAt) <= nowMs) {
         this.forget(this.sweepAt);
         this.stats.expired++;
       }
@@ -279,7 +279,7 @@ export class Conntrack {
       timeout = this.timeouts.tcp[state]!;
     } else if (f.protocol === 17) timeout = this.timeouts.udpMs;
     else if (f.protocol === 1 || f.protocol === 58) timeout = this.timeouts.icmpMs;
-    t.expires[row] = now + timeout;
+    t.setExpires(row, now + timeout);
     return true;
   }
 
@@ -306,7 +306,7 @@ export class Conntrack {
       timeout = seen ? this.timeouts.udpStreamMs : this.timeouts.udpMs;
       if (reply) t.rows[at + Field.status]! |= Status.assured;
     } else if (f.protocol === 1 || f.protocol === 58) timeout = this.timeouts.icmpMs;
-    if (timeout > 0) t.expires[row] = now + timeout;
+    if (timeout > 0) t.setExpires(row, now + timeout);
     if (reply) {
       t.rows[at + Field.status]! |= Status.seenReply;
       t.rows[at + Field.packetsReply]!++;
@@ -349,7 +349,7 @@ export class Conntrack {
 
   /** The reference when its entry is not over yet, else -1 (and the entry is forgotten). */
   private live(ref: number, now: number): number {
-    if (ref < 0 || this.table.expires[ref >> 1]! > now) return ref;
+    if (ref < 0 || this.table.expiresMs(ref >> 1) > now) return ref;
     this.forget(ref >> 1);
     this.stats.expired++;
     return -1;
@@ -377,7 +377,7 @@ export class Conntrack {
     for (let i = 0; i < Math.min(EARLY_DROP_ROWS, capacity); i++) {
       const row = (start + i) % capacity;
       if (!this.isConfirmed(row)) continue;
-      if (this.table.expires[row]! > now && (this.table.rows[row * ROW_WORDS + Field.status]! & Status.assured) !== 0) continue;
+      if (this.table.expiresMs(row) > now && (this.table.rows[row * ROW_WORDS + Field.status]! & Status.assured) !== 0) continue;
       this.forget(row);
       this.stats.earlyDrop++;
       return true;
@@ -411,7 +411,7 @@ export class Conntrack {
   }
 
   private describe(row: number, now: number): ConntrackEntry {
-    const { rows, expires } = this.table;
+    const { rows } = this.table;
     const at = row * ROW_WORDS;
     const protocol = rows[at + 9]! & 255;
     const status = rows[at + Field.status]!;
@@ -425,7 +425,7 @@ export class Conntrack {
     return {
       protocol: protocolName(protocol),
       state: protocol === 6 ? TCP_STATE_NAMES[rows[at + Field.tcpState]!]! : "",
-      timeoutMs: expires[row]! - now,
+      timeoutMs: this.table.expiresMs(row) - now,
       original: side(at, rows[at + Field.packetsOriginal]!),
       reply: side(at + TUPLE_WORDS, rows[at + Field.packetsReply]!),
       assured: (status & Status.assured) !== 0,
