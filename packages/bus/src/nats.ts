@@ -282,8 +282,15 @@ function encodedHeaders(h: Readonly<Record<string, string>>): MsgHdrs {
   return { encode: () => bytes } as unknown as MsgHdrs;
 }
 
+/** What the client's message class keeps: all bytes, and how many of them are the header block. */
+interface RawMessage {
+  _rdata?: Uint8Array;
+  _msg?: { hdr?: number };
+}
+
 class NatsMessage implements BusMessage {
   private readonly m: Msg;
+  private block: string | undefined;
   constructor(m: Msg) {
     this.m = m;
   }
@@ -296,10 +303,19 @@ class NatsMessage implements BusMessage {
   get reply(): string | undefined {
     return this.m.reply || undefined;
   }
+  /** Looks into the header block itself: the client's own headers parse all of it into a map, for every message. */
   header(name: string): string | undefined {
-    const h = this.m.headers;
-    if (!h) return undefined;
-    if (name === "Status") return h.code ? String(h.code) : undefined;
-    return h.get(name) || undefined;
+    let { block } = this;
+    if (block === undefined) {
+      const { _rdata, _msg } = this.m as unknown as RawMessage;
+      const length = _msg?.hdr ?? -1;
+      block = this.block = length > 0 && _rdata ? Buffer.from(_rdata.buffer, _rdata.byteOffset, length).toString("utf8") : "";
+    }
+    if (block === "") return undefined;
+    if (name === "Status") return /^NATS\/1\.0 (\d{3})/.exec(block)?.[1];
+    const at = block.indexOf(`\r\n${name}:`);
+    if (at < 0) return undefined;
+    const from = at + name.length + 3;
+    return block.slice(from, block.indexOf("\r\n", from)).trim() || undefined;
   }
 }
