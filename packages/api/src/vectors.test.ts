@@ -6,7 +6,7 @@ import { describe, expect, test } from "vitest";
 import { differences, NotPureError, Replay, type Scenario, type Step } from "./vectors.replay.ts";
 
 const folder = join(import.meta.dirname, "../../../test/vectors/api");
-const PURE = /^(validate|crud|patch|ssa|table|sub|concurrency|admission-vap-invalid)/
+const PURE = /^(validate|crud|patch|ssa|table|sub|concurrency|admission-vap-invalid)/;
 
 /** Steps whose recorded answer is the vendor build's, or needs more than this imitation; each with its reason. */
 const EXCEPT: Record<string, string> = {

@@ -46,8 +46,7 @@ export function readConfig<S extends z.ZodRawShape>(
     } else raw[name] = "true";
   }
   const parsed = z.object(shape).safeParse(raw);
-  if (!parsed.success)
-    for (const issue of parsed.error.issues) problems.push(`--${issue.path.join(".")}: ${issue.message}`);
+  if (!parsed.success) for (const issue of parsed.error.issues) problems.push(`--${issue.path.join(".")}: ${issue.message}`);
   if (problems.length > 0) throw new ConfigError(component, problems);
   return parsed.data as z.infer<z.ZodObject<S>>;
 }

@@ -1,9 +1,10 @@
 // runtime: simulated containers. A pod's sandbox, its containers, their processes and files, and the catalogue of images.
+
+export { APPLETS } from "./applets/index.ts";
 export * from "./container/container.ts";
 export * from "./container/rootfs.ts";
 export * from "./container/sandbox.ts";
 export * from "./container/user.ts";
-export { APPLETS } from "./applets/index.ts";
 export * from "./images/catalogue.ts";
 export {
   type Answer as DnsReply,

@@ -89,7 +89,9 @@ export function partial(o: KubeObject, version: string): Record<string, unknown>
 export function includeObjectOf(v: string | null): "None" | "Metadata" | "Object" {
   if (v === null || v === "" || v === "Metadata") return "Metadata";
   if (v === "None" || v === "Object") return v;
-  throw statusErrors.badRequest(`unrecognized includeObject value: ${JSON.stringify(v)}`);
+  throw statusErrors.badRequest(
+    `Unable to convert to Table as requested: includeObject: Invalid value: ${JSON.stringify(v)}: must be 'Metadata', 'Object', 'None', or empty`,
+  );
 }
 
 export interface ListMeta {

@@ -1,5 +1,5 @@
 // node-agent: one process is one node.
 export { FLAGS, type NodeAgentConfig } from "./config.ts";
-export { NodeAgent, type NodeAgentOptions } from "./node-agent.ts";
 export * from "./kube-proxy/index.ts";
 export * from "./network-policy/index.ts";
+export { NodeAgent, type NodeAgentOptions } from "./node-agent.ts";
