@@ -41,6 +41,7 @@ interface Collection {
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
+const DELETE_FROM_LIST = "$deleteFromPrimitiveList/";
 const MERGE_KEYS: Record<string, string> = {
   ownerReferences: "uid",
   conditions: "type",
@@ -351,7 +352,12 @@ export function mergePatch(target: unknown, patch: unknown, strategic: boolean, 
   if (patch === null || typeof patch !== "object" || Array.isArray(patch)) return patch;
   const out: Record<string, unknown> = target !== null && typeof target === "object" && !Array.isArray(target) ? { ...target } : {};
   for (const [k, v] of Object.entries(patch)) {
-    if (v === null) delete out[k];
+    const removed = strategic && k.startsWith(DELETE_FROM_LIST) ? k.slice(DELETE_FROM_LIST.length) : undefined;
+    if (removed !== undefined) {
+      const left = ((out[removed] as unknown[]) ?? []).filter((x) => !(v as unknown[]).includes(x));
+      if (left.length > 0) out[removed] = left;
+      else delete out[removed];
+    } else if (v === null) delete out[k];
     else out[k] = mergePatch(out[k], v, strategic, k);
   }
   return out;

@@ -3,7 +3,7 @@
 import type { Clock, Random } from "@podwire/base";
 import { silentLogger } from "@podwire/base";
 import { type Bus, memoryBus } from "@podwire/bus";
-import { type ApiClient, type KubeObject, type MemoryApi, memoryApi, Resources, time } from "@podwire/client";
+import { type ApiClient, type ApiTransport, apiClient, type KubeObject, type MemoryApi, memoryApi, Resources, time } from "@podwire/client";
 import { DEFAULT_SETTINGS, type Settings } from "./context.ts";
 import { controllerManager, type Manager } from "./manager.ts";
 import { builtinCollections, CUSTOM_RESOURCE_DEFINITIONS } from "./resource-table.ts";
@@ -18,14 +18,19 @@ export interface SimulationOptions {
   bind?: boolean;
   /** Until a bound pod is ready; and until a terminating one is gone. Default 1. */
   kubeletDelayMs?: number;
+  /** Between the controllers and the API, and between them and the broker. */
+  wrapTransport?: (t: ApiTransport) => ApiTransport;
+  wrapBus?: (b: Bus) => Bus;
 }
 
 export interface Simulation {
   api: MemoryApi;
   client: ApiClient;
   bus(identity: string): Bus;
-  manager: Manager;
+  readonly manager: Manager;
   start(): Promise<void>;
+  /** The controllers die without a word and new ones start with empty caches. */
+  restartManager(): Promise<void>;
   stop(): Promise<void>;
   /** Resolves when `what` holds. Throws after `timeoutMs` of the clock. */
   until(what: () => boolean, why: string, timeoutMs?: number): Promise<void>;
@@ -41,13 +46,17 @@ export function simulation(o: SimulationOptions): Simulation {
     resources: [...builtinCollections().map((c) => c.ref), CUSTOM_RESOURCE_DEFINITIONS],
   });
   const client = api.client();
-  const manager = controllerManager({
-    ...base,
-    client,
-    bus: bus("controller-manager"),
-    settings: { ...DEFAULT_SETTINGS, rootCa: "test-ca", ...o.settings },
-    controllers: o.controllers,
-  });
+  const make = () => {
+    const b = bus("controller-manager");
+    return controllerManager({
+      ...base,
+      client: o.wrapTransport ? apiClient(o.wrapTransport(api.transport), { clock: o.clock }) : client,
+      bus: o.wrapBus ? o.wrapBus(b) : b,
+      settings: { ...DEFAULT_SETTINGS, rootCa: "test-ca", ...o.settings },
+      controllers: o.controllers,
+    });
+  };
+  let manager = make();
   const delay = o.kubeletDelayMs ?? 1;
   let turn = 0;
   let stopped = false;
@@ -92,7 +101,15 @@ export function simulation(o: SimulationOptions): Simulation {
     api,
     client,
     bus,
-    manager,
+    get manager() {
+      return manager;
+    },
+    async restartManager() {
+      // What is under way when a process dies may still arrive: the old one is not waited for.
+      void manager.stop();
+      manager = make();
+      await manager.start();
+    },
     async start() {
       await client.create(Resources.namespaces, {
         metadata: { name: "default" },
