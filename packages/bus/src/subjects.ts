@@ -27,6 +27,7 @@ export function token(s: string): string {
 
 /** The inverse of `token`; undefined when the token was not made by it. */
 export function untoken(t: string): string | undefined {
+  if (!t.includes("=")) return /^[A-Za-z0-9_-]+$/.test(t) ? t : undefined;
   if (t === "=") return "";
   if (!/^([A-Za-z0-9_-]|=[0-9A-F]{2})+$/.test(t)) return undefined;
   return Buffer.from(
