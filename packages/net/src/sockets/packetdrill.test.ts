@@ -50,14 +50,14 @@ describe("the interpreter", () => {
 });
 
 describe.skipIf(!existsSync(join(suite, "state-event-engine")))(
-  "freebsd-net/tcp-testsuite state-event-engine, IPv4 (skipped without PODWIRE_TCP_TESTSUITE)",
+  "freebsd-net/tcp-testsuite state-event-engine (skipped without PODWIRE_TCP_TESTSUITE)",
   () => {
-    test("nine of ten scripts pass", { timeout: 120_000 }, async () => {
+    test.each(["ipv4", "ipv6"])("nine of ten %s scripts pass", { timeout: 120_000 }, async (family) => {
       const failed: string[] = [];
       let total = 0;
       const root = join(suite, "state-event-engine");
       for (const file of readdirSync(root, { recursive: true, encoding: "utf8" }).sort()) {
-        if (!file.endsWith("-ipv4.pkt")) continue;
+        if (!file.endsWith(`-${family}.pkt`)) continue;
         total++;
         const verdict = await runScript(readFileSync(join(root, file), "utf8"), {});
         if (verdict !== "") failed.push(`${file}: ${verdict}`);

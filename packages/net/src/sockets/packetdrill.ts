@@ -4,11 +4,12 @@
 // options. The values of time stamps and window scales, the order of options and PSH are not compared.
 import { type Clock, seededRandom, sleepOn, type Timer } from "@podwire/base";
 import { pseudoSum } from "../checksum.ts";
+import { address, formatAddress, type IpAddress } from "../codec/address.ts";
 import { IpProtocol } from "../codec/numbers.ts";
 import { Tcp, TcpFlag, type TcpOptions } from "../codec/tcp.ts";
 import type { Packet } from "../packet.ts";
 import type { TcpConfig } from "../tcp/index.ts";
-import { ipPacket } from "./ip-packet.ts";
+import { ipHeaderLength, ipPacket } from "./ip-packet.ts";
 import type { NetSocket } from "./net-socket.ts";
 import { SocketLayer } from "./socket-layer.ts";
 import type { TcpServer } from "./tcp-server.ts";
@@ -16,8 +17,8 @@ import type { TcpServer } from "./tcp-server.ts";
 /** "" when the script passed, else the line and what was wrong with it. */
 export type Verdict = string;
 
-const LOCAL = 0xc0a80001;
-const REMOTE = 0xc0000201;
+/** Our address and the peer's, of the family a script names. */
+const ENDS = { 4: [0xc0a80001, 0xc0000201], 6: [address("fd3d:fa7b:d17d::1"), address("fd3d:fa7b:d17d::2")] } as const;
 const PORT = 8080;
 const EMPTY = new Uint8Array(0);
 
@@ -57,7 +58,7 @@ interface Shown {
 }
 
 /** Lines with their times; comments, blank lines, switches and parts for other systems than the suite's own gone. */
-export function readScript(text: string): { lines: Line[]; toleranceMs: number } {
+export function readScript(text: string): { lines: Line[]; toleranceMs: number; family: 4 | 6 } {
   const lines: Line[] = [];
   let atMs = 0;
   let toleranceMs = 50;
@@ -76,20 +77,22 @@ export function readScript(text: string): { lines: Line[]; toleranceMs: number }
     atMs = m[1] === "+" ? atMs + Number(m[2]) * 1000 : Number(m[2]) * 1000;
     lines.push({ number: i + 1, atMs, text: m[3]! });
   }
-  return { lines, toleranceMs };
+  return { lines, toleranceMs, family: text.includes("--ip_version=ipv6") ? 6 : 4 };
 }
 
 /** Settings of the stack under test that the scripts' sysctls ask for. */
 export async function runScript(text: string, tcp: Partial<TcpConfig>): Promise<Verdict> {
-  const { lines, toleranceMs } = readScript(text);
+  const { lines, toleranceMs, family } = readScript(text);
   const settings: Partial<TcpConfig> = { receiveLimit: 65_536, sendLimit: 32_768, gsoBytes: 0, ...tcp };
   for (const { text: t } of lines) {
-    if (t.includes("SO_RCVBUF, [65700]")) settings.receiveLimit = 65_700;
+    // The stack the scripts are written for rounds its buffer up to whole segments.
+    const buffer = /SO_RCVBUF, \[(\d+)\]/.exec(t);
+    if (buffer) settings.receiveLimit = Math.max(settings.receiveLimit ?? 0, Number(buffer[1]));
     if (t.includes("insecure_rst=1")) settings.strictReset = false;
     if (t.includes("insecure_syn=1")) settings.strictSyn = false;
     if (t.includes("drop_synfin=1")) settings.dropSynFin = true;
   }
-  const run = new Run(settings, toleranceMs);
+  const run = new Run(settings, toleranceMs, family);
   for (const line of lines) {
     const wrong = await run.step(line);
     if (wrong !== "") return `line ${line.number}: ${line.text}: ${wrong}`;
@@ -102,6 +105,9 @@ class Run {
   readonly #clock = new ManualClock();
   readonly #startMs = this.#clock.now;
   readonly #toleranceMs: number;
+  readonly #local: IpAddress;
+  readonly #remote: IpAddress;
+  readonly #header: number;
   readonly #out: { atMs: number; packet: Packet }[] = [];
   readonly #layer: SocketLayer;
   readonly #sockets = new Map<number, NetSocket>();
@@ -112,8 +118,10 @@ class Run {
   /** Ports of the connection: ours is chosen by a connect. */
   #localPort = PORT;
 
-  constructor(tcp: Partial<TcpConfig>, toleranceMs: number) {
+  constructor(tcp: Partial<TcpConfig>, toleranceMs: number, family: 4 | 6) {
     this.#toleranceMs = toleranceMs;
+    [this.#local, this.#remote] = ENDS[family];
+    this.#header = ipHeaderLength(this.#local);
     this.#layer = new SocketLayer({
       clock: this.#clock,
       random: seededRandom(1),
@@ -123,9 +131,9 @@ class Run {
           this.#out.push({ atMs: this.#clock.now - this.#startMs, packet: p });
           return "";
         },
-        sourceFor: () => LOCAL,
+        sourceFor: () => this.#local,
         mtuFor: () => 1500,
-        isLocal: (a) => a === LOCAL,
+        isLocal: (a) => a === this.#local,
       },
     });
   }
@@ -184,14 +192,14 @@ class Run {
   }
 
   #learn(p: Packet): void {
-    const at = p.start + 20;
+    const at = p.start + this.#header;
     this.#localIsn = Tcp.seq(p.data, at);
     this.#localPort = Tcp.sport(p.data, at);
   }
 
   #show(p: Packet): Shown {
-    const at = p.start + 20;
-    const t = Tcp.parse(p.data, at, p.end, pseudoSum(LOCAL, REMOTE, IpProtocol.TCP));
+    const at = p.start + this.#header;
+    const t = Tcp.parse(p.data, at, p.end, pseudoSum(this.#local, this.#remote, IpProtocol.TCP));
     if (!("options" in t)) return { flags: t.reason, seq: 0, length: 0, ack: 0, window: 0, options: [] };
     const o = t.options;
     const options = [
@@ -221,15 +229,14 @@ class Run {
       if (o === "sackOK") options.sackPermitted = true;
     }
     const payload = s.length > 0 ? new Uint8Array(s.length) : EMPTY;
-    const p = ipPacket(REMOTE, LOCAL, 60 + s.length, { protocol: IpProtocol.TCP, ttl: 64, identification: 0, dontFragment: true });
     let flags = 0;
     for (const [letter, bit] of LETTERS) if (s.flags.includes(letter)) flags |= bit;
     const ack = flags & TcpFlag.ACK ? (s.ack + this.#localIsn) >>> 0 : 0;
     const fields = { sport: PORT, dport: this.#localPort, seq: s.seq, ack, flags, window: s.window, urgent: 0, options, payload };
-    const n = Tcp.emit(fields, p.data, p.start + 20, pseudoSum(REMOTE, LOCAL, IpProtocol.TCP));
-    p.end = p.start + 20 + n;
-    p.data[p.start + 2] = (20 + n) >> 8;
-    p.data[p.start + 3] = 20 + n;
+    const segment = new Uint8Array(60 + s.length);
+    const n = Tcp.emit(fields, segment, 0, pseudoSum(this.#remote, this.#local, IpProtocol.TCP));
+    const p = ipPacket(this.#remote, this.#local, n, { protocol: IpProtocol.TCP, ttl: 64, identification: 0, dontFragment: true });
+    p.data.set(segment.subarray(0, n), p.start + this.#header);
     this.#layer.receive(p);
     return "";
   }
@@ -264,7 +271,7 @@ class Run {
         return "";
       }
       case "connect":
-        this.#sockets.set(fd, this.#watch(this.#layer.tcpConnect({ host: "192.0.2.1", port: PORT, allowHalfOpen: true })));
+        this.#sockets.set(fd, this.#watch(this.#layer.tcpConnect({ host: formatAddress(this.#remote), port: PORT, allowHalfOpen: true })));
         return "";
       case "accept": {
         const s = this.#accepted.shift();
