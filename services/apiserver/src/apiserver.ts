@@ -17,9 +17,10 @@ import { resourceQuota } from "./admission/resource-quota.ts";
 import { runtimeClass } from "./admission/runtime-class.ts";
 import { serviceAccount } from "./admission/service-account.ts";
 import { claimResize, defaultStorageClass, storageObjectInUseProtection } from "./admission/storage-objects.ts";
+import { validatingPolicies } from "./admission/validating-policies.ts";
 import { mutatingWebhooks, validatingWebhooks } from "./admission/webhooks/webhooks.ts";
-import { type TokenAuthenticator, tokenFile, unionOf } from "./authentication/authenticator.ts";
-import { ServiceAccountTokens } from "./authentication/service-account-tokens.ts";
+import { ANONYMOUS, type TokenAuthenticator, tokenFile, unionOf } from "./authentication/authenticator.ts";
+import { ServiceAccountTokens, TokenRefusedError } from "./authentication/service-account-tokens.ts";
 import { chainOf, mastersAuthorizer } from "./authorization/authorizer.ts";
 import { escalationCheck } from "./authorization/escalation.ts";
 import { NodeAuthorizer } from "./authorization/node.ts";
@@ -62,6 +63,8 @@ export interface ApiServerOptions {
   /** Without certificates there is no HTTPS. */
   pki?: Pki;
   config: ApiServerConfig;
+  /** Key of service account tokens when there is no `pki`. */
+  serviceAccountKeyPem?: string;
   /** Contents of --token-auth-file. */
   tokens?: string;
 }
@@ -112,7 +115,7 @@ export class ApiServer {
     api.admission = new AdmissionChain(this.#plugins(api));
     const authenticators: TokenAuthenticator[] = [];
     if (o.tokens !== undefined) authenticators.push(tokenFile(o.tokens));
-    const keyPem = o.pki?.serviceAccountKeyPem;
+    const keyPem = o.pki?.serviceAccountKeyPem ?? o.serviceAccountKeyPem;
     const serviceAccounts = keyPem === undefined ? undefined : this.#serviceAccounts(keyPem, cache);
     if (serviceAccounts) {
       authenticators.push(serviceAccounts);
@@ -178,6 +181,18 @@ export class ApiServer {
   /** Serves a connection that another network has accepted (the NIC on the wire). */
   accept(socket: Duplex): void {
     this.#https?.accept(socket);
+  }
+
+  /** Who sends an Authorization header; for callers that bring no connection. Throws 401. */
+  async authenticate(authorization: string | undefined): Promise<User> {
+    if (authorization === undefined) return ANONYMOUS;
+    try {
+      const user = await this.#tokens.authenticate(authorization.replace(/^bearer +/i, ""));
+      if (user) return user;
+    } catch (e) {
+      if (!(e instanceof TokenRefusedError)) throw e;
+    }
+    throw statusErrors.unauthorized();
   }
 
   /** Serves the API to pods on the wire. */
@@ -259,6 +274,7 @@ export class ApiServer {
       defaultStorageClass(api),
       mutatingWebhooks(api),
       escalationCheck(api, this.#rbac),
+      validatingPolicies(api),
       validatingWebhooks(api),
       resourceQuota(api),
     ];

@@ -5,9 +5,14 @@ import type { Entry, Feed, Store } from "@podwire/store";
 import { CachedObject } from "./cached-object.ts";
 import { ResourceCache } from "./resource-cache.ts";
 
+/** How long an answer to a write waits for the cache. */
+const SEEN_LIMIT_MS = 2_000;
+
 export class WatchCache {
   readonly #store: Store;
   readonly #log: Logger;
+  readonly #clock: Clock;
+  #unseen = 0;
   readonly #resources = new Map<string, ResourceCache>();
   #feed: Feed | undefined;
   #loading = true;
@@ -22,6 +27,7 @@ export class WatchCache {
   constructor(store: Store, opts: { clock: Clock; log: Logger }) {
     this.#store = store;
     this.#log = opts.log;
+    this.#clock = opts.clock;
   }
 
   /** Opens the feed and resolves when the first snapshot is in. */
@@ -100,6 +106,23 @@ export class WatchCache {
     await this.#feed?.reached(revision, signal);
   }
 
+  /**
+   * Resolves when a write of this server is in the cache, so that whoever got its answer finds it in everything that is looked up
+   * there (roles, definitions, namespaces). Gives up after a while: the write itself is done.
+   */
+  async seen(revision: number): Promise<void> {
+    if (this.revision >= revision) return;
+    const limit = new AbortController();
+    const timer = this.#clock.after(SEEN_LIMIT_MS, () => limit.abort(), { unref: true });
+    try {
+      await this.reached(revision, limit.signal);
+    } catch {
+      this.#unseen++;
+    } finally {
+      timer.cancel();
+    }
+  }
+
   /** Calls back when the store's feed lost its place and clients must list again; returns the way to stop listening. */
   onRestart(cb: () => void): () => void {
     this.#restartListeners.add(cb);
@@ -118,7 +141,7 @@ export class WatchCache {
   }
 
   counters(): Record<string, number> {
-    return { revision: this.revision, malformedEntries: this.#malformed, resources: this.#resources.size };
+    return { revision: this.revision, malformedEntries: this.#malformed, unseenWrites: this.#unseen, resources: this.#resources.size };
   }
 
   close(): void {

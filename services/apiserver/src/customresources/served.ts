@@ -12,6 +12,7 @@ import {
   smdOfResource,
   statusErrors,
   validateSchema,
+  validateSchemaRules,
 } from "@podwire/api";
 import { CachedObject, encodeText } from "../cache/cached-object.ts";
 import { customName } from "../openapi/names.ts";
@@ -118,7 +119,7 @@ function servedVersion(definition: KubeObject, v: DefinitionVersion): Served {
       selectableFields: (v.selectableFields ?? []).map((f) => f.jsonPath.replace(/^\./, "")),
       openApi: () => openApi(own, schema),
       receive: (o, fieldValidation, warnings) => receive(info, schema, o, fieldValidation, warnings),
-      validate: (o) => validate(schema, o),
+      validate: (o, old) => validate(schema, o, old),
     },
   };
 }
@@ -143,8 +144,11 @@ function definesPruning(schema: JsonSchema | undefined): boolean {
   return schema !== undefined;
 }
 
-function validate(schema: JsonSchema | undefined, o: KubeObject): FieldError[] {
-  return schema ? validateSchema(o, schema) : [];
+function validate(schema: JsonSchema | undefined, o: KubeObject, old: KubeObject | undefined): FieldError[] {
+  if (!schema) return [];
+  const errors = validateSchema(o, schema);
+  // Rules in CEL are asked only of what has the right shape.
+  return errors.length > 0 ? errors : validateSchemaRules(schema, o, old);
 }
 
 /** A printer column's cell: the first value, dates as ages by the type. */

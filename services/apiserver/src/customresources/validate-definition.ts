@@ -9,6 +9,7 @@ import {
   type KubeObject,
   notSupported,
   required,
+  schemaRuleErrors,
   Verbatim,
 } from "@podwire/api";
 import { isTrue } from "./definitions.ts";
@@ -129,7 +130,7 @@ function versionErrors(versions: readonly DefinitionVersion[]): FieldError[] {
     // A single version's schema is, internally, that of the whole definition, and errors name it there.
     const where = versions.length === 1 ? "spec.validation.openAPIV3Schema" : `${at}.schema.openAPIV3Schema`;
     if (!schema) errors.push(required(`${at}.schema.openAPIV3Schema`));
-    else errors.push(...schemaErrors(schema, where, true));
+    else errors.push(...schemaErrors(schema, where, true), ...schemaRuleErrors(schema, where));
   }
   return errors;
 }

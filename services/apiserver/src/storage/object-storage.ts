@@ -58,6 +58,7 @@ export class ObjectStorage {
     try {
       const revision = await this.#store.create(key, value);
       this.writes++;
+      await this.#cache.seen(revision);
       return this.#written(key, revision, value, object, true);
     } catch (e) {
       if (e instanceof KeyExistsError) throw statusErrors.alreadyExists(errorResource, key.name);
@@ -129,6 +130,7 @@ export class ObjectStorage {
       if (!dryRun) {
         revision = await this.#store.delete(key, this.#encoder.encode(encodeText(next.shown)), current.revision);
         this.writes++;
+        await this.#cache.seen(revision);
       }
       const shown = next.answersDeletionRevision ? revision : current.revision;
       return { ...this.#written(key, shown, value, next.lastState, !dryRun), revision, deleted: true, created: false };
@@ -145,6 +147,7 @@ export class ObjectStorage {
     }
     const revision = current ? await this.#store.update(key, value, current.revision) : await this.#store.create(key, value);
     this.writes++;
+    await this.#cache.seen(revision);
     return { ...this.#written(key, revision, value, next, true), deleted: false, created: current === undefined };
   }
 

@@ -10,6 +10,7 @@ import { writeOptions } from "../request/options.ts";
 import { valueResponse } from "../response.ts";
 import { bindNamespace, decodeObject, managerOf, timeText } from "../verbs/body.ts";
 import { attributesOf } from "../verbs/create.ts";
+import { userInfo } from "./user-info.ts";
 
 export interface ReviewParts {
   tokens: TokenAuthenticator;
@@ -74,15 +75,6 @@ async function reviewToken(parts: ReviewParts, o: KubeObject): Promise<unknown> 
     if (e instanceof TokenRefusedError) return fail(reasonOf(e));
     throw e;
   }
-}
-
-export function userInfo(u: User): Record<string, unknown> {
-  return {
-    username: u.name,
-    ...(u.uid ? { uid: u.uid } : {}),
-    ...(u.groups.length > 0 ? { groups: u.groups } : {}),
-    ...(u.extra ? { extra: u.extra } : {}),
-  };
 }
 
 function reviewAccess(api: Api, call: Call, o: KubeObject, self: User | undefined): unknown {

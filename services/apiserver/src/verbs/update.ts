@@ -80,7 +80,7 @@ export async function updateObject(api: Api, call: Call, r: UpdateRequest): Prom
         rollBack();
         if (!stored) throw statusErrors.notFound(served.info, call.name);
         const current = served.toServed(stored);
-        const live = served.toServed(stored === current ? clone(stored) : stored);
+        const live = clone(current);
         const attributes = attributesOf(call, "UPDATE", undefined, current, r.options, r.kind);
         undo = attributes.undo;
         const next = await prepared(api, call, r, live, current, revision, attributes);

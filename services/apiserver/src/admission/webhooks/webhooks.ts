@@ -3,7 +3,7 @@
 import { applyDefaults, applyJsonPatch, type KubeObject, StatusError, statusErrors } from "@podwire/api";
 import { reasonOf } from "@podwire/base";
 import type { Api } from "../../call.ts";
-import { userInfo } from "../../subresources/reviews.ts";
+import { admissionRequest } from "../cel-input.ts";
 import type { AdmissionPlugin, Attributes } from "../chain.ts";
 import { namespaceMatches, objectMatches, type Rule, ruleMatches } from "../matching.ts";
 import { type ClientConfig, callWebhook, WebhookCallError } from "./caller.ts";
@@ -116,7 +116,7 @@ async function review(api: Api, a: Attributes, h: Hook): Promise<{ patch?: strin
     const answer = await callWebhook(
       api,
       h.clientConfig,
-      { kind: "AdmissionReview", apiVersion: "admission.k8s.io/v1", request: requestOf(a, uid) },
+      { kind: "AdmissionReview", apiVersion: "admission.k8s.io/v1", request: admissionRequest(a, uid) },
       h.timeoutSeconds ?? DEFAULT_TIMEOUT_S,
     );
     response = answer?.response;
@@ -150,25 +150,4 @@ function denied(h: Hook, status: { message?: string; reason?: string; code?: num
       : `${start} without explanation`;
   const code = status?.code && status.code >= 400 && status.code < 600 ? status.code : 403;
   return new StatusError(code, status?.reason ?? (code === 403 ? "Forbidden" : ""), why, status?.details as never);
-}
-
-function requestOf(a: Attributes, uid: string): Record<string, unknown> {
-  const { group, version, resource } = a.info;
-  return {
-    uid,
-    kind: a.kind,
-    resource: { group, version, resource },
-    ...(a.subresource ? { subResource: a.subresource } : {}),
-    requestKind: a.kind,
-    requestResource: { group, version, resource },
-    ...(a.subresource ? { requestSubResource: a.subresource } : {}),
-    ...(a.name ? { name: a.name } : {}),
-    ...(a.namespace ? { namespace: a.namespace } : {}),
-    operation: a.operation,
-    userInfo: userInfo(a.user),
-    object: a.object ?? null,
-    oldObject: a.oldObject ?? null,
-    dryRun: a.dryRun,
-    options: a.options,
-  };
 }

@@ -1,0 +1,37 @@
+// A request as CEL expressions of webhooks and policies see it, and as AdmissionReview carries it.
+import type { Api } from "../call.ts";
+import { userInfo } from "../subresources/user-info.ts";
+import type { Attributes } from "./chain.ts";
+
+export function celInput(api: Api, a: Attributes, params?: unknown) {
+  const namespace = a.namespace === "" ? undefined : api.cache.of("", "namespaces").get("", a.namespace)?.object;
+  return {
+    object: a.object ?? null,
+    oldObject: a.oldObject ?? null,
+    request: admissionRequest(a, ""),
+    namespaceObject: namespace ?? null,
+    ...(params === undefined ? {} : { params }),
+  };
+}
+
+/** The `request` of an AdmissionReview. */
+export function admissionRequest(a: Attributes, uid: string): Record<string, unknown> {
+  const { group, version, resource } = a.info;
+  return {
+    uid,
+    kind: a.kind,
+    resource: { group, version, resource },
+    ...(a.subresource ? { subResource: a.subresource } : {}),
+    requestKind: a.kind,
+    requestResource: { group, version, resource },
+    ...(a.subresource ? { requestSubResource: a.subresource } : {}),
+    ...(a.name ? { name: a.name } : {}),
+    ...(a.namespace ? { namespace: a.namespace } : {}),
+    operation: a.operation,
+    userInfo: userInfo(a.user),
+    object: a.object ?? null,
+    oldObject: a.oldObject ?? null,
+    dryRun: a.dryRun,
+    options: a.options,
+  };
+}
