@@ -33,8 +33,13 @@ interface Token {
   v: string;
 }
 
-export function evaluate(text: string, vars: ArithVariables, depth = 0): bigint {
-  if (depth > MAX_RECURSION) throw new ArithError("expression recursion loop detected");
+/** Expressions come again in loops: their tokens are kept, up to a number. */
+const TOKEN_CACHE_LIMIT = 500;
+const tokenCache = new Map<string, Token[]>();
+
+function tokensOf(text: string): Token[] {
+  const known = tokenCache.get(text);
+  if (known) return known;
   const tokens: Token[] = [];
   for (let at = 0; at < text.length; ) {
     TOKEN.lastIndex = at;
@@ -46,6 +51,14 @@ export function evaluate(text: string, vars: ArithVariables, depth = 0): bigint 
     at = TOKEN.lastIndex;
     tokens.push(m[1] !== undefined ? { t: "num", v: m[1] } : m[2] !== undefined ? { t: "name", v: m[2] } : { t: "op", v: m[3] as string });
   }
+  if (tokenCache.size >= TOKEN_CACHE_LIMIT) tokenCache.clear();
+  tokenCache.set(text, tokens);
+  return tokens;
+}
+
+export function evaluate(text: string, vars: ArithVariables, depth = 0): bigint {
+  if (depth > MAX_RECURSION) throw new ArithError("expression recursion loop detected");
+  const tokens = tokensOf(text);
   if (tokens.length === 0) return 0n;
   let i = 0;
   const fail = (): never => {

@@ -43,7 +43,7 @@ export function* expandWords(words: readonly Word[], x: Expander): Expansion<str
   for (const w of words) {
     const only = w.length === 1 ? (w[0] as WordPart) : undefined;
     if (only?.t === "lit") {
-      if (only.quoted || !/[*?[~\\]/.test(only.text)) {
+      if (only.quoted || !/[*?~\\]|\[.*\]/s.test(only.text)) {
         out.push(only.text);
         continue;
       }

@@ -27,7 +27,10 @@ export function plainPattern(text: string): Pattern {
 }
 
 export function hasGlob(p: Pattern): boolean {
-  for (let i = 0; i < p.text.length; i++) if (!p.literal[i] && "*?[".includes(p.text[i] as string)) return true;
+  for (let i = 0; i < p.text.length; i++) {
+    const c = p.text[i];
+    if (!p.literal[i] && (c === "*" || c === "?" || (c === "[" && p.text.includes("]", i)))) return true;
+  }
   return false;
 }
 

@@ -626,7 +626,15 @@ export class Shell implements Expander {
       if (fn !== undefined) return this.#callFunction(node, fn, argv, tested);
     }
     const builtin = special ?? BUILTINS.get(name);
-    if (builtin !== undefined) await this.#callBuiltin(node, builtin, argv, special !== undefined, tested);
+    if (builtin !== undefined && node.redirects.length === 0 && node.assigns.length === 0 && !this.options.has("xtrace")) {
+      // The common case costs no promise when the builtin does not wait.
+      try {
+        const r = builtin(this, argv, tested);
+        this.status = typeof r === "number" ? r : await r;
+      } catch (e) {
+        await this.#builtinFailed(e, argv);
+      }
+    } else if (builtin !== undefined) await this.#callBuiltin(node, builtin, argv, special !== undefined, tested);
     else await this.#callProgram(node, argv, last);
     this.#checkErrexit(tested);
   }
@@ -723,15 +731,19 @@ export class Shell implements Expander {
       const r = builtin(this, argv, tested);
       this.status = r instanceof Promise ? await r : r;
     } catch (e) {
-      if (e instanceof SysError && e.code === "EPIPE") this.status = 1;
-      else if (e instanceof SysError) {
-        await this.error(`${argv[0] === "echo" || argv[0] === "printf" ? "write error: " : ""}${strerror(e)}`);
-        this.status = 1;
-      } else throw e;
+      await this.#builtinFailed(e, argv);
     } finally {
       if (assigns.length > 0 && !special) this.vars.leave();
       undo?.();
     }
+  }
+
+  async #builtinFailed(e: unknown, argv: readonly string[]): Promise<void> {
+    if (e instanceof SysError && e.code === "EPIPE") this.status = 1;
+    else if (e instanceof SysError) {
+      await this.error(`${argv[0] === "echo" || argv[0] === "printf" ? "write error: " : ""}${strerror(e)}`);
+      this.status = 1;
+    } else throw e;
   }
 
   /** A program of the file system, in a process of its own unless this one ends with it. */
