@@ -26,7 +26,7 @@ export interface NetSocketOptions {
   allowHalfOpen?: boolean;
 }
 
-/** Events: connect, ready, data, end, drain, timeout, error, close(hadError), and lookup never. */
+/** TCP_NODELAY is on until setNoDelay(false). Events: connect, ready, data, end, drain, timeout, error, close(hadError), and lookup never. */
 export class NetSocket extends Duplex implements TcpOwner {
   readonly #calls: TcpCalls;
   #endpoint: TcpEndpoint | null = null;
@@ -58,6 +58,8 @@ export class NetSocket extends Duplex implements TcpOwner {
   attach(endpoint: TcpEndpoint, connecting: boolean): void {
     this.#endpoint = endpoint;
     endpoint.owner = this;
+    // As Go's net package and node:http's own listeners have it; without, an answer in two writes waits for a delayed acknowledgement.
+    endpoint.connection.noDelay = true;
     this.connecting = connecting;
   }
 
