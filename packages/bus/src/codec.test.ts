@@ -2,7 +2,7 @@
 import { seededRandom, silentLogger, systemClock } from "@podwire/base";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { checkStructure, decode, encode, MAX_DEPTH } from "./codec.ts";
+import { checkStructure, decode, encode, encodeAfter, MAX_DEPTH } from "./codec.ts";
 import { until } from "./contract.suite.ts";
 import { MalformedError } from "./errors.ts";
 import { memoryBus } from "./memory.ts";
@@ -130,4 +130,11 @@ test("garbage on served subjects is answered or counted, and service goes on", a
   await stream.send("works");
   stream.abort({ code: "done", message: "" });
   expect(server.stats().complaints).toBeGreaterThan(500);
+});
+
+test("bytes in front are the caller's; a large value does not make later slabs large", () => {
+  const b = encodeAfter(6, { a: [1, 2, 3] });
+  expect(decode(b.subarray(6))).toEqual({ a: [1, 2, 3] });
+  encode(new Uint8Array(5_000_000));
+  expect(encode("small").buffer.byteLength).toBeLessThan(100_000);
 });

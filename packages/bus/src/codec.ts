@@ -1,19 +1,33 @@
 // Values as bytes: msgpackr, and a check of the structure before a decoder allocates anything from it.
 // Invariant: `decode` never allocates more than a small multiple of its input, and throws only MalformedError.
 // Specification: the MessagePack format; of extensions only msgpackr's `undefined` and the timestamp are accepted.
-import { Packr } from "msgpackr";
+import { Packr, RESERVE_START_SPACE } from "msgpackr";
 import { MalformedError } from "./errors.ts";
 
 const packr = new Packr({ useRecords: false, moreTypes: false, copyBuffers: true, int64AsType: "number" } as ConstructorParameters<
   typeof Packr
 >[0]);
 
+/**
+ * msgpackr packs into slabs that become as large as the largest value so far, and a small result keeps its whole slab
+ * alive. After a result beyond this size the next slab is a small one again.
+ */
+const LARGE_RESULT_BYTES = 256 * 1024;
+const SLAB_BYTES = 64 * 1024;
+
 /** Deeper values are malformed. Objects of the API travel as JSON bytes, so the framing around them is shallow. */
 export const MAX_DEPTH = 64;
 
 /** Encodes plain data: null, undefined, booleans, numbers, strings, Uint8Array, arrays, plain objects, Date. */
 export function encode(value: unknown): Uint8Array {
-  return packr.pack(value);
+  return encodeAfter(0, value);
+}
+
+/** As `encode`, behind `reserve` bytes (at most 255) that are the caller's to fill: a header without another copy. */
+export function encodeAfter(reserve: number, value: unknown): Uint8Array {
+  const b = packr.pack(value, RESERVE_START_SPACE | reserve);
+  if (b.length > LARGE_RESULT_BYTES) packr.useBuffer(Buffer.allocUnsafeSlow(SLAB_BYTES));
+  return b;
 }
 
 /** The inverse of `encode`. Byte strings are copied: the result does not refer to `bytes`. Throws MalformedError. */

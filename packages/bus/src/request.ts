@@ -3,7 +3,7 @@
 // Invariant: a request ends once: with its answer, a failure, a timeout, an abort, or the loss of the connection.
 import { type Clock, type Complaints, reasonOf } from "@podwire/base";
 import type { RequestOptions } from "./bus.ts";
-import { decode, encode } from "./codec.ts";
+import { decode, encode, encodeAfter } from "./codec.ts";
 import {
   BusClosedError,
   BusTimeoutError,
@@ -131,7 +131,7 @@ export class Requests {
         this.d.complaints.complain("malformed request", { subject });
         throw new RemoteError("malformed", reasonOf(e));
       }
-      const answer = encode(await handler(body, { subject }));
+      const answer = encodeAfter(PART_HEADER, await handler(body, { subject }));
       if (reply) await this.sendParts(reply, answer);
     } catch (e) {
       if (e instanceof BusClosedError) return;
@@ -142,9 +142,15 @@ export class Requests {
     }
   }
 
-  private async sendParts(reply: string, answer: Uint8Array): Promise<void> {
+  /** `whole`: the answer behind PART_HEADER free bytes. */
+  private async sendParts(reply: string, whole: Uint8Array): Promise<void> {
     const { transport } = this.d;
     const partBytes = Math.max(1024, Math.min(MAX_PART_BYTES, transport.maxPayload - 1024));
+    if (whole.length <= partBytes) {
+      transport.publish(reply, fillPart(whole, LAST, 0));
+      return;
+    }
+    const answer = whole.subarray(PART_HEADER);
     let sinceFlush = 0;
     for (let at = 0, index = 0; ; index++) {
       const end = Math.min(answer.length, at + partBytes);
@@ -186,9 +192,16 @@ export class Requests {
 
 function writePart(kind: number, index: number, payload: Uint8Array): Uint8Array {
   const b = Buffer.allocUnsafe(PART_HEADER + payload.length);
-  b[0] = kind;
-  b.writeUInt32BE(index, 1);
   b.set(payload, PART_HEADER);
+  return fillPart(b, kind, index);
+}
+
+function fillPart(b: Uint8Array, kind: number, index: number): Uint8Array {
+  b[0] = kind;
+  b[1] = index >>> 24;
+  b[2] = index >>> 16;
+  b[3] = index >>> 8;
+  b[4] = index;
   return b;
 }
 

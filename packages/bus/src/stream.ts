@@ -7,7 +7,7 @@
 // fails; a stream closes exactly once. A lost message shows as a gap in the numbers and aborts the stream.
 import { type Clock, reasonOf } from "@podwire/base";
 import type { BusStream, RemoteFailure, RequestOptions } from "./bus.ts";
-import { decode, encode } from "./codec.ts";
+import { decode, encode, encodeAfter } from "./codec.ts";
 import { BusClosedError, BusTimeoutError, DisconnectedError, MalformedError, NoRespondersError, RemoteError } from "./errors.ts";
 import type { Letterbox } from "./mailbox.ts";
 import { DEFAULT_REQUEST_TIMEOUT_MS, type EndpointDeps, failureOf, MAX_PART_BYTES, readFailure } from "./request.ts";
@@ -247,22 +247,29 @@ class Stream implements BusStream {
     if (this.closed) throw this.reason();
     if (this.ended) throw new RemoteError("ended", "this side of the stream has ended");
     this.accept();
-    const payload = encode(frame);
-    const cost = payload.length + FRAME_COST;
-    for (let at = 0; ; ) {
-      const end = Math.min(payload.length, at + this.partBytes);
-      const b = Buffer.allocUnsafe(DATA_HEADER + end - at);
-      b[0] = DATA;
-      b[1] = end < payload.length ? 1 : 0;
-      b.writeUInt32BE(this.sentNumber++ >>> 0, 2);
-      b.set(payload.subarray(at, end), DATA_HEADER);
-      this.say(b);
-      at = end;
-      if (at === payload.length) break;
-    }
+    const whole = encodeAfter(DATA_HEADER, frame);
+    const cost = whole.length - DATA_HEADER + FRAME_COST;
+    if (whole.length <= this.partBytes) this.sayData(whole, false);
+    else
+      for (let at = DATA_HEADER; at < whole.length; at += this.partBytes) {
+        const part = Buffer.allocUnsafe(DATA_HEADER + Math.min(this.partBytes, whole.length - at));
+        part.set(whole.subarray(at, at + this.partBytes), DATA_HEADER);
+        this.sayData(part, at + this.partBytes < whole.length);
+      }
     this.sentBytes += cost;
     if (this.sentBytes - this.creditedBytes < this.peerWindow) return;
     await new Promise<void>((resolve, reject) => void this.blocked.push({ resolve, reject }));
+  }
+
+  private sayData(b: Uint8Array, more: boolean): void {
+    const number = this.sentNumber++;
+    b[0] = DATA;
+    b[1] = more ? 1 : 0;
+    b[2] = number >>> 24;
+    b[3] = number >>> 16;
+    b[4] = number >>> 8;
+    b[5] = number;
+    this.say(b);
   }
 
   end(): void {
