@@ -5,7 +5,7 @@ import { createIdentity, Identity } from "@podwire/bus";
 import { type ClusterFolder, type ClusterRecord, writeWhole } from "./cluster-folder.ts";
 
 /** Node slots with credentials in a new cluster, and how many are added when they run out. */
-export const SLOT_STEP = 32;
+export const SLOT_STEP = 16;
 /** The underlay 172.30.0.0/16 has room for more, but nobody has tried. */
 export const MAX_SLOTS = 1000;
 

@@ -58,6 +58,7 @@ export async function bringUp(b: BringUp): Promise<ApiClient> {
         return (dns["status"]?.availableReplicas ?? 0) > 0;
       }),
     );
+  supervisor.startDashboard();
   supervisor.phase = "running";
   return api;
 }

@@ -14,7 +14,7 @@ const record: ClusterRecord = {
     { name: "node-1", slot: 1 },
     { name: "node-3", slot: 3 },
   ],
-  slots: 32,
+  slots: 16,
   args: { apiserver: ["--audit=1"], "node-agent": ["--v=debug"], "node-3": ["--node-labels=a=b"] },
 };
 const around: Surroundings = {

@@ -126,6 +126,7 @@ export class Supervisor {
     const { record, around } = this.ready();
     const later: ProcessSpec[] = [];
     for (const spec of controlPlaneSpecs(around, record)) {
+      if (spec.name === "dashboard") continue; // Nobody waits for it: see startDashboard.
       if (spec.name === "controller-manager" && !hasCertificates(around.folder.pki)) later.push(spec);
       else this.launch(spec);
     }
@@ -137,6 +138,12 @@ export class Supervisor {
       else clock.after(CERTIFICATES_POLL_MS, launchLater);
     };
     if (later.length > 0) launchLater();
+  }
+
+  /** Once the cluster is up: a page that nobody looks at yet must not slow the start. */
+  startDashboard(): void {
+    const { record, around } = this.ready();
+    for (const spec of controlPlaneSpecs(around, record)) if (spec.name === "dashboard") this.launch(spec);
   }
 
   /** True when every control-plane process answers on its control subject that it is well. */
