@@ -167,9 +167,11 @@ export class NodeAgent {
   }
 
   #ownNode(n: Node): void {
+    this.#proxy?.setNodeLabels(n.metadata?.labels ?? {});
     if (!n.spec?.podCIDR || this.network.ready) return;
     this.network.configure(n.spec.podCIDR);
     this.#o.log.info({ podCIDR: n.spec.podCIDR }, "the pod network is ready");
+    this.kubelet.networkReady();
     this.#registrar.poke();
   }
 

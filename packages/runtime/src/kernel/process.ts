@@ -117,8 +117,9 @@ export class Process {
   cpuMs = 0;
   readonly fs: ProcessFs;
   readonly childChanged = new WakeList();
-  readonly #ended = new AbortController();
+  #endedSignal: AbortController | undefined;
   readonly #dispositions = new Map<number, Disposition>();
+  readonly #ends = new WakeList();
   readonly #interrupts = new WakeList();
   readonly #resumed = new WakeList();
   #onExit: (() => void)[] = [];
@@ -160,6 +161,14 @@ export class Process {
   get signal(): AbortSignal {
     return this.#ended.signal;
   }
+  /** Made when somebody listens. */
+  get #ended(): AbortController {
+    if (this.#endedSignal === undefined) {
+      this.#endedSignal = new AbortController();
+      if (this.status !== undefined) this.#endedSignal.abort(new ProcessEnded());
+    }
+    return this.#endedSignal;
+  }
   get ended(): boolean {
     return this.status !== undefined;
   }
@@ -184,7 +193,8 @@ export class Process {
   terminate(status: ExitStatus): void {
     if (this.status !== undefined) return;
     this.status = status;
-    this.#ended.abort(new ProcessEnded());
+    this.#endedSignal?.abort(new ProcessEnded());
+    this.#ends.wakeAll();
     const hooks = this.#onExit;
     this.#onExit = [];
     for (const h of hooks) h();
@@ -213,11 +223,10 @@ export class Process {
       const done = (r: "woken" | "interrupted" | "ended") => {
         cancel?.();
         cancelInterrupt?.();
-        this.#ended.signal.removeEventListener("abort", onEnd);
+        cancelEnd();
         resolve(r);
       };
-      const onEnd = () => done("ended");
-      this.#ended.signal.addEventListener("abort", onEnd, { once: true });
+      const cancelEnd = this.#ends.add(() => done("ended"));
       if (opts.interruptible) cancelInterrupt = this.#interrupts.add(() => done("interrupted"));
       cancel = register(() => done("woken"));
     });

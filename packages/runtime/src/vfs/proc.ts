@@ -28,57 +28,64 @@ export function mountProc(context: ContainerContext, pids: () => PidNamespace | 
     return f;
   };
   const bootMs = now();
-  const fixed = new Map<string, Inode>();
-  fixed.set("mounts", new SymlinkInode(proc, "self/mounts", 0, 0));
-  fixed.set(
-    "uptime",
-    text(() => `${((now() - bootMs) / 1000).toFixed(2)} ${((now() - bootMs) / 1000).toFixed(2)}\n`),
-  );
-  fixed.set(
-    "loadavg",
-    text(() => `0.00 0.00 0.00 1/${pids()?.processes.size ?? 0} 1\n`),
-  );
-  fixed.set(
-    "version",
-    text(() => "Linux version 6.12.0-podwire (podwire) #1 SMP\n"),
-  );
-  fixed.set(
-    "meminfo",
-    text(() => memInfo(context)),
-  );
-  fixed.set(
-    "cpuinfo",
-    text(() => "processor\t: 0\nmodel name\t: Podwire vCPU\n\nprocessor\t: 1\nmodel name\t: Podwire vCPU\n\n"),
-  );
-  fixed.set(
-    "filesystems",
-    text(() => "nodev\tproc\nnodev\ttmpfs\nnodev\toverlay\n\text4\n"),
-  );
-  const sysctl = (value: string) => text(() => `${value}\n`);
-  const tree = (entries: Record<string, Inode>): DirInode => {
-    const d = new DirInode(proc, 0o555, 0, 0);
-    for (const [k, v] of Object.entries(entries)) d.entries().set(k, v);
-    return d;
+  let made: Map<string, Inode> | undefined;
+  // Made at the first look: an idle container costs nothing for it.
+  const fixedEntries = (): Map<string, Inode> => {
+    if (made) return made;
+    const fixed = new Map<string, Inode>();
+    made = fixed;
+    fixed.set("mounts", new SymlinkInode(proc, "self/mounts", 0, 0));
+    fixed.set(
+      "uptime",
+      text(() => `${((now() - bootMs) / 1000).toFixed(2)} ${((now() - bootMs) / 1000).toFixed(2)}\n`),
+    );
+    fixed.set(
+      "loadavg",
+      text(() => `0.00 0.00 0.00 1/${pids()?.processes.size ?? 0} 1\n`),
+    );
+    fixed.set(
+      "version",
+      text(() => "Linux version 6.12.0-podwire (podwire) #1 SMP\n"),
+    );
+    fixed.set(
+      "meminfo",
+      text(() => memInfo(context)),
+    );
+    fixed.set(
+      "cpuinfo",
+      text(() => "processor\t: 0\nmodel name\t: Podwire vCPU\n\nprocessor\t: 1\nmodel name\t: Podwire vCPU\n\n"),
+    );
+    fixed.set(
+      "filesystems",
+      text(() => "nodev\tproc\nnodev\ttmpfs\nnodev\toverlay\n\text4\n"),
+    );
+    const sysctl = (value: string) => text(() => `${value}\n`);
+    const tree = (entries: Record<string, Inode>): DirInode => {
+      const d = new DirInode(proc, 0o555, 0, 0);
+      for (const [k, v] of Object.entries(entries)) d.entries().set(k, v);
+      return d;
+    };
+    fixed.set(
+      "sys",
+      tree({
+        kernel: tree({
+          hostname: text(() => `${context.hostname()}\n`),
+          shm_rmid_forced: sysctl("0"),
+          pid_max: sysctl("4194304"),
+          ostype: sysctl("Linux"),
+          osrelease: sysctl("6.12.0-podwire"),
+        }),
+        net: tree({
+          ipv4: tree({ ip_forward: sysctl("1"), ip_local_port_range: sysctl("32768\t60999") }),
+          core: tree({ somaxconn: sysctl("4096") }),
+        }),
+        vm: tree({ swappiness: sysctl("60") }),
+      }),
+    );
+    return fixed;
   };
-  fixed.set(
-    "sys",
-    tree({
-      kernel: tree({
-        hostname: text(() => `${context.hostname()}\n`),
-        shm_rmid_forced: sysctl("0"),
-        pid_max: sysctl("4194304"),
-        ostype: sysctl("Linux"),
-        osrelease: sysctl("6.12.0-podwire"),
-      }),
-      net: tree({
-        ipv4: tree({ ip_forward: sysctl("1"), ip_local_port_range: sysctl("32768\t60999") }),
-        core: tree({ somaxconn: sysctl("4096") }),
-      }),
-      vm: tree({ swappiness: sysctl("60") }),
-    }),
-  );
   const root = new LiveDir(proc, () => {
-    const out = new Map<string, Inode>(fixed);
+    const out = new Map<string, Inode>(fixedEntries());
     for (const p of pids()?.processes.values() ?? []) out.set(String(p.pid), processDir(proc, p));
     return out;
   });

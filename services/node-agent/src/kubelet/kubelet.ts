@@ -3,7 +3,7 @@
 // taken up again from its checkpoint.
 
 import path from "node:path";
-import type { Node, Pod } from "@podwire/api";
+import type { Pod } from "@podwire/api";
 import { type Clock, type Logger, type Random, reasonOf } from "@podwire/base";
 import type { Bus, Subscription } from "@podwire/bus";
 import { type ApiClient, type EventRecorder, eventRecorder, type Informer, informer, Resources } from "@podwire/client";
@@ -247,9 +247,9 @@ export class Kubelet {
     });
   }
 
-  /** The node's own object, as it was read or written last. */
-  nodeChanged(node: Node): void {
-    void node;
+  /** The pod network has come up: pods that waited for it go on. */
+  networkReady(): void {
+    for (const w of this.#workers.values()) w.wake();
   }
 
   stats() {

@@ -5,6 +5,7 @@ import type { Container as ContainerSpec, Pod } from "@podwire/api";
 import { type Clock, type Logger, type Random, reasonOf, type Timer } from "@podwire/base";
 import { type EventRecorder, timeMs } from "@podwire/client";
 import type { Cpu, FileInode, NetStack } from "@podwire/runtime";
+import { CniError } from "../cni/bridge-plugin.ts";
 import { type BackOff, nextBackOff } from "./back-off.ts";
 import type { CheckpointStore } from "./checkpoint.ts";
 import { ContainerRunner } from "./container-runner.ts";
@@ -39,6 +40,8 @@ export interface PodWorkerDeps {
 }
 
 const RETRY_MS = 2000;
+/** CNI's code for "not now". */
+const TRY_AGAIN = 11;
 const MOUNT_RETRY_FIRST_MS = 500;
 const MOUNT_RETRY_MAX_MS = 122_000;
 /** Volumes are written anew at least this often, as the kubelet's resync does. */
@@ -222,7 +225,13 @@ export class PodWorker {
       this.publish();
       this.#dirty = true;
     } catch (e) {
-      this.event("Warning", "FailedCreatePodSandBox", `Failed to create pod sandbox: ${reasonOf(e)}`);
+      if (e instanceof CniError && e.code === TRY_AGAIN && e.cause === undefined)
+        this.event(
+          "Warning",
+          "NetworkNotReady",
+          `network is not ready: container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:Network plugin returns error: ${e.message}`,
+        );
+      else this.event("Warning", "FailedCreatePodSandBox", `Failed to create pod sandbox: ${reasonOf(e)}`);
       this.wakeAt(this.deps.clock.nowMs() + RETRY_MS);
     }
   }
