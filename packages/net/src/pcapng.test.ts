@@ -107,7 +107,8 @@ describe.skipIf(!tshark)("tshark reads a capture of two nodes (skipped where tsh
         expect(count(file, "_ws.malformed || _ws.short", verify)).toBe(0);
         expect(count(file, badSum, verify)).toBe(0);
       }
-      expect(count("wire", "_ws.malformed || _ws.short || tcp.analysis.flags && !tcp.analysis.window_update")).toBe(0);
+      // Retransmissions are a matter of how busy the machine is; numbers that do not fit together never happen.
+      expect(count("wire", "_ws.malformed || _ws.short || tcp.analysis.lost_segment || tcp.analysis.ack_lost_segment")).toBe(0);
       expect(count("wire", "vxlan && ip && http.request.method == POST")).toBe(2);
       expect(count("wire", "vxlan && ipv6 && http.response.code == 200")).toBe(1);
       expect(count("wire", "vxlan && icmp.type == 0")).toBe(1);
