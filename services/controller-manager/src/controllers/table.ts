@@ -2,6 +2,7 @@
 import type { StartController } from "../context.ts";
 import { startClusterRoleAggregation } from "./clusterrole-aggregation/controller.ts";
 import { startCronJob } from "./cronjob/controller.ts";
+import { startCsrSigning } from "./csr/controller.ts";
 import { startDaemonSet } from "./daemonset/controller.ts";
 import { startDeployment } from "./deployment/controller.ts";
 import { startDisruption } from "./disruption/controller.ts";
@@ -52,6 +53,7 @@ export const CONTROLLERS: Readonly<Record<string, StartController>> = {
   "persistentvolume-binder-controller": startPersistentVolume,
   "persistentvolumeclaim-protection-controller": startClaimProtection,
   "persistentvolume-protection-controller": startVolumeProtection,
+  "certificatesigningrequest-signing-controller": startCsrSigning,
   "clusterrole-aggregation-controller": startClusterRoleAggregation,
   "garbage-collector-controller": startGarbageCollector,
 };

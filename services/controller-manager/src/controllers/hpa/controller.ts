@@ -236,12 +236,13 @@ export function startHorizontalPodAutoscaler(c: ControllerContext): RunningContr
   ): Promise<Map<string, PodUse>> {
     const path = `/apis/metrics.k8s.io/v1beta1/namespaces/${namespace}/pods?labelSelector=${encodeURIComponent(selector)}`;
     const answer = await c.client.raw({ method: "GET", path, headers: { accept: "application/json" } });
-    const body = JSON.parse(new TextDecoder().decode(answer.body));
     if (answer.status === 404)
       throw new Error(
         "unable to fetch metrics from resource metrics API: the server could not find the requested resource (get pods.metrics.k8s.io)",
       );
-    if (answer.status !== 200) throw new Error(`unable to fetch metrics from resource metrics API: ${body.message ?? answer.status}`);
+    const text = new TextDecoder().decode(answer.body);
+    if (answer.status !== 200) throw new Error(`unable to fetch metrics from resource metrics API: ${text.slice(0, 200)}`);
+    const body = JSON.parse(text);
     const out = new Map<string, PodUse>();
     for (const item of body.items ?? []) {
       let milli = 0;
