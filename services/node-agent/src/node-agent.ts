@@ -1,7 +1,7 @@
 // A node: its network, its kubelet, its proxy, put together. `main.ts` gives it configuration and a bus; tests give it others.
 import path from "node:path";
 import { canonicalQuantity, type Node, parseQuantity } from "@podwire/api";
-import { type Clock, type Logger, NotBuiltError, oncePerMinute, type Random } from "@podwire/base";
+import { type Clock, type Logger, oncePerMinute, type Random } from "@podwire/base";
 import { type Bus, followTraceFilters, openWire, reportTraces } from "@podwire/bus";
 import { type ApiClient, type Informer, informer, natsClient, Resources } from "@podwire/client";
 import type { TraceFilter, TracePoint } from "@podwire/net";

@@ -97,6 +97,19 @@ test("a UDP client that keeps its port is sent to the new endpoint when the old 
   expect(proxy.dump()).not.toContain("10.96.0.10");
 });
 
+test("another zone of the node means other endpoints", async () => {
+  const { services, slices, proxy } = node();
+  services.set(service());
+  const zoned = slice("10.244.2.2", "10.244.2.3");
+  for (const [i, e] of zoned.endpoints.entries()) Object.assign(e, { hints: { forZones: [{ name: i === 0 ? "a" : "b" }] } });
+  slices.set(zoned);
+  await proxy.ready;
+  const targets = () => [...proxy.dump().matchAll(/--to-destination (\S+)/g)].map((m) => m[1]).sort();
+  expect(targets()).toEqual(["10.244.2.2:5353", "10.244.2.3:5353"]);
+  proxy.setNodeLabels({ "topology.kubernetes.io/zone": "b" });
+  expect(targets()).toEqual(["10.244.2.3:5353"]);
+});
+
 test("the health-check port says how many endpoints are here", async () => {
   const { services, slices, proxy, a } = node();
   const client = a.addPod(2);

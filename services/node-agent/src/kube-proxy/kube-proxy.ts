@@ -12,6 +12,7 @@ import { type EndpointSliceLike, SERVICE_NAME, type ServiceInput, type ServiceLi
 
 /** Changes that come within this time make one plan (an endpoint change must reach the rules within 100 ms). */
 const SYNC_DELAY_MS = 10;
+const ZONE = "topology.kubernetes.io/zone";
 /** A failed sync is tried again after this. */
 const RETRY_MS = 1000;
 
@@ -43,6 +44,8 @@ export interface KubeProxy {
   dump(family?: 4 | 6): string;
   /** Switches the mode of the live node; connections go on where they are. */
   setMode(mode: ProxyMode): void;
+  /** The node's labels as its object says: another zone means another choice of endpoints. */
+  setNodeLabels(labels: Readonly<Record<string, string>>): void;
   counters(): Readonly<Record<string, number>>;
   stop(): void;
 }
@@ -52,9 +55,9 @@ export function startKubeProxy(o: KubeProxyOptions): KubeProxy {
   const counters = { syncs: 0, failures: 0, chainsSet: 0, chainsRemoved: 0, conntrackCleaned: 0, lastSyncMs: 0 };
   const families = ([4, 6] as const).filter((f) => o.nodeIPs.some((ip) => familyOf(ip) === f));
   const settings = new Map(families.map((f) => [f, settingsOf(o, f)] as const));
-  let proxiers = new Map(
-    families.map((f) => [f, createProxier(o.mode ?? "iptables", o.namespace, settings.get(f) as ProxySettings)] as const),
-  );
+  let mode = o.mode ?? "iptables";
+  let zone = o.nodeLabels[ZONE];
+  let proxiers = new Map(families.map((f) => [f, createProxier(mode, o.namespace, settings.get(f) as ProxySettings)] as const));
   /** What changed since the last sync, as it was then. */
   const dirty = new Map<string, ServiceInput | undefined>();
   let timer: Timer | undefined;
@@ -100,6 +103,18 @@ export function startKubeProxy(o: KubeProxyOptions): KubeProxy {
     if (started && timer === undefined && !stopped) timer = o.clock.after(SYNC_DELAY_MS, sync, { unref: true });
   };
 
+  /** The old rules go and the new ones come between two packets. */
+  const rebuild = () => {
+    const next = new Map<4 | 6, Proxier>();
+    for (const [family, old] of proxiers) {
+      const proxier = createProxier(mode, o.namespace, settings.get(family) as ProxySettings);
+      old.remove();
+      if (started) proxier.sync(services);
+      next.set(family, proxier);
+    }
+    proxiers = next;
+  };
+
   const keyOf = (x: { metadata?: { namespace?: string; name?: string } }) => `${x.metadata?.namespace ?? ""}/${x.metadata?.name ?? ""}`;
   const slicesByService = new Map<string, Map<string, EndpointSliceLike>>();
   const refresh = (key: string, service: ServiceLike | undefined) => {
@@ -143,15 +158,15 @@ export function startKubeProxy(o: KubeProxyOptions): KubeProxy {
   return {
     ready,
     dump: (family = 4) => proxiers.get(family)?.dump() ?? "",
-    setMode: (mode) => {
-      const next = new Map<4 | 6, Proxier>();
-      for (const [family, old] of proxiers) {
-        const proxier = createProxier(mode, o.namespace, settings.get(family) as ProxySettings);
-        old.remove();
-        if (started) proxier.sync(services);
-        next.set(family, proxier);
-      }
-      proxiers = next;
+    setMode: (next) => {
+      mode = next;
+      rebuild();
+    },
+    setNodeLabels: (labels) => {
+      if (labels[ZONE] === zone) return;
+      zone = labels[ZONE];
+      for (const [family, s] of settings) settings.set(family, { ...s, nodeLabels: labels });
+      rebuild();
     },
     counters: () => ({ ...counters, services: services.size }),
     stop: () => {
