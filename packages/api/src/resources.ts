@@ -1,6 +1,8 @@
 // The resources that the API serves: names, verbs, scope, subresources and Table columns (Kubernetes 1.34 discovery).
 // Custom resources add themselves with `customResource`; built-in rows come from the generated table.
+
 import { RESOURCES } from "./generated/resources.ts";
+import { lookup } from "./schema/lookup.ts";
 import { kindType, type StructType } from "./schema/registry.ts";
 
 export interface TableColumn {
@@ -76,9 +78,9 @@ const builtins: ResourceInfo[] = RESOURCES.map((r) => resourceInfo(r));
 const resourceIndex = new Map(builtins.map((r) => [`${r.group}/${r.version}/${r.resource}`, r]));
 const kindIndex = new Map(builtins.map((r) => [`${r.group}/${r.version}/${r.kind}`, r]));
 /** The version in which objects of a group-resource are stored, where a group serves several. */
-const STORAGE_VERSION: Record<string, string> = { "autoscaling/horizontalpodautoscalers": "v2" };
+const STORAGE_VERSION: Record<string, string> = lookup({ "autoscaling/horizontalpodautoscalers": "v2" });
 /** Resources of one group that are views on another's storage. */
-const STORED_AS: Record<string, string> = { "events.k8s.io/events": "/v1/events" };
+const STORED_AS: Record<string, string> = lookup({ "events.k8s.io/events": "/v1/events" });
 
 export const registry = {
   resources(): readonly ResourceInfo[] {

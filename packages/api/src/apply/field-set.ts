@@ -2,20 +2,35 @@
 // Invariant: no empty child is kept, so that an empty set has neither members nor children.
 // Specification: structured-merge-diff fieldpath.Set and its JSON form.
 
-export class FieldSet {
-  readonly members = new Set<string>();
-  readonly children = new Map<string, FieldSet>();
+const NO_CHILDREN: ReadonlyMap<string, FieldSet> = new Map();
+const NO_MEMBERS: ReadonlySet<string> = new Set();
 
-  get empty(): boolean {
-    return this.members.size === 0 && this.children.size === 0;
+export class FieldSet {
+  // Most nodes have neither: allocated when first written.
+  private own: Set<string> | undefined;
+  private below: Map<string, FieldSet> | undefined;
+
+  get members(): ReadonlySet<string> {
+    return this.own ?? NO_MEMBERS;
   }
 
-  child(element: string): FieldSet | undefined {
-    return this.children.get(element);
+  get children(): ReadonlyMap<string, FieldSet> {
+    return this.below ?? NO_CHILDREN;
+  }
+
+  get empty(): boolean {
+    return this.own === undefined && this.below === undefined;
+  }
+
+  add(element: string): void {
+    this.own ??= new Set();
+    this.own.add(element);
   }
 
   attach(element: string, set: FieldSet): void {
-    if (!set.empty) this.children.set(element, set);
+    if (set.empty) return;
+    this.below ??= new Map();
+    this.below.set(element, set);
   }
 
   static fromJson(v: any): FieldSet {
@@ -25,7 +40,7 @@ export class FieldSet {
       if (key === ".") continue;
       const sub = v[key];
       const child = FieldSet.fromJson(sub);
-      if (child.empty || (sub !== null && typeof sub === "object" && "." in sub)) out.members.add(key);
+      if (child.empty || (sub !== null && typeof sub === "object" && "." in sub)) out.add(key);
       out.attach(key, child);
     }
     return out;
@@ -33,7 +48,9 @@ export class FieldSet {
 
   toJson(): Record<string, any> {
     const out: Record<string, any> = {};
-    for (const key of [...new Set([...this.members, ...this.children.keys()])].sort(compareElements)) {
+    const keys: string[] = [...this.members];
+    for (const k of this.children.keys()) if (!this.members.has(k)) keys.push(k);
+    for (const key of keys.sort()) {
       const child = this.children.get(key);
       if (child === undefined) out[key] = {};
       else out[key] = this.members.has(key) ? { ".": {}, ...child.toJson() } : child.toJson();
@@ -45,16 +62,16 @@ export class FieldSet {
     if (other.empty) return this;
     if (this.empty) return other;
     const out = new FieldSet();
-    for (const m of this.members) out.members.add(m);
-    for (const m of other.members) out.members.add(m);
-    for (const [k, c] of this.children) out.children.set(k, c);
-    for (const [k, c] of other.children) out.children.set(k, out.children.get(k)?.union(c) ?? c);
+    for (const m of this.members) out.add(m);
+    for (const m of other.members) out.add(m);
+    for (const [k, c] of this.children) out.attach(k, c);
+    for (const [k, c] of other.children) out.attach(k, out.children.get(k)?.union(c) ?? c);
     return out;
   }
 
   intersection(other: FieldSet): FieldSet {
     const out = new FieldSet();
-    for (const m of this.members) if (other.members.has(m)) out.members.add(m);
+    for (const m of this.members) if (other.members.has(m)) out.add(m);
     for (const [k, c] of this.children) {
       const o = other.children.get(k);
       if (o) out.attach(k, c.intersection(o));
@@ -66,7 +83,7 @@ export class FieldSet {
   difference(other: FieldSet): FieldSet {
     if (other.empty) return this;
     const out = new FieldSet();
-    for (const m of this.members) if (!other.members.has(m)) out.members.add(m);
+    for (const m of this.members) if (!other.members.has(m)) out.add(m);
     for (const [k, c] of this.children) {
       const o = other.children.get(k);
       out.attach(k, o ? c.difference(o) : c);
@@ -78,7 +95,7 @@ export class FieldSet {
   recursiveDifference(other: FieldSet): FieldSet {
     if (other.empty) return this;
     const out = new FieldSet();
-    for (const m of this.members) if (!other.members.has(m)) out.members.add(m);
+    for (const m of this.members) if (!other.members.has(m)) out.add(m);
     for (const [k, c] of this.children) {
       if (other.members.has(k)) continue;
       const o = other.children.get(k);
@@ -104,17 +121,16 @@ export class FieldSet {
   }
 
   static of(...paths: string[][]): FieldSet {
-    const out = new FieldSet();
+    let out = new FieldSet();
     for (const path of paths) {
-      let at: FieldSet = out;
-      path.forEach((p, i) => {
-        if (i === path.length - 1) at.members.add(p);
-        else {
-          let next = at.children.get(p);
-          if (next === undefined) at.children.set(p, (next = new FieldSet()));
-          at = next;
-        }
-      });
+      let one = new FieldSet();
+      one.add(path.at(-1)!);
+      for (const p of path.slice(0, -1).reverse()) {
+        const parent = new FieldSet();
+        parent.attach(p, one);
+        one = parent;
+      }
+      out = out.union(one);
     }
     return out;
   }

@@ -2,10 +2,12 @@
 // removal of what an applier no longer mentions.
 // Specification: structured-merge-diff merge.Updater and apimachinery managedfields (Kubernetes 1.34).
 // Invariant: entries are keyed by (manager, operation, apiVersion, subresource) and never empty.
+
 import { StatusError, statusErrors } from "../errors/status-error.ts";
 import type { KubeObject } from "../kube-object.ts";
 import { deepEqual } from "../patch/json-patch.ts";
 import type { ResourceInfo } from "../resources.ts";
+import { cloneJson } from "../schema/clone.ts";
 import { conform } from "../schema/conform.ts";
 import { FieldSet, printPath } from "./field-set.ts";
 import { type SmdType, smdOfStruct } from "./schema.ts";
@@ -128,8 +130,15 @@ function bare(o: KubeObject): KubeObject {
 
 /** The object of a kind that has nothing set, as Go prints it. */
 function zeroObject(info: ResourceInfo): any {
-  return { ...(info.type ? conform(info.type, {}) : { metadata: {} }), apiVersion: info.apiVersion, kind: info.kind };
+  let zero = zeros.get(info);
+  if (zero === undefined) {
+    zero = { ...(info.type ? conform(info.type, {}) : { metadata: {} }), apiVersion: info.apiVersion, kind: info.kind };
+    zeros.set(info, zero);
+  }
+  return zero;
 }
+
+const zeros = new WeakMap<ResourceInfo, any>();
 
 /** Takes what another writer changed out of everybody else's sets; returns the conflicts instead when not forced. */
 function takeOver(
@@ -302,7 +311,7 @@ export function applyManaged(info: ResourceInfo, live: KubeObject | undefined, a
   const c = excluding(compareTyped(t, before, pruned), ignored);
   const taken = takeOver([...others, self], self, c, w.force === true);
   if (taken.conflicts.length > 0) throw conflictError(taken.conflicts);
-  const object: KubeObject = info.type ? conform(info.type, structuredClone(pruned)) : dropNulls(structuredClone(pruned));
+  const object: KubeObject = info.type ? conform(info.type, cloneJson(pruned)) : dropNulls(cloneJson(pruned));
   object.apiVersion = info.apiVersion;
   object.kind = info.kind;
   const entries = taken.entries.map((e) => ({ ...e, set: e.set.difference(STRIPPED) })).filter((e) => !e.set.empty);

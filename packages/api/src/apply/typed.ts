@@ -106,7 +106,7 @@ export function fieldSetOf(t: SmdType, value: any): FieldSet {
 function collect(t: SmdType, v: any, into: FieldSet, parent: FieldSet | undefined, pe: string): void {
   const f = form(t, undefined, v);
   const self = (): void => {
-    if (parent) parent.members.add(pe);
+    if (parent) parent.add(pe);
   };
   if (f === "scalar" || atomicOf(t, f)) {
     self();
@@ -117,7 +117,7 @@ function collect(t: SmdType, v: any, into: FieldSet, parent: FieldSet | undefine
     v.forEach((item: any, i: number) => {
       const e = elementOf(t, item, i);
       const sub = new FieldSet();
-      if (t.keys!.length > 0) into.members.add(e);
+      if (t.keys!.length > 0) into.add(e);
       collect(t.element ?? UNTYPED, item, sub, into, e);
       into.attach(e, sub);
     });
@@ -128,7 +128,7 @@ function collect(t: SmdType, v: any, into: FieldSet, parent: FieldSet | undefine
     const sub = new FieldSet();
     const c = childType(t, key) ?? UNTYPED;
     collect(c, v[key], sub, into, e);
-    if (v[key] === null || (isMap(v[key]) && isEmpty(v[key])) || t.fields?.get(key) === undefined) into.members.add(e);
+    if (v[key] === null || (isMap(v[key]) && isEmpty(v[key])) || t.fields?.get(key) === undefined) into.add(e);
     into.attach(e, sub);
   }
 }
@@ -154,9 +154,9 @@ function compareNode(t: SmdType, l: any, r: any, parent: Comparison, pe: string)
     (isEmpty(l) && isEmpty(r)) ||
     (f === "map" ? !(isMap(l) || isMap(r)) : !(Array.isArray(l) || Array.isArray(r)));
   if (leaf) {
-    if (l === undefined) parent.added.members.add(pe);
-    else if (r === undefined) parent.removed.members.add(pe);
-    else if (!deepEqual(l, r)) parent.modified.members.add(pe);
+    if (l === undefined) parent.added.add(pe);
+    else if (r === undefined) parent.removed.add(pe);
+    else if (!deepEqual(l, r)) parent.modified.add(pe);
     return;
   }
   const sub: Comparison = { added: new FieldSet(), modified: new FieldSet(), removed: new FieldSet() };
@@ -164,8 +164,8 @@ function compareNode(t: SmdType, l: any, r: any, parent: Comparison, pe: string)
   parent.added.attach(pe, sub.added);
   parent.modified.attach(pe, sub.modified);
   parent.removed.attach(pe, sub.removed);
-  if (l === undefined) parent.added.members.add(pe);
-  else if (r === undefined) parent.removed.members.add(pe);
+  if (l === undefined) parent.added.add(pe);
+  else if (r === undefined) parent.removed.add(pe);
 }
 
 function compareBody(t: SmdType, l: any, r: any, out: Comparison): void {
@@ -314,13 +314,13 @@ export function removeTyped(t: SmdType, v: any, set: FieldSet): any {
 /** The set with every declared field on the way to a member made a member too. */
 export function withNamedFields(t: SmdType, set: FieldSet): FieldSet {
   const out = new FieldSet();
-  for (const m of set.members) out.members.add(m);
+  for (const m of set.members) out.add(m);
   for (const [e, child] of set.children) {
     let sub: SmdType = UNTYPED;
     if (e.startsWith("f:")) {
       const key = e.slice(2);
       sub = childType(t, key) ?? UNTYPED;
-      if (t.fields?.has(key)) out.members.add(e);
+      if (t.fields?.has(key)) out.add(e);
     } else sub = t.element ?? UNTYPED;
     out.attach(e, withNamedFields(sub, child));
   }

@@ -1,11 +1,13 @@
 // A request body -> an object of the kind that its URL expects, with the Status that kube-apiserver gives for anything
 // else: unknown formats, syntax errors, other kinds, wrong types, unknown and duplicate fields (fieldValidation).
+
 import { PodwireError, reasonOf } from "@podwire/base";
 import { type StatusError, statusErrors } from "../errors/status-error.ts";
 import { QuantityError } from "../meta/quantity.ts";
 import { TimeError } from "../meta/time.ts";
 import { parseApiVersion, type ResourceInfo } from "../resources.ts";
 import { Conformer, DecodeError, RawNumber, unwrapNumbers } from "../schema/conform.ts";
+import { lookup } from "../schema/lookup.ts";
 import { kindType, type StructType, structType } from "../schema/registry.ts";
 import { ProtobufError } from "../wire/bytes-reader.ts";
 import { decodeEnvelope, decodeMessage } from "../wire/protobuf-decode.ts";
@@ -25,7 +27,7 @@ export interface DecodedBody {
 export const MEDIA_TYPES = ["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"] as const;
 
 /** Group-versions that the scheme still knows but no longer serves, with the kinds that moved elsewhere. */
-const RETIRED: Record<string, readonly string[]> = {
+const RETIRED: Record<string, readonly string[]> = lookup({
   "extensions/v1beta1": ["Deployment", "DaemonSet", "ReplicaSet", "Ingress", "NetworkPolicy", "Scale", "PodSecurityPolicy"],
   "apps/v1beta1": ["Deployment", "StatefulSet", "ControllerRevision", "Scale"],
   "apps/v1beta2": ["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ControllerRevision", "Scale"],
@@ -55,7 +57,7 @@ const RETIRED: Record<string, readonly string[]> = {
   "autoscaling/v2beta1": ["HorizontalPodAutoscaler"],
   "autoscaling/v2beta2": ["HorizontalPodAutoscaler"],
   "flowcontrol.apiserver.k8s.io/v1beta3": ["FlowSchema", "PriorityLevelConfiguration"],
-};
+});
 
 const SCHEME = 'in scheme "pkg/api/legacyscheme/scheme.go:30"';
 

@@ -309,7 +309,9 @@ const formats: Record<string, (s: string) => string[]> = {
 };
 
 const FORMATS: FunctionRow[] = [
-  row("format.named", "(string)->optional_type(format)", ([n]) => (formats[n] ? new Optional(true, new Opaque("format", n)) : NONE)),
+  row("format.named", "(string)->optional_type(format)", ([n]) =>
+    Object.hasOwn(formats, n) ? new Optional(true, new Opaque("format", n)) : NONE,
+  ),
   row("validate", "format.(string)->optional_type(list(string))", ([f, s]) => {
     const errors = formats[(f as Opaque<string>).value]!(s);
     return errors.length === 0 ? NONE : new Optional(true, errors);

@@ -1,6 +1,8 @@
 // CEL text -> syntax tree: the grammar of cel-spec with optional syntax, positions for error messages, macros expanded.
 // Invariant: bounded recursion (DEPTH_MAX) and bounded size (LENGTH_MAX); anything else wrong is a CelSyntaxError.
+
 import { PodwireError } from "@podwire/base";
+import { lookup } from "../schema/lookup.ts";
 
 export class CelSyntaxError extends PodwireError {
   readonly at: number;
@@ -123,7 +125,7 @@ function number(text: string, at: number): Token {
   return { kind: unsigned ? "uint" : "int", text, value: BigInt(body), at };
 }
 
-const ESCAPES: Record<string, string> = {
+const ESCAPES: Record<string, string> = lookup({
   a: "\x07",
   b: "\b",
   f: "\f",
@@ -136,7 +138,7 @@ const ESCAPES: Record<string, string> = {
   '"': '"',
   "'": "'",
   "`": "`",
-};
+});
 
 function readString(s: string, start: number, prefix: string, quote: string): { token: Token; end: number } {
   const raw = prefix.includes("r");

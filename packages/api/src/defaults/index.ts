@@ -1,5 +1,7 @@
 // Defaults of every kind, by group and kind. Invariant: applyDefaults changes its object only by adding what is missing.
+
 import type { ResourceInfo } from "../resources.ts";
+import { lookup } from "../schema/lookup.ts";
 import * as cluster from "./cluster.ts";
 import * as network from "./network.ts";
 import { defaultPod, defaultPodSpec } from "./pod.ts";
@@ -7,7 +9,7 @@ import * as workloads from "./workloads.ts";
 
 type Defaulter = (o: any) => void;
 
-const DEFAULTERS: Record<string, Defaulter> = {
+const DEFAULTERS: Record<string, Defaulter> = lookup({
   "/Pod": defaultPod,
   "/PodTemplate": (o) => {
     if (o.template?.spec) defaultPodSpec(o.template.spec);
@@ -48,7 +50,7 @@ const DEFAULTERS: Record<string, Defaulter> = {
   "authentication.k8s.io/TokenRequest": cluster.defaultTokenRequest,
   "resource.k8s.io/ResourceClaim": (o) => cluster.defaultDevices(o.spec?.devices),
   "resource.k8s.io/ResourceClaimTemplate": (o) => cluster.defaultDevices(o.spec?.spec?.devices),
-};
+});
 
 /** Fills in what a client left out, in place. The object must be in canonical form (decodeBody's result). */
 export function applyDefaults(info: Pick<ResourceInfo, "group" | "version" | "kind">, object: any): void {

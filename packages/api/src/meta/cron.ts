@@ -139,7 +139,8 @@ function parseRange(expr: string, f: Field): number[] {
 }
 
 function number(text: string, f: Field): number {
-  return f.names?.[text.toLowerCase()] ?? uint(text);
+  const name = text.toLowerCase();
+  return f.names !== undefined && Object.hasOwn(f.names, name) ? f.names[name]! : uint(text);
 }
 
 function uint(text: string): number {

@@ -1,7 +1,9 @@
 // Quantities (resource.Quantity): fixed-point numbers with SI, binary or exponent suffixes.
 // Invariant: value is exact in nano units (finer fractions round up, away from zero, as in Kubernetes), and toString()
 // is the canonical form that kube-apiserver stores. Specification: apimachinery resource.Quantity.
+
 import { PodwireError } from "@podwire/base";
+import { lookup } from "../schema/lookup.ts";
 
 export class QuantityError extends PodwireError {}
 
@@ -9,9 +11,9 @@ type Format = "DecimalSI" | "BinarySI" | "DecimalExponent";
 
 const NANO = 1_000_000_000n;
 const MAX_NANO = 9_223_372_036_854_775_807n * NANO;
-const SI: Record<string, number> = { n: -9, u: -6, m: -3, "": 0, k: 3, M: 6, G: 9, T: 12, P: 15, E: 18 };
+const SI: Record<string, number> = lookup({ n: -9, u: -6, m: -3, "": 0, k: 3, M: 6, G: 9, T: 12, P: 15, E: 18 });
 const SI_BY_EXPONENT = new Map(Object.entries(SI).map(([s, e]) => [e, s]));
-const BINARY: Record<string, number> = { Ki: 1, Mi: 2, Gi: 3, Ti: 4, Pi: 5, Ei: 6 };
+const BINARY: Record<string, number> = lookup({ Ki: 1, Mi: 2, Gi: 3, Ti: 4, Pi: 5, Ei: 6 });
 const BINARY_SUFFIX = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
 const SYNTAX = /^([+-]?)(\d*)(?:\.(\d*))?(n|u|m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei|[eE][+-]?\d+)?$/;
 const WRONG_FORMAT = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";

@@ -1,6 +1,8 @@
 // Times and durations as the API prints them: Time to the second, MicroTime to the microsecond, both UTC; durations in
 // Go's notation ("1h30m0s"). Specification: RFC 3339 and Go's time package.
+
 import { PodwireError } from "@podwire/base";
+import { lookup } from "../schema/lookup.ts";
 
 export class TimeError extends PodwireError {}
 
@@ -108,7 +110,7 @@ export function microTimeFromMs(ms: number): string {
   return formatMicro(seconds, Math.round((ms - seconds * 1000) * 1000) * 1000);
 }
 
-const UNIT_NANOS: Record<string, bigint> = {
+const UNIT_NANOS: Record<string, bigint> = lookup({
   ns: 1n,
   us: 1_000n,
   µs: 1_000n,
@@ -117,7 +119,7 @@ const UNIT_NANOS: Record<string, bigint> = {
   s: 1_000_000_000n,
   m: 60_000_000_000n,
   h: 3_600_000_000_000n,
-};
+});
 
 /** Go's ParseDuration; nanoseconds. */
 export function parseDuration(text: string): bigint {

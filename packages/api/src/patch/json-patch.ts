@@ -1,6 +1,8 @@
 // JSON Patch (RFC 6902) as kube-apiserver applies it: all or nothing, on a copy; paths are JSON Pointers (RFC 6901).
 // Invariant: the document given is never changed, and no path reaches a prototype.
+
 import { PodwireError } from "@podwire/base";
+import { cloneJson } from "../schema/clone.ts";
 
 export class JsonPatchError extends PodwireError {}
 
@@ -17,7 +19,7 @@ export const JSON_PATCH_OPERATIONS_MAX = 10_000;
 const COPIED_BYTES_MAX = 3 * 1024 * 1024;
 
 export function applyJsonPatch(doc: unknown, operations: readonly JsonPatchOperation[]): any {
-  const root = { "": structuredClone(doc) };
+  const root = { "": cloneJson(doc) };
   let copied = 0;
   for (const [i, o] of operations.entries()) {
     if (typeof o !== "object" || o === null || typeof o.path !== "string")
@@ -25,7 +27,7 @@ export function applyJsonPatch(doc: unknown, operations: readonly JsonPatchOpera
     switch (o.op) {
       case "add":
         if (!("value" in o)) throw new JsonPatchError(`add operation does not apply: no value for ${o.path}`);
-        add(root, o.path, structuredClone(o.value));
+        add(root, o.path, cloneJson(o.value));
         break;
       case "remove":
         remove(root, o.path);
@@ -33,7 +35,7 @@ export function applyJsonPatch(doc: unknown, operations: readonly JsonPatchOpera
       case "replace":
         if (!("value" in o)) throw new JsonPatchError(`replace operation does not apply: no value for ${o.path}`);
         get(root, o.path);
-        set(root, o.path, structuredClone(o.value));
+        set(root, o.path, cloneJson(o.value));
         break;
       case "move": {
         const from = pointerOf(o);
@@ -46,7 +48,7 @@ export function applyJsonPatch(doc: unknown, operations: readonly JsonPatchOpera
         break;
       }
       case "copy": {
-        const v = structuredClone(get(root, pointerOf(o)));
+        const v = cloneJson(get(root, pointerOf(o)));
         copied += JSON.stringify(v)?.length ?? 0;
         if (copied > COPIED_BYTES_MAX) {
           throw new JsonPatchError(

@@ -1,7 +1,9 @@
 // JSON Merge Patch (RFC 7396). Invariant: neither the document nor the patch is changed.
 
+import { cloneJson } from "../schema/clone.ts";
+
 export function applyMergePatch(doc: any, patch: any): any {
-  if (patch === null || typeof patch !== "object" || Array.isArray(patch)) return structuredClone(patch);
+  if (patch === null || typeof patch !== "object" || Array.isArray(patch)) return cloneJson(patch);
   const out: Record<string, any> = doc !== null && typeof doc === "object" && !Array.isArray(doc) ? { ...doc } : {};
   for (const key of Object.keys(patch)) {
     const v = patch[key];

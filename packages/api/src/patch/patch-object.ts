@@ -1,5 +1,6 @@
 // A PATCH request's body applied to an object: parses, applies, decodes again as a body of the kind, with the Status that
 // kube-apiserver gives at each step. Server-side apply has its own door (apply/).
+
 import { conformCustom, type DecodeTarget, type FieldValidation, mediaType } from "../body/decode-body.ts";
 import { JsonSyntaxError, parseExact, parseJson } from "../body/json-text.ts";
 import { invalid } from "../errors/field-error.ts";
@@ -7,6 +8,7 @@ import { StatusError, statusErrors } from "../errors/status-error.ts";
 import { QuantityError } from "../meta/quantity.ts";
 import { TimeError } from "../meta/time.ts";
 import { parseApiVersion } from "../resources.ts";
+import { cloneJson } from "../schema/clone.ts";
 import { Conformer, DecodeError, unwrapNumbers } from "../schema/conform.ts";
 import { kindType, type StructType, structOf, structType } from "../schema/registry.ts";
 import { applyJsonPatch, JSON_PATCH_OPERATIONS_MAX, JsonPatchError, type JsonPatchOperation } from "./json-patch.ts";
@@ -164,7 +166,7 @@ function decodePatched(
   const c = new Conformer();
   let object: any;
   try {
-    object = target.custom === undefined ? c.struct(type, structuredClone(patched)) : conformCustom(c, structuredClone(patched));
+    object = target.custom === undefined ? c.struct(type, cloneJson(patched)) : conformCustom(c, cloneJson(patched));
   } catch (e) {
     if (!(e instanceof DecodeError || e instanceof QuantityError || e instanceof TimeError)) throw e;
     throw statusErrors.invalid({ group: "", kind: "" }, "", [invalid("patch", printed(), word(e.message))]);

@@ -1,7 +1,9 @@
 // Strategic merge patch: merge patch that knows from the type registry which lists merge by key, with the directives
 // $patch (replace, delete), $retainKeys, $setElementOrder/<list> and $deleteFromPrimitiveList/<list>.
 // Specification: apimachinery util/strategicpatch. Invariant: neither the document nor the patch given is changed.
+
 import { StatusError, statusErrors } from "../errors/status-error.ts";
+import { cloneJson } from "../schema/clone.ts";
 import { type Field, type StructType, structOf, type TypeRef } from "../schema/registry.ts";
 import { deepEqual } from "./json-patch.ts";
 
@@ -24,7 +26,7 @@ export function applyStrategicMergePatch(type: StructType, doc: any, patch: any)
     throw statusErrors.badRequest(
       `json: cannot unmarshal ${Array.isArray(patch) ? "array" : typeof patch} into Go value of type map[string]interface {}`,
     );
-  return mergeMap(structuredClone(doc) as Obj, structuredClone(patch), { struct: type });
+  return mergeMap(cloneJson(doc) as Obj, cloneJson(patch), { struct: type });
 }
 
 function fieldOf(schema: Schema, key: string): Field | undefined {

@@ -117,6 +117,8 @@ class Selector implements FieldSelectorMatcher {
   }
 }
 
+const own = (r: Readers | undefined, field: string) => (r !== undefined && Object.hasOwn(r, field) ? r[field] : undefined);
+
 const MAX_SELECTOR_LENGTH = 256 * 1024;
 
 /** Parses a field selector for a kind; throws a BadRequest StatusError. `extra` are a custom resource's selectable fields ("spec.color"). */
@@ -128,7 +130,7 @@ export function parseFieldSelector(text: string, info: ResourceInfo, extra: read
     if (part === "") continue;
     const t = splitTerm(part);
     if (t === undefined) throw statusErrors.badRequest(`invalid selector: '${text}'; can't understand '${part}'`);
-    const read = COMMON[t.field] ?? kind?.fields[t.field] ?? (extra.includes(t.field) ? reader(t.field) : undefined);
+    const read = own(COMMON, t.field) ?? own(kind?.fields, t.field) ?? (extra.includes(t.field) ? reader(t.field) : undefined);
     if (read === undefined) throw statusErrors.badRequest(kind ? kind.unknown(t.field) : unknownField(t.field, extra));
     terms.push({ ...t, value: unescapeValue(t.value), read });
   }

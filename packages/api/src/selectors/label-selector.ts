@@ -1,7 +1,9 @@
 // Label selectors: the text form of query strings and the object form of specs (apimachinery labels).
 // Invariant: a parsed selector prints back to a text that parses to the same selector. Matching allocates nothing.
+
 import { statusErrors } from "../errors/status-error.ts";
 import { isLabelValue, isQualifiedName } from "../meta/names.ts";
+import { lookup } from "../schema/lookup.ts";
 
 type Operator = "in" | "notin" | "=" | "==" | "!=" | "exists" | "!" | "gt" | "lt";
 
@@ -264,14 +266,14 @@ export function labelSelector(selector: LabelSelectorObject | undefined | null):
   return new Selector(out);
 }
 
-const EXPRESSION_OPERATORS: Record<string, Operator> = {
+const EXPRESSION_OPERATORS: Record<string, Operator> = lookup({
   In: "in",
   NotIn: "notin",
   Exists: "exists",
   DoesNotExist: "!",
   Gt: "gt",
   Lt: "lt",
-};
+});
 
 /** The matcher of a plain map, as Services and ReplicationControllers have; undefined or {} matches everything. */
 export function labelSet(labels: Readonly<Record<string, string>> | undefined | null): LabelSelectorMatcher {

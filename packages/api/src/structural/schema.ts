@@ -1,5 +1,6 @@
 // Structural schemas of custom resources (apiextensions v1 JSONSchemaProps): the shape, pruning of unknown fields, defaulting.
 // Invariant: apiVersion, kind and metadata of a resource, and of an embedded one, are never pruned. Specification: KEP-1152.
+import { cloneJson } from "../schema/clone.ts";
 
 export interface JsonSchema {
   type?: string;
@@ -83,7 +84,7 @@ export function applySchemaDefaults(v: any, s: JsonSchema | undefined): void {
     return;
   }
   for (const [k, p] of Object.entries(s.properties ?? {})) {
-    if (p.default !== undefined && (v[k] === undefined || (v[k] === null && p.nullable !== true))) v[k] = structuredClone(p.default);
+    if (p.default !== undefined && (v[k] === undefined || (v[k] === null && p.nullable !== true))) v[k] = cloneJson(p.default);
     applySchemaDefaults(v[k], p);
   }
   if (typeof s.additionalProperties === "object") {

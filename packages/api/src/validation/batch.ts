@@ -1,7 +1,9 @@
 // Jobs and CronJobs (batch/validation of Kubernetes 1.34), with the cron expressions that Kubernetes takes.
+
 import { invalid, notSupported, OMIT, required, tooMany, Verbatim } from "../errors/field-error.ts";
 import { cronError } from "../meta/cron.ts";
 import { deepEqual } from "../patch/json-patch.ts";
+import { cloneJson } from "../schema/clone.ts";
 import { labelSelector } from "../selectors/label-selector.ts";
 import { internalForm } from "./internal-form.ts";
 import { validatePodTemplate } from "./pod.ts";
@@ -183,7 +185,7 @@ export function validateJobUpdate(errs: Errors, o: Obj, old: Obj): void {
 
 /** A suspended job that never started may have its scheduling directives changed. */
 function templateImmutable(errs: Errors, o: Obj, old: Obj): void {
-  const next = structuredClone(o.spec.template);
+  const next = cloneJson(o.spec.template);
   const before = old.spec.template;
   if (old.spec.suspend === true && old.status?.startTime === undefined) {
     for (const f of ["nodeSelector", "tolerations", "schedulingGates"]) copy(next.spec, before.spec, f);

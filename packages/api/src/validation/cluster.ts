@@ -1,9 +1,11 @@
 // RBAC, priority and runtime classes, leases, disruption budgets, autoscalers, certificate requests, flow control
 // (validation of those groups in Kubernetes 1.34).
+
 import { forbidden, invalid, notSupported, required } from "../errors/field-error.ts";
 import { isDns1123Subdomain, isPathSegmentName } from "../meta/names.ts";
 import { parseQuantity } from "../meta/quantity.ts";
 import { deepEqual } from "../patch/json-patch.ts";
+import { lookup } from "../schema/lookup.ts";
 import { validateTolerations } from "./affinity.ts";
 import { validateLabels } from "./meta.ts";
 import {
@@ -84,7 +86,7 @@ export function validateRoleBindingUpdate(errs: Errors, o: Obj, old: Obj, namesp
 }
 
 const USER_PRIORITY_MAX = 1_000_000_000;
-const SYSTEM_CLASSES: Record<string, number> = { "system-node-critical": 2_000_001_000, "system-cluster-critical": 2_000_000_000 };
+const SYSTEM_CLASSES: Record<string, number> = lookup({ "system-node-critical": 2_000_001_000, "system-cluster-critical": 2_000_000_000 });
 
 export function validatePriorityClass(errs: Errors, o: Obj): void {
   const name: string = o.metadata.name ?? "";

@@ -1,9 +1,11 @@
 // Namespaces, nodes, ConfigMaps, Secrets, service accounts, events, quotas, limit ranges (core/validation of Kubernetes 1.34).
+
 import { duplicate, forbidden, invalid, notSupported, required, tooLong } from "../errors/field-error.ts";
 import { CIDR_ERROR, parseCidr } from "../meta/addresses.ts";
 import { byteLength, isConfigMapKey, isQualifiedName } from "../meta/names.ts";
 import { parseQuantity } from "../meta/quantity.ts";
 import { deepEqual } from "../patch/json-patch.ts";
+import { lookup } from "../schema/lookup.ts";
 import { isIntegerResource, isStandardQuota, validateAmount, validateResourceName } from "./resources.ts";
 import { type Errors, IMMUTABLE, invalidAll, NOT_NEGATIVE, type Obj, qualifiedName } from "./rules.ts";
 
@@ -38,10 +40,10 @@ export function validateConfigMapUpdate(errs: Errors, o: Obj, old: Obj): void {
 }
 
 /** Keys that typed Secrets must have. */
-const SECRET_KEYS: Record<string, readonly string[]> = {
+const SECRET_KEYS: Record<string, readonly string[]> = lookup({
   "kubernetes.io/ssh-auth": ["ssh-privatekey"],
   "kubernetes.io/tls": ["tls.crt", "tls.key"],
-};
+});
 
 export function validateSecret(errs: Errors, o: Obj): void {
   const data: Record<string, string> = o.data ?? {};

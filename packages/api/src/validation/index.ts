@@ -1,8 +1,10 @@
 // Validation of every kind on create and update: metadata first, then the kind's own rules, in Kubernetes' order.
 // Invariant: objects are in canonical form, defaulted and prepared; validation changes nothing.
+
 import type { FieldError } from "../errors/field-error.ts";
 import type { KubeObject } from "../kube-object.ts";
 import type { ResourceInfo } from "../resources.ts";
+import { lookup } from "../schema/lookup.ts";
 import * as admission from "./admission.ts";
 import * as batch from "./batch.ts";
 import * as cluster from "./cluster.ts";
@@ -36,7 +38,7 @@ interface Rules {
 
 const workloadStatus = { status: workloads.validateWorkloadStatus };
 
-const RULES: Record<string, Rules> = {
+const RULES = lookup<Rules>({
   "/Namespace": {
     name: LABEL_NAME,
     create: core.validateNamespace,
@@ -110,7 +112,7 @@ const RULES: Record<string, Rules> = {
   "admissionregistration.k8s.io/ValidatingWebhookConfiguration": { create: (errs, o) => admission.validateWebhooks(errs, o, false) },
   "admissionregistration.k8s.io/ValidatingAdmissionPolicy": { create: admission.validateAdmissionPolicy },
   "admissionregistration.k8s.io/ValidatingAdmissionPolicyBinding": { create: admission.validateAdmissionPolicyBinding },
-};
+});
 
 const NO_RULES: Rules = {};
 const rulesOf = (info: Pick<ResourceInfo, "group" | "kind">): Rules => RULES[`${info.group}/${info.kind}`] ?? NO_RULES;
@@ -132,7 +134,7 @@ export function validateCreate(info: ResourceInfo, object: KubeObject): FieldErr
 export function validateUpdate(info: ResourceInfo, object: KubeObject, old: KubeObject, subresource = ""): FieldError[] {
   const errs: Errors = [];
   if (info.group === "" && info.kind === "Pod") {
-    (POD_UPDATES[subresource] ?? pods.validatePodUpdate)(errs, object, old);
+    (Object.hasOwn(POD_UPDATES, subresource) ? POD_UPDATES[subresource]! : pods.validatePodUpdate)(errs, object, old);
     return errs;
   }
   const rules = rulesOf(info);

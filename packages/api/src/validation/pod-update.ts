@@ -1,6 +1,8 @@
 // What an update of a Pod may change: the main endpoint, status, ephemeralcontainers and resize (core/validation of Kubernetes 1.34).
+
 import { forbidden, invalid } from "../errors/field-error.ts";
 import { deepEqual } from "../patch/json-patch.ts";
+import { cloneJson } from "../schema/clone.ts";
 import { internalForm, unifiedDiff } from "./internal-form.ts";
 import { validateObjectMetaUpdate } from "./meta.ts";
 import { validatePod } from "./pod.ts";
@@ -31,7 +33,7 @@ export function validatePodUpdate(errs: Errors, o: Obj, old: Obj): void {
 
 /** The new spec with everything that may change put back, so that any difference left is an error. */
 function munge(spec: Obj, before: Obj): Obj {
-  const next = structuredClone(spec);
+  const next = cloneJson(spec);
   for (const list of ["containers", "initContainers"]) {
     (next[list] ?? []).forEach((c: Obj, i: number) => {
       c.image = before[list][i].image;
@@ -146,7 +148,7 @@ export function validateResize(errs: Errors, o: Obj, old: Obj): void {
   validateObjectMetaUpdate(errs, o.metadata, old.metadata);
   validatePod(errs, o);
   if (qos(o) !== qos(old)) errs.push(invalid("metadata", qos(o), "Pod QOS Class may not change as a result of resizing"));
-  const next = structuredClone(o.spec);
+  const next = cloneJson(o.spec);
   for (const list of ["containers", "initContainers"]) {
     (next[list] ?? []).forEach((c: Obj, i: number) => {
       const was = old.spec[list]?.[i];

@@ -1,8 +1,10 @@
 // PersistentVolumes, claims, storage classes, attachments, CSI (core and storage validation of Kubernetes 1.34).
+
 import { forbidden, invalid, notSupported, required, Verbatim } from "../errors/field-error.ts";
 import { isDns1123Subdomain, isQualifiedName } from "../meta/names.ts";
 import { parseQuantity } from "../meta/quantity.ts";
 import { deepEqual } from "../patch/json-patch.ts";
+import { cloneJson } from "../schema/clone.ts";
 import { validateNodeSelector } from "./affinity.ts";
 import { internalForm, unifiedDiff } from "./internal-form.ts";
 import { validateAnnotations, validateLabels } from "./meta.ts";
@@ -63,7 +65,7 @@ const CLAIM_IMMUTABLE = "spec is immutable after creation except resources.reque
 
 export function validateClaimUpdate(errs: Errors, o: Obj, old: Obj): void {
   validateClaim(errs, o);
-  const next = structuredClone(o.spec);
+  const next = cloneJson(o.spec);
   const before = old.spec;
   if (!before.volumeName && next.volumeName) {
     // The binder may set the volume and, with it, the class.

@@ -1,20 +1,22 @@
 // Warnings about objects that are valid but not what their author meant: duplicates, negative grace periods, deprecated
 // values (pkg/api/{pod,persistentvolume,service} of Kubernetes 1.34). They travel in Warning headers.
+
 import type { KubeObject } from "../kube-object.ts";
 import { isDns1123Label } from "../meta/names.ts";
 import { parseQuantity } from "../meta/quantity.ts";
 import type { ResourceInfo } from "../resources.ts";
+import { lookup } from "../schema/lookup.ts";
 import type { Obj } from "./rules.ts";
 
-const DEPRECATED_LABELS: Record<string, string> = {
+const DEPRECATED_LABELS: Record<string, string> = lookup({
   "beta.kubernetes.io/arch": 'deprecated since v1.14; use "kubernetes.io/arch" instead',
   "beta.kubernetes.io/os": 'deprecated since v1.14; use "kubernetes.io/os" instead',
   "failure-domain.beta.kubernetes.io/region": 'deprecated since v1.17; use "topology.kubernetes.io/region" instead',
   "failure-domain.beta.kubernetes.io/zone": 'deprecated since v1.17; use "topology.kubernetes.io/zone" instead',
   "beta.kubernetes.io/instance-type": 'deprecated since v1.17; use "node.kubernetes.io/instance-type" instead',
-};
+});
 
-const DEPRECATED_VOLUMES: Record<string, string> = {
+const DEPRECATED_VOLUMES: Record<string, string> = lookup({
   gitRepo: "deprecated in v1.11",
   scaleIO: "deprecated in v1.16, non-functional in v1.22+",
   flocker: "deprecated in v1.22, non-functional in v1.25+",
@@ -23,7 +25,7 @@ const DEPRECATED_VOLUMES: Record<string, string> = {
   glusterfs: "deprecated in v1.25, non-functional in v1.26+",
   cephfs: "deprecated in v1.28, non-functional in v1.31+",
   rbd: "deprecated in v1.28, non-functional in v1.31+",
-};
+});
 
 /** Warnings of a create, or of an update when `old` is given. */
 export function objectWarnings(info: Pick<ResourceInfo, "group" | "kind">, object: KubeObject, old?: KubeObject): string[] {
