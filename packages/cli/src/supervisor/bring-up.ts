@@ -28,7 +28,7 @@ export async function bringUp(b: BringUp): Promise<ApiClient> {
   const title = `Preparing cluster ${folder.name}`;
   const record = await progress.phase(title, (rename) => supervisor.prepare(b.request, (step) => rename(`${title}: obtaining ${step}`)));
   supervisor.phase = "starting NATS";
-  await progress.phase(`Starting NATS on port ${record.natsPort}`, () => supervisor.startNats());
+  await progress.phase(supervisor.natsTitle(), () => supervisor.startNats());
   supervisor.phase = "starting the control plane";
   const api = await progress.phase(`Starting the control plane on port ${record.apiPort}`, async () => {
     supervisor.startComponents();

@@ -112,6 +112,12 @@ export class Supervisor {
     return record;
   }
 
+  /** What `startNats` will do, for whoever watches. */
+  natsTitle(): string {
+    const { record, around } = this.ready();
+    return around.natsServer === undefined ? `Using NATS at ${this.natsUrl}` : `Starting NATS on port ${record.natsPort}`;
+  }
+
   /** Starts nats-server and waits for it. */
   async startNats(): Promise<void> {
     const { record, around } = this.ready();
