@@ -77,7 +77,7 @@ export function startKubeProxy(o: KubeProxyOptions): KubeProxy {
     const begin = o.clock.monotonicMs();
     try {
       for (const [family, proxier] of proxiers) {
-        const changes = proxier.sync(services, dirty.keys());
+        const changes = proxier.sync(services, lastFailed ? undefined : dirty.keys());
         counters.chainsSet += changes.chainsSet;
         counters.chainsRemoved += changes.chainsRemoved;
         counters.conntrackCleaned += cleanConntrack(o.namespace.conntrack, dirty, services, settings.get(family) as ProxySettings);

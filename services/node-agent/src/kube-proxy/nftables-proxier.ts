@@ -61,7 +61,13 @@ export class NftablesProxier implements Proxier {
     }
     if (clusterIPs)
       delta.sets.set("cluster-ips", [...new Set([...this.contributions.values()].flatMap((c) => c.ports.map((p) => p.clusterIP)))]);
-    this.table.apply(delta);
+    try {
+      this.table.apply(delta);
+    } catch (e) {
+      // The table is as it was; the next sync says everything again.
+      this.contributions.clear();
+      throw e;
+    }
     if (!this.begun) this.hooks.attach();
     this.begun = true;
     return { chainsSet: delta.chains.size, chainsRemoved: delta.removeChains.length };

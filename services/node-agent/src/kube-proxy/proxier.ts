@@ -34,7 +34,7 @@ export function createProxier(mode: ProxyMode, namespace: NetNamespace, settings
 class IptablesProxier implements Proxier {
   readonly mode = "iptables";
   private readonly ruleset: Ruleset;
-  private readonly planner: IptablesPlanner;
+  private planner: IptablesPlanner;
   private placed = false;
 
   constructor(namespace: NetNamespace, settings: ProxySettings) {
@@ -43,10 +43,20 @@ class IptablesProxier implements Proxier {
   }
 
   sync(services: ReadonlyMap<string, ServiceInput>, changed?: Iterable<string>): Applied {
-    const applied = applyIptables(this.ruleset, this.planner.step(services, changed));
+    const applied = this.step(services, changed);
     if (!this.placed) placeJumps(this.ruleset);
     this.placed = true;
     return applied;
+  }
+
+  /** A step that cannot be applied leaves the tables as they were; the next one begins from nothing. */
+  private step(services: ReadonlyMap<string, ServiceInput>, changed: Iterable<string> | undefined): Applied {
+    try {
+      return applyIptables(this.ruleset, this.planner.step(services, changed));
+    } catch (e) {
+      this.planner = new IptablesPlanner(this.planner.settings);
+      throw e;
+    }
   }
 
   dump(): string {
