@@ -1,15 +1,9 @@
 // The parser of the POSIX shell as busybox ash reads it: one complete command (up to a newline) at a time, so that what comes before
 // a syntax error runs. Messages are ash's. Invariant: `next` either advances past one command or throws ShellSyntaxError.
-import { PodwireError } from "@podwire/base";
-import type { Assignment, Node, Redirect, SimpleNode, Word, WordPart } from "./ast.ts";
+import type { Assignment, Node, Redirect, SimpleNode, Word } from "./ast.ts";
+import { WordLexer } from "./lexer.ts";
 
-export class ShellSyntaxError extends PodwireError {
-  readonly line: number;
-  constructor(text: string, line: number) {
-    super(`syntax error: ${text}`);
-    this.line = line;
-  }
-}
+export { ShellSyntaxError } from "./lexer.ts";
 
 type Token =
   | { t: "eof" }
@@ -50,10 +44,7 @@ export interface ParserOptions {
   firstLine?: number;
 }
 
-export class Parser {
-  #src: string;
-  #at = 0;
-  line: number;
+export class Parser extends WordLexer {
   #peeked: Token | undefined;
   #peekedAs = 0;
   #pendingDocs: { redirect: Redirect; delimiter: string; quoted: boolean; strip: boolean }[] = [];
@@ -63,12 +54,9 @@ export class Parser {
   #depth = 0;
   /** Between "[[" and "]]", where && and || are words. */
   #inDouble = false;
-  /** True when the end came inside of something: an interactive shell asks for more. */
-  incomplete = false;
 
   constructor(src: string, o: ParserOptions = {}) {
-    this.#src = src;
-    this.line = o.firstLine ?? 1;
+    super(src, o.firstLine ?? 1);
     this.#aliases = o.aliases;
   }
 
@@ -85,23 +73,19 @@ export class Parser {
 
   /** Position behind what was parsed: for $(...) inside of words. */
   get position(): number {
-    return this.#at;
+    return this.at;
   }
 
   // --- grammar
 
-  #fail(text: string): never {
-    throw new ShellSyntaxError(text, this.line);
-  }
-
   #unexpected(t: Token, expecting?: string): never {
     if (t.t === "eof") this.incomplete = true;
-    this.#fail(`unexpected ${tokenName(t)}${expecting === undefined ? "" : ` (expecting "${expecting}")`}`);
+    this.fail(`unexpected ${tokenName(t)}${expecting === undefined ? "" : ` (expecting "${expecting}")`}`);
   }
 
   /** A list; `toNewline`: ends at a newline (a complete command), else newlines separate. */
   #list(toNewline: boolean): Node {
-    if (++this.#depth > MAX_DEPTH) this.#fail("maximum nesting of commands exceeded");
+    if (++this.#depth > MAX_DEPTH) this.fail("maximum nesting of commands exceeded");
     const list: Node[] = [];
     try {
       for (;;) {
@@ -303,7 +287,7 @@ export class Parser {
   #for(): Node {
     this.#take();
     const n = this.#take();
-    if (n.t !== "word" || n.bare === undefined || !NAME.test(n.bare)) this.#fail("bad for loop variable");
+    if (n.t !== "word" || n.bare === undefined || !NAME.test(n.bare)) this.fail("bad for loop variable");
     let words: Word[] | undefined;
     this.#skipNewlines();
     let t = this.#peek(COMMAND);
@@ -427,7 +411,7 @@ export class Parser {
             name === undefined || close.t === "word" ? undefined : ")",
           );
         this.#take();
-        if (name === undefined || !NAME.test(name)) this.#fail("bad function name");
+        if (name === undefined || !NAME.test(name)) this.fail("bad function name");
         this.#skipNewlines();
         const body = this.#peek(COMMAND);
         if (body.t === "eof") this.#unexpected(body);
@@ -467,60 +451,60 @@ export class Parser {
   }
 
   #expandAlias(t: Extract<Token, { t: "word" }>, name: string): Token {
-    if (this.#at > this.#aliasEnd) {
+    if (this.at > this.#aliasEnd) {
       this.#aliasUsed.clear();
       this.#aliasEnd = -1;
     }
     const value = this.#aliases?.get(name);
     if (value === undefined || this.#aliasUsed.has(name)) return t;
     this.#aliasUsed.add(name);
-    const rest = this.#src.slice(this.#at);
-    this.#src = `${this.#src.slice(0, t.start)}${value} ${rest}`;
+    const rest = this.src.slice(this.at);
+    this.src = `${this.src.slice(0, t.start)}${value} ${rest}`;
     this.#aliasEnd = t.start + value.length;
-    this.#at = t.start;
+    this.at = t.start;
     this.#peeked = undefined;
     return this.#peek(COMMAND);
   }
 
   #token(): Token {
     for (;;) {
-      const c = this.#src[this.#at];
+      const c = this.src[this.at];
       if (c === undefined) return { t: "eof" };
-      if (c === " " || c === "\t") this.#at++;
-      else if (c === "\\" && this.#src[this.#at + 1] === "\n") {
-        this.#at += 2;
+      if (c === " " || c === "\t") this.at++;
+      else if (c === "\\" && this.src[this.at + 1] === "\n") {
+        this.at += 2;
         this.line++;
-      } else if (c === "#") while (this.#at < this.#src.length && this.#src[this.#at] !== "\n") this.#at++;
+      } else if (c === "#") while (this.at < this.src.length && this.src[this.at] !== "\n") this.at++;
       else break;
     }
-    const c = this.#src[this.#at] as string;
+    const c = this.src[this.at] as string;
     if (c === "\n") {
-      this.#at++;
+      this.at++;
       this.line++;
       return { t: "nl" };
     }
-    const two = this.#src.slice(this.#at, this.#at + 2);
+    const two = this.src.slice(this.at, this.at + 2);
     if (this.#inDouble && (two === "&&" || two === "||")) {
-      const start = this.#at;
-      this.#at += 2;
+      const start = this.at;
+      this.at += 2;
       return { t: "word", word: [{ t: "lit", text: two, quoted: true }], bare: undefined, start };
     }
     if (two === "&&" || two === "||" || two === ";;") {
-      this.#at += 2;
+      this.at += 2;
       return { t: "op", op: two };
     }
     if (c === "&" || c === "|" || c === ";" || c === "(" || c === ")") {
-      this.#at++;
+      this.at++;
       return { t: "op", op: c };
     }
     const m = /[0-9]*[<>]/y;
-    m.lastIndex = this.#at;
-    const redirect = m.exec(this.#src);
+    m.lastIndex = this.at;
+    const redirect = m.exec(this.src);
     if (redirect) {
       const digits = redirect[0].slice(0, -1);
-      this.#at += redirect[0].length;
+      this.at += redirect[0].length;
       const dir = redirect[0].at(-1) as "<" | ">";
-      const after = this.#src.slice(this.#at, this.#at + 2);
+      const after = this.src.slice(this.at, this.at + 2);
       let kind: Redirect["kind"] | "<<-" = dir;
       if (dir === "<") {
         if (after.startsWith("<")) kind = after === "<-" ? "<<-" : "<<";
@@ -529,225 +513,22 @@ export class Parser {
       } else if (after.startsWith(">")) kind = ">>";
       else if (after.startsWith("&")) kind = ">&";
       else if (after.startsWith("|")) kind = ">|";
-      this.#at += kind.length - 1;
+      this.at += kind.length - 1;
       return { t: "redir", fd: digits === "" ? (dir === "<" ? 0 : 1) : Number(digits), kind };
     }
-    const start = this.#at;
-    const word = this.#word(false);
+    const start = this.at;
+    const word = this.word(false);
     const only = word.length === 1 ? word[0] : undefined;
     return { t: "word", word, bare: only?.t === "lit" && !only.quoted ? only.text : undefined, start };
   }
 
-  /** A word up to an unquoted separator; `inBraces`: up to the "}" of ${...}. */
-  #word(inBraces: boolean, quotedOutside = false): Word {
-    const parts: Word = [];
-    let text = "";
-    const flush = (quoted: boolean) => {
-      if (text !== "") parts.push({ t: "lit", text, quoted });
-      text = "";
-    };
-    for (;;) {
-      const c = this.#src[this.#at];
-      if (c === undefined) {
-        if (inBraces) {
-          this.incomplete = true;
-          this.#fail('unexpected end of file (expecting "}")');
-        }
-        break;
-      }
-      if (inBraces ? c === "}" : " \t\n&|;()<>".includes(c)) break;
-      if (c === "\\") {
-        const next = this.#src[this.#at + 1];
-        if (next === "\n") {
-          this.#at += 2;
-          this.line++;
-          continue;
-        }
-        if (quotedOutside) {
-          // Inside of "${v-...}" a backslash escapes what it does in double quotes, and "}".
-          if (next !== undefined && '$`"\\}'.includes(next)) {
-            flush(true);
-            parts.push({ t: "lit", text: next, quoted: true });
-            this.#at += 2;
-          } else {
-            text += "\\";
-            this.#at++;
-          }
-          continue;
-        }
-        flush(false);
-        parts.push({ t: "lit", text: next ?? "\\", quoted: true });
-        this.#at += next === undefined ? 1 : 2;
-        continue;
-      }
-      if (c === "'" && !quotedOutside) {
-        flush(false);
-        const end = this.#src.indexOf("'", this.#at + 1);
-        if (end < 0) {
-          this.incomplete = true;
-          this.#fail("unterminated quoted string");
-        }
-        const inner = this.#src.slice(this.#at + 1, end);
-        this.line += inner.split("\n").length - 1;
-        parts.push({ t: "lit", text: inner, quoted: true });
-        this.#at = end + 1;
-        continue;
-      }
-      if (c === '"') {
-        flush(quotedOutside);
-        this.#at++;
-        if (quotedOutside) this.#doubleQuotes(parts, false);
-        else this.#doubleQuotes(parts, true);
-        continue;
-      }
-      if (c === "$" && !quotedOutside && this.#src[this.#at + 1] === "'") {
-        flush(false);
-        this.#at += 2;
-        parts.push({ t: "lit", text: this.#ansiC(), quoted: true });
-        continue;
-      }
-      if (c === "$" || c === "`") {
-        const part = this.#dollar(quotedOutside);
-        if (part === undefined) {
-          text += c;
-          this.#at++;
-        } else {
-          flush(quotedOutside);
-          parts.push(part);
-        }
-        continue;
-      }
-      if (c === "\n") this.line++;
-      text += c;
-      this.#at++;
-    }
-    flush(quotedOutside);
-    return parts;
-  }
-
-  /** After the opening quote. An empty pair leaves an empty quoted part, so that the word exists. */
-  #doubleQuotes(parts: Word, quoted: boolean): void {
-    let text = "";
-    const before = parts.length;
-    const flush = () => {
-      if (text !== "") parts.push({ t: "lit", text, quoted: true });
-      text = "";
-    };
-    for (;;) {
-      const c = this.#src[this.#at];
-      if (c === undefined) {
-        this.incomplete = true;
-        this.#fail("unterminated quoted string");
-      }
-      if (c === '"') {
-        this.#at++;
-        break;
-      }
-      if (c === "\\") {
-        const next = this.#src[this.#at + 1];
-        if (next === "\n") {
-          this.line++;
-          this.#at += 2;
-          continue;
-        }
-        if (next !== undefined && '$`"\\'.includes(next)) {
-          text += next;
-          this.#at += 2;
-          continue;
-        }
-        text += "\\";
-        this.#at++;
-        continue;
-      }
-      if (c === "$" || c === "`") {
-        const part = this.#dollar(true);
-        if (part === undefined) {
-          text += c;
-          this.#at++;
-        } else {
-          flush();
-          parts.push(part);
-        }
-        continue;
-      }
-      if (c === "\n") this.line++;
-      text += c;
-      this.#at++;
-    }
-    flush();
-    if (parts.length === before && quoted) parts.push({ t: "lit", text: "", quoted: true });
-  }
-
-  #ansiC(): string {
-    let out = "";
-    for (;;) {
-      const c = this.#src[this.#at++];
-      if (c === undefined) {
-        this.incomplete = true;
-        this.#fail("unterminated quoted string");
-      }
-      if (c === "'") return out;
-      if (c !== "\\") {
-        out += c;
-        continue;
-      }
-      const e = this.#src[this.#at++] ?? "";
-      const simple: Record<string, string> = {
-        a: "\x07",
-        b: "\b",
-        e: "\x1b",
-        f: "\f",
-        n: "\n",
-        r: "\r",
-        t: "\t",
-        v: "\v",
-        "\\": "\\",
-        "'": "'",
-        '"': '"',
-        "?": "?",
-      };
-      if (e in simple) out += simple[e];
-      else if (e === "x") {
-        const m = /^[0-9a-fA-F]{1,2}/.exec(this.#src.slice(this.#at, this.#at + 2));
-        this.#at += m ? m[0].length : 0;
-        out += m ? String.fromCharCode(Number.parseInt(m[0], 16)) : "\\x";
-      } else if (/[0-7]/.test(e)) {
-        const m = /^[0-7]{0,2}/.exec(this.#src.slice(this.#at, this.#at + 2)) as RegExpExecArray;
-        this.#at += m[0].length;
-        out += String.fromCharCode(Number.parseInt(e + m[0], 8) & 255);
-      } else out += `\\${e}`;
-    }
-  }
-
-  /** At "$" or "`": what it begins; undefined when the "$" is itself. */
-  #dollar(quoted: boolean): WordPart | undefined {
-    if (this.#src[this.#at] === "`") return this.#backquote(quoted);
-    const next = this.#src[this.#at + 1];
-    if (next === undefined) return undefined;
-    if (next === "(") {
-      if (this.#src[this.#at + 2] === "(") {
-        const arith = this.#arith(quoted);
-        if (arith) return arith;
-      }
-      this.#at += 2;
-      return { t: "cmd", body: this.#commandSubstitution(), quoted };
-    }
-    if (next === "{") return this.#braces(quoted);
-    const m = /[A-Za-z_][A-Za-z0-9_]*|[0-9@*#?$!-]/y;
-    m.lastIndex = this.#at + 1;
-    const name = m.exec(this.#src);
-    if (!name) return undefined;
-    this.#at += 1 + name[0].length;
-    return { t: "param", name: name[0], op: "", word: undefined, quoted };
-  }
-
-  #commandSubstitution(): Node | undefined {
-    const inner = new Parser(this.#src.slice(this.#at), { firstLine: this.line, ...(this.#aliases ? { aliases: this.#aliases } : {}) });
+  protected override commandSubstitution(): Node | undefined {
+    const inner = new Parser(this.src.slice(this.at), { firstLine: this.line, ...(this.#aliases ? { aliases: this.#aliases } : {}) });
     try {
       const list = inner.#list(false);
       const end = inner.#take();
       if (!(end.t === "op" && end.op === ")")) inner.#unexpected(end, ")");
-      this.#at += inner.#at;
+      this.at += inner.at;
       this.line = inner.line;
       return list.t === "seq" && list.list.length === 0 ? undefined : list;
     } catch (e) {
@@ -756,135 +537,11 @@ export class Parser {
     }
   }
 
-  #backquote(quoted: boolean): WordPart {
-    let text = "";
-    let i = this.#at + 1;
-    for (; ; i++) {
-      const c = this.#src[i];
-      if (c === undefined) {
-        this.incomplete = true;
-        this.#fail("EOF in backquote substitution");
-      }
-      if (c === "`") break;
-      if (c === "\\") {
-        const e = this.#src[i + 1];
-        if (e === "`" || e === "\\" || e === "$" || (e === '"' && quoted)) {
-          text += e;
-          i++;
-          continue;
-        }
-      }
-      text += c;
-    }
+  protected override nested(text: string): Node | undefined {
     const list: Node[] = [];
     const inner = new Parser(text, { firstLine: this.line });
     for (let n = inner.next(); n !== undefined; n = inner.next()) if (n) list.push(n);
-    this.line += text.split("\n").length - 1;
-    this.#at = i + 1;
-    return { t: "cmd", body: list.length === 0 ? undefined : list.length === 1 ? list[0] : { t: "seq", list }, quoted };
-  }
-
-  /** $((...)); undefined when it turns out to be $( (...) ). */
-  #arith(quoted: boolean): WordPart | undefined {
-    const start = this.#at;
-    const line = this.line;
-    this.#at += 3;
-    const parts: Word = [];
-    let text = "";
-    let depth = 0;
-    for (;;) {
-      const c = this.#src[this.#at];
-      if (c === undefined) {
-        this.incomplete = true;
-        this.#fail("missing '))'");
-      }
-      if (c === "(") depth++;
-      if (c === ")") {
-        if (depth === 0) {
-          if (this.#src[this.#at + 1] === ")") {
-            this.#at += 2;
-            break;
-          }
-          if (/^\s*\)/.test(this.#src.slice(this.#at + 1)) && !/[;|&\n]/.test(this.#src.slice(start, this.#at))) this.#fail("missing '))'");
-          this.#at = start;
-          this.line = line;
-          return undefined;
-        }
-        depth--;
-      }
-      if (c === "$" || c === "`") {
-        const part = this.#dollar(true);
-        if (part) {
-          if (text !== "") parts.push({ t: "lit", text, quoted: true });
-          text = "";
-          parts.push(part);
-          continue;
-        }
-      }
-      if (c === "\\" && this.#src[this.#at + 1] === "\n") {
-        this.#at += 2;
-        this.line++;
-        continue;
-      }
-      if (c === '"') {
-        this.#at++;
-        continue;
-      }
-      if (c === "\n") this.line++;
-      text += c;
-      this.#at++;
-    }
-    if (text !== "") parts.push({ t: "lit", text, quoted: true });
-    return { t: "arith", expr: parts, quoted };
-  }
-
-  #braces(quoted: boolean): WordPart {
-    this.#at += 2;
-    const bad = (): WordPart => {
-      // Skipped to the closing brace; the error comes when the word is expanded.
-      let depth = 1;
-      while (this.#at < this.#src.length && depth > 0) {
-        const c = this.#src[this.#at++];
-        if (c === "{") depth++;
-        if (c === "}") depth--;
-      }
-      return { t: "bad" };
-    };
-    const m = /#?(?:[A-Za-z_][A-Za-z0-9_]*|[0-9]+|[@*#?$!-])/y;
-    m.lastIndex = this.#at;
-    if (this.#src[this.#at] === "#" && this.#src[this.#at + 1] === "}") {
-      this.#at += 2;
-      return { t: "param", name: "#", op: "", word: undefined, quoted };
-    }
-    const found = m.exec(this.#src);
-    if (!found) return bad();
-    let name = found[0];
-    if (name.startsWith("#") && name.length > 1) {
-      if (this.#src[this.#at + name.length] === "}") {
-        this.#at += name.length + 1;
-        return { t: "param", name: name.slice(1), op: "#len", word: undefined, quoted };
-      }
-      // "${#-x}", "${#?}": the parameter "#" with an operator.
-      if (/^#[?\-#]/.test(name)) name = "#";
-      else return bad();
-    }
-    this.#at += name.length;
-    const rest = this.#src.slice(this.#at, this.#at + 2);
-    if (rest.startsWith("}")) {
-      this.#at++;
-      return { t: "param", name, op: "", word: undefined, quoted };
-    }
-    let op: string | undefined;
-    if (/^:[-=?+]/.test(rest)) op = rest;
-    else if (/^[-=?+]/.test(rest)) op = rest[0] as string;
-    else if (rest === "##" || rest === "%%" || rest === "//") op = rest;
-    else if (/^[#%/:]/.test(rest)) op = rest[0] as string;
-    if (op === undefined) return bad();
-    this.#at += op.length;
-    const trims = op.startsWith("#") || op.startsWith("%") || op.startsWith("/");
-    const word = this.#word(true, quoted && !trims);
-    this.#at++;
-    return { t: "param", name, op, word, quoted };
+    return list.length === 0 ? undefined : list.length === 1 ? list[0] : { t: "seq", list };
   }
 
   // --- here-documents
@@ -893,55 +550,21 @@ export class Parser {
     for (const d of this.#pendingDocs.splice(0)) {
       let body = "";
       for (;;) {
-        if (this.#at >= this.#src.length) {
+        if (this.at >= this.src.length) {
           this.incomplete = true;
           break;
         }
-        let end = this.#src.indexOf("\n", this.#at);
-        if (end < 0) end = this.#src.length;
-        let line = this.#src.slice(this.#at, end);
-        this.#at = Math.min(end + 1, this.#src.length);
+        let end = this.src.indexOf("\n", this.at);
+        if (end < 0) end = this.src.length;
+        let line = this.src.slice(this.at, end);
+        this.at = Math.min(end + 1, this.src.length);
         this.line++;
         if (d.strip) line = line.replace(/^\t+/, "");
         if (line === d.delimiter) break;
-        body += this.#src.charCodeAt(end) === 10 ? `${line}\n` : line;
+        body += this.src.charCodeAt(end) === 10 ? `${line}\n` : line;
       }
       d.redirect.heredoc = d.quoted ? [{ t: "lit", text: body, quoted: true }] : parseHereDoc(body, this.line);
     }
-  }
-
-  /** The text as if in double quotes, but that quotes mean nothing. */
-  hereDoc(): Word {
-    const parts: Word = [];
-    let text = "";
-    while (this.#at < this.#src.length) {
-      const c = this.#src[this.#at] as string;
-      if (c === "\\") {
-        const next = this.#src[this.#at + 1];
-        if (next === "\n") {
-          this.#at += 2;
-          continue;
-        }
-        if (next !== undefined && "$`\\".includes(next)) {
-          text += next;
-          this.#at += 2;
-          continue;
-        }
-      }
-      if (c === "$" || c === "`") {
-        const part = this.#dollar(true);
-        if (part) {
-          if (text !== "") parts.push({ t: "lit", text, quoted: true });
-          text = "";
-          parts.push(part);
-          continue;
-        }
-      }
-      text += c;
-      this.#at++;
-    }
-    if (text !== "") parts.push({ t: "lit", text, quoted: true });
-    return parts;
   }
 }
 

@@ -3,207 +3,28 @@
 // copy of the state, so nothing it does is seen here.
 import { SysError, strerror } from "../kernel/errno.ts";
 import type { OpenFile } from "../kernel/open-file.ts";
-import { ExitRequest, type ExitStatus, type Process } from "../kernel/process.ts";
+import type { ExitStatus, Process } from "../kernel/process.ts";
 import { signalDescription } from "../kernel/signals.ts";
 import { ArithError } from "./arith.ts";
 import type { Node, Redirect, SimpleNode, Word } from "./ast.ts";
 import { BUILTINS, type Builtin, SPECIAL_BUILTINS } from "./builtins/index.ts";
-import { byBytes, type Expander, type Expansion, expandPattern, expandText, expandWords } from "./expand.ts";
+import { execute } from "./execute.ts";
+import { type Expansion, expandPattern, expandText, expandWords } from "./expand.ts";
 import { matches } from "./glob.ts";
-import { Jobs } from "./jobs.ts";
 import { Parser, parseHereDoc, ShellSyntaxError } from "./parser.ts";
 import { maybeQuoted } from "./quote.ts";
 import { applyRedirects, RedirectError } from "./redirect.ts";
 import { ShellError } from "./shell-error.ts";
-import { Traps } from "./traps.ts";
-import { ReadonlyError, Variables } from "./variables.ts";
+import { type Shared, ShellState } from "./shell-state.ts";
 
-export type OptionName =
-  | "errexit"
-  | "noglob"
-  | "ignoreeof"
-  | "interactive"
-  | "monitor"
-  | "stdin"
-  | "xtrace"
-  | "verbose"
-  | "noclobber"
-  | "allexport"
-  | "notify"
-  | "nounset"
-  | "noexec"
-  | "pipefail"
-  | "nolog"
-  | "debug"
-  | "vi";
+export type { OptionName } from "./shell-state.ts";
+
+import { ReadonlyError } from "./variables.ts";
 
 /** How deep functions may call each other. */
 const MAX_CALLS = 1000;
 
-interface Shared {
-  functions: Map<string, Node>;
-  aliases: Map<string, string>;
-}
-
-export class Shell implements Expander {
-  readonly p: Process;
-  readonly vars: Variables;
-  readonly functions: Map<string, Node>;
-  readonly aliases: Map<string, string>;
-  readonly options: Set<OptionName>;
-  readonly jobs: Jobs;
-  readonly traps: Traps;
-  arg0: string;
-  params: string[];
-  status = 0;
-  /** What loops and functions look at after each command. */
-  skip: "" | "break" | "continue" | "return" | "exit" = "";
-  skipCount = 0;
-  loopDepth = 0;
-  callDepth = 0;
-  line = 0;
-  /** pid that "$$" shows: the top shell's. */
-  readonly shellPid: number;
-  lastBackground = 0;
-  /** Status of the last command substitution of an assignment. */
-  substitutionStatus: number | undefined;
-  readonly isSubshell: boolean;
-  getoptsOffset = 0;
-  /** "c" in "$-" for `sh -c`. */
-  fromCommand = "";
-  /** Exit message prefix of `-c` and scripts: "sh". */
-  name: string;
-  #random: number;
-
-  constructor(
-    p: Process,
-    o: {
-      arg0: string;
-      params: string[];
-      vars?: Variables;
-      shared?: Shared;
-      options?: Set<OptionName>;
-      shellPid?: number;
-      traps?: Traps;
-      isSubshell?: boolean;
-      name?: string;
-    },
-  ) {
-    this.p = p;
-    this.arg0 = o.arg0;
-    this.name = o.name ?? o.arg0;
-    this.params = o.params;
-    this.vars = o.vars ?? Variables.fromEnvironment(p.env);
-    this.functions = o.shared?.functions ?? new Map();
-    this.aliases = o.shared?.aliases ?? new Map();
-    this.options = o.options ?? new Set();
-    this.shellPid = o.shellPid ?? p.pid;
-    this.isSubshell = o.isSubshell ?? false;
-    this.jobs = new Jobs();
-    this.traps = o.traps ?? new Traps(p);
-    this.#random = p.random.uint32();
-  }
-
-  // --- Expander
-
-  get(name: string): string | undefined {
-    const v = this.vars.get(name);
-    if (v !== undefined) return v;
-    if (name === "LINENO") return String(this.line);
-    if (name === "RANDOM") {
-      this.#random = (Math.imul(this.#random, 1_103_515_245) + 12_345) >>> 0;
-      return String((this.#random >>> 16) & 0x7fff);
-    }
-    return undefined;
-  }
-  set(name: string, value: string): void {
-    this.vars.set(name, value);
-    if (this.options.has("allexport")) this.vars.mark(name, "exported");
-    if (name === "OPTIND") this.getoptsOffset = 0;
-  }
-  positional(): readonly string[] {
-    return this.params;
-  }
-  special(name: string): string | undefined {
-    switch (name) {
-      case "?":
-        return String(this.status);
-      case "$":
-        return String(this.shellPid);
-      case "!":
-        return this.lastBackground === 0 ? undefined : String(this.lastBackground);
-      case "#":
-        return String(this.params.length);
-      case "0":
-        return this.arg0;
-      case "-":
-        return this.fromCommand + this.optionLetters();
-      default:
-        return undefined;
-    }
-  }
-  ifs(): string {
-    return this.vars.get("IFS") ?? " \t\n";
-  }
-  noglob(): boolean {
-    return this.options.has("noglob");
-  }
-  nounset(): boolean {
-    return this.options.has("nounset");
-  }
-  fail(text: string): never {
-    throw new ShellError(text);
-  }
-  home(user: string): string | undefined {
-    if (user === "") return this.vars.get("HOME");
-    for (const line of this.#passwd().split("\n")) {
-      const f = line.split(":");
-      if (f[0] === user) return f[5];
-    }
-    return undefined;
-  }
-  #passwd(): string {
-    try {
-      return this.p.fs.readText("/etc/passwd");
-    } catch {
-      return "";
-    }
-  }
-  list(path: string): string[] | undefined {
-    try {
-      return [".", "..", ...this.p.fs.readdir(path).map((e) => e.name)].sort(byBytes);
-    } catch {
-      return undefined;
-    }
-  }
-  exists(path: string): boolean {
-    return this.p.fs.tryStat(path, false) !== undefined;
-  }
-  isDir(path: string): boolean {
-    return this.p.fs.tryStat(path === "" ? "." : path)?.kind === "dir";
-  }
-
-  optionLetters(): string {
-    const letters: [OptionName, string][] = [
-      ["errexit", "e"],
-      ["noglob", "f"],
-      ["interactive", "i"],
-      ["monitor", "m"],
-      ["stdin", "s"],
-      ["xtrace", "x"],
-      ["verbose", "v"],
-      ["noclobber", "C"],
-      ["allexport", "a"],
-      ["notify", "b"],
-      ["nounset", "u"],
-      ["noexec", "n"],
-    ];
-    return letters
-      .filter(([n]) => this.options.has(n))
-      .map(([, l]) => l)
-      .join("");
-  }
-
+export class Shell extends ShellState {
   /** Runs an expansion, running the commands that it needs. Synchronous when it needs none. */
   #expand<T>(g: Expansion<T>): T | Promise<T> {
     const r = g.next();
@@ -799,46 +620,8 @@ export class Shell implements Expander {
   }
 
   /** execve(2): this process becomes the program and ends with it. A program that cannot run is 126 or 127. */
-  async execute(argv: string[], env: Map<string, string>, o: { message?: (name: string, e: SysError) => string } = {}): Promise<void> {
-    const name = argv[0] as string;
-    const p = this.p;
-    const oldEnv = p.env;
-    // PATH is the shell's own; a prefixed assignment of it counts for the program only.
-    const path = this.vars.get("PATH");
-    p.env = path === undefined ? new Map() : new Map([["PATH", path]]);
-    let found: ReturnType<typeof p.container.resolveProgram>;
-    try {
-      found = p.container.resolveProgram(p, name);
-    } catch (e) {
-      p.env = oldEnv;
-      if (!(e instanceof SysError)) throw e;
-      if (e.code === "ENOEXEC") return this.#runScript(e.path ?? name, argv, env);
-      const text = name === "" ? "Permission denied" : e.code === "ENOENT" ? "not found" : e.code === "ENOTDIR" ? "not found" : strerror(e);
-      this.status = e.code === "ENOENT" || e.code === "ENOTDIR" ? 127 : 126;
-      await this.error(o.message?.(name, e) ?? `${name}: ${text}`);
-      this.skip = "exit";
-      this.traps.drop();
-      return;
-    }
-    p.env = env;
-    p.exe = found.path;
-    p.argv = found.argvPrefix.length > 0 ? [...found.argvPrefix, ...argv.slice(1)] : argv;
-    this.traps.reset();
-    this.status = await found.program(p);
-    throw new ExitRequest(this.status);
-  }
-
-  /** A file without "#!" is a script of this shell. */
-  async #runScript(path: string, argv: string[], env: Map<string, string>): Promise<void> {
-    const text = Buffer.from(this.p.fs.readFile(path)).toString("utf8");
-    this.p.env = env;
-    const sub = new Shell(this.p, {
-      arg0: argv[0] as string,
-      params: argv.slice(1),
-      vars: Variables.fromEnvironment(env),
-      name: argv[0] as string,
-    });
-    throw new ExitRequest(await sub.runToEnd(() => sub.evalText(text)));
+  execute(argv: string[], env: Map<string, string>, o: { message?: (name: string, e: SysError) => string } = {}): Promise<void> {
+    return execute(this, argv, env, o);
   }
 }
 

@@ -1,0 +1,193 @@
+// What a shell knows: variables, options, parameters, functions; and how expansion looks these up. The interpreter is shell.ts.
+// Invariant: a copy for a subshell shares nothing that either side can change.
+import type { Process } from "../kernel/process.ts";
+import type { Node } from "./ast.ts";
+import { byBytes, type Expander } from "./expand.ts";
+import { Jobs } from "./jobs.ts";
+import { ShellError } from "./shell-error.ts";
+import { Traps } from "./traps.ts";
+import { Variables } from "./variables.ts";
+
+export type OptionName =
+  | "errexit"
+  | "noglob"
+  | "ignoreeof"
+  | "interactive"
+  | "monitor"
+  | "stdin"
+  | "xtrace"
+  | "verbose"
+  | "noclobber"
+  | "allexport"
+  | "notify"
+  | "nounset"
+  | "noexec"
+  | "pipefail"
+  | "nolog"
+  | "debug"
+  | "vi";
+
+export interface Shared {
+  functions: Map<string, Node>;
+  aliases: Map<string, string>;
+}
+
+export class ShellState implements Expander {
+  readonly p: Process;
+  readonly vars: Variables;
+  readonly functions: Map<string, Node>;
+  readonly aliases: Map<string, string>;
+  readonly options: Set<OptionName>;
+  readonly jobs: Jobs;
+  readonly traps: Traps;
+  arg0: string;
+  params: string[];
+  status = 0;
+  /** What loops and functions look at after each command. */
+  skip: "" | "break" | "continue" | "return" | "exit" = "";
+  skipCount = 0;
+  loopDepth = 0;
+  callDepth = 0;
+  line = 0;
+  /** pid that "$$" shows: the top shell's. */
+  readonly shellPid: number;
+  lastBackground = 0;
+  /** Status of the last command substitution of an assignment. */
+  substitutionStatus: number | undefined;
+  readonly isSubshell: boolean;
+  getoptsOffset = 0;
+  /** "c" in "$-" for `sh -c`. */
+  fromCommand = "";
+  /** Exit message prefix of `-c` and scripts: "sh". */
+  name: string;
+  #random: number;
+
+  constructor(
+    p: Process,
+    o: {
+      arg0: string;
+      params: string[];
+      vars?: Variables;
+      shared?: Shared;
+      options?: Set<OptionName>;
+      shellPid?: number;
+      traps?: Traps;
+      isSubshell?: boolean;
+      name?: string;
+    },
+  ) {
+    this.p = p;
+    this.arg0 = o.arg0;
+    this.name = o.name ?? o.arg0;
+    this.params = o.params;
+    this.vars = o.vars ?? Variables.fromEnvironment(p.env);
+    this.functions = o.shared?.functions ?? new Map();
+    this.aliases = o.shared?.aliases ?? new Map();
+    this.options = o.options ?? new Set();
+    this.shellPid = o.shellPid ?? p.pid;
+    this.isSubshell = o.isSubshell ?? false;
+    this.jobs = new Jobs();
+    this.traps = o.traps ?? new Traps(p);
+    this.#random = p.random.uint32();
+  }
+
+  // --- Expander
+
+  get(name: string): string | undefined {
+    const v = this.vars.get(name);
+    if (v !== undefined) return v;
+    if (name === "LINENO") return String(this.line);
+    if (name === "RANDOM") {
+      this.#random = (Math.imul(this.#random, 1_103_515_245) + 12_345) >>> 0;
+      return String((this.#random >>> 16) & 0x7fff);
+    }
+    return undefined;
+  }
+  set(name: string, value: string): void {
+    this.vars.set(name, value);
+    if (this.options.has("allexport")) this.vars.mark(name, "exported");
+    if (name === "OPTIND") this.getoptsOffset = 0;
+  }
+  positional(): readonly string[] {
+    return this.params;
+  }
+  special(name: string): string | undefined {
+    switch (name) {
+      case "?":
+        return String(this.status);
+      case "$":
+        return String(this.shellPid);
+      case "!":
+        return this.lastBackground === 0 ? undefined : String(this.lastBackground);
+      case "#":
+        return String(this.params.length);
+      case "0":
+        return this.arg0;
+      case "-":
+        return this.fromCommand + this.optionLetters();
+      default:
+        return undefined;
+    }
+  }
+  ifs(): string {
+    return this.vars.get("IFS") ?? " \t\n";
+  }
+  noglob(): boolean {
+    return this.options.has("noglob");
+  }
+  nounset(): boolean {
+    return this.options.has("nounset");
+  }
+  fail(text: string): never {
+    throw new ShellError(text);
+  }
+  home(user: string): string | undefined {
+    if (user === "") return this.vars.get("HOME");
+    for (const line of this.#passwd().split("\n")) {
+      const f = line.split(":");
+      if (f[0] === user) return f[5];
+    }
+    return undefined;
+  }
+  #passwd(): string {
+    try {
+      return this.p.fs.readText("/etc/passwd");
+    } catch {
+      return "";
+    }
+  }
+  list(path: string): string[] | undefined {
+    try {
+      return [".", "..", ...this.p.fs.readdir(path).map((e) => e.name)].sort(byBytes);
+    } catch {
+      return undefined;
+    }
+  }
+  exists(path: string): boolean {
+    return this.p.fs.tryStat(path, false) !== undefined;
+  }
+  isDir(path: string): boolean {
+    return this.p.fs.tryStat(path === "" ? "." : path)?.kind === "dir";
+  }
+
+  optionLetters(): string {
+    const letters: [OptionName, string][] = [
+      ["errexit", "e"],
+      ["noglob", "f"],
+      ["interactive", "i"],
+      ["monitor", "m"],
+      ["stdin", "s"],
+      ["xtrace", "x"],
+      ["verbose", "v"],
+      ["noclobber", "C"],
+      ["allexport", "a"],
+      ["notify", "b"],
+      ["nounset", "u"],
+      ["noexec", "n"],
+    ];
+    return letters
+      .filter(([n]) => this.options.has(n))
+      .map(([, l]) => l)
+      .join("");
+  }
+}
