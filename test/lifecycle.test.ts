@@ -48,6 +48,15 @@ describe("a cluster in the background", () => {
     expect(lines.length).toBeGreaterThan(0);
     expect(new Set(lines.map((l) => l.component))).toEqual(new Set(["node-1"]));
     expect((await cluster.podwire(["logs", "--since=1h", "nats"])).stdout).toMatch(/nats\s+.*Server is ready/);
+    const follow = spawn(process.execPath, [podwireBin, "logs", "-f", "^nats$", "--tail=1", "--name=test"], {
+      env: { ...process.env, PODWIRE_HOME: cluster.home },
+    });
+    let followed = "";
+    follow.stdout.on("data", (d) => (followed += d));
+    await eventually("a line comes at once", () => (followed !== "" ? true : undefined));
+    expect(follow.exitCode).toBeNull();
+    follow.kill("SIGTERM");
+    await once(follow, "exit");
     expect((await cluster.podwire(["logs", "nobody"], { expect: 2 })).stderr).toContain("no component matches");
   });
 

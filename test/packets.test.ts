@@ -59,6 +59,24 @@ describe.skipIf(skip)(`packets${skip ? ` (skipped: ${skip})` : ""}`, () => {
     expect(text).toMatch(/^edge · host$/m);
     expect(text).toMatch(/dnat/);
   });
+
+  it("are followed from a pod that sends by itself: socket, DNAT on its node, encapsulation, the other node, the other pod", async () => {
+    const points = JSON.parse((await cluster.podwire(["trace", "web", "--from", "client", "-o", "json"])).stdout) as any[];
+    const places = points.map((p) => `${p.process} ${p.netns} ${p.place} ${p.verdict}`);
+    const order = [
+      "node-1 default/client device send",
+      "node-1 root nat dnat",
+      "node-1 root encap send",
+      "node-3 root decap ",
+      "socket deliver",
+    ];
+    let at = -1;
+    for (const step of order) {
+      const next = places.findIndex((p, i) => i > at && p.includes(step));
+      expect([step, next > at]).toEqual([step, true]);
+      at = next;
+    }
+  });
 });
 
 function clientPod(node: string, target: string): string {
