@@ -12,6 +12,10 @@ import { Tun, tunMissing } from "./tun.ts";
 const missing = tunMissing();
 const run = promisify(execFile);
 const SIZE = 50_000_000;
+/** Of its own for each process, so that two runs on one machine do not meet. */
+const SUBNET = process.pid % 250;
+const V4 = `10.199.${SUBNET}`;
+const V6 = `fd07:199:${SUBNET.toString(16)}:`;
 
 describe.skipIf(missing !== "")(`against the kernel's TCP over a TUN device${missing === "" ? "" : ` (skipped: ${missing})`}`, () => {
   const data = Buffer.from(seededRandom(1).bytes(1_000_000));
@@ -23,9 +27,9 @@ describe.skipIf(missing !== "")(`against the kernel's TCP over a TUN device${mis
 
   beforeAll(() => {
     tun = new Tun({
-      name: "pwtest0",
-      kernel: ["10.199.7.1/24", "fd07:199::1/64"],
-      own: ["10.199.7.2", "fd07:199::2"],
+      name: `pwtest${SUBNET}`,
+      kernel: [`${V4}.1/24`, `${V6}:1/64`],
+      own: [`${V4}.2`, `${V6}:2`],
       random: seededRandom(2),
     });
     layer = new SocketLayer({ ip: tun, clock: systemClock, random: seededRandom(3) });
@@ -48,22 +52,19 @@ describe.skipIf(missing !== "")(`against the kernel's TCP over a TUN device${mis
   });
 
   test("ping both ways, and a refused port", async () => {
-    const { stdout } = await run("sh", [
-      "-c",
-      "command -v ping >/dev/null && ping -c 2 -i 0.2 10.199.7.2 || echo 'no ping, 0% packet loss'",
-    ]);
+    const { stdout } = await run("sh", ["-c", `command -v ping >/dev/null && ping -c 2 -i 0.2 ${V4}.2 || echo 'no ping, 0% packet loss'`]);
     expect(stdout).toContain(" 0% packet loss");
-    expect(await layer.ping("10.199.7.1")).toMatchObject({ type: "reply", from: "10.199.7.1" });
-    expect(await layer.ping("fd07:199::1")).toMatchObject({ type: "reply" });
-    const [e] = await once(layer.tcpConnect({ host: "10.199.7.1", port: 1 }), "error");
+    expect(await layer.ping(`${V4}.1`)).toMatchObject({ type: "reply", from: `${V4}.1` });
+    expect(await layer.ping(`${V6}:1`)).toMatchObject({ type: "reply" });
+    const [e] = await once(layer.tcpConnect({ host: `${V4}.1`, port: 1 }), "error");
     expect(e.code).toBe("ECONNREFUSED");
-    await expect(run("curl", ["-s", "http://10.199.7.2:81/"])).rejects.toMatchObject({ code: 7 });
+    await expect(run("curl", ["-s", `http://${V4}.2:81/`])).rejects.toMatchObject({ code: 7 });
   });
 
   for (const [host, loss] of [
-    ["10.199.7.2", 0],
-    ["[fd07:199::2]", 0],
-    ["10.199.7.2", 0.005],
+    [`${V4}.2`, 0],
+    [`[${V6}:2]`, 0],
+    [`${V4}.2`, 0.005],
   ] as const)
     test(`curl gets 50 MB from ${host}, loss ${loss}`, { timeout: 120_000 }, async () => {
       tun.loss = loss;
@@ -74,7 +75,7 @@ describe.skipIf(missing !== "")(`against the kernel's TCP over a TUN device${mis
   for (const loss of [0, 0.005])
     test(`curl sends 50 MB to us, loss ${loss}`, { timeout: 120_000 }, async () => {
       tun.loss = loss;
-      const child = execFile("curl", ["-s", "--max-time", "100", "-H", "Expect:", "--data-binary", "@-", "http://10.199.7.2/"]);
+      const child = execFile("curl", ["-s", "--max-time", "100", "-H", "Expect:", "--data-binary", "@-", `http://${V4}.2/`]);
       let out = "";
       child.stdout!.on("data", (c) => (out += c));
       for (let i = 0; i < SIZE / data.length; i++) if (!child.stdin!.write(data)) await once(child.stdin!, "drain");
@@ -91,9 +92,9 @@ describe.skipIf(missing !== "")(`against the kernel's TCP over a TUN device${mis
         for await (const c of s) hash.update(c);
         s.end(hash.digest("hex"));
       });
-      server.listen(0, "10.199.7.1");
+      server.listen(0, `${V4}.1`);
       await once(server, "listening");
-      const s = layer.tcpConnect({ host: "10.199.7.1", port: (server.address() as net.AddressInfo).port, allowHalfOpen: true });
+      const s = layer.tcpConnect({ host: `${V4}.1`, port: (server.address() as net.AddressInfo).port, allowHalfOpen: true });
       for (let i = 0; i < SIZE / data.length; i++) if (!s.write(data)) await once(s, "drain");
       s.end();
       let out = "";
