@@ -21,6 +21,7 @@ import { sed } from "./sed.ts";
 import { sort } from "./sort.ts";
 import { tar } from "./tar.ts";
 import * as text from "./text.ts";
+import { tr } from "./tr.ts";
 
 async function echoProgram(p: Process): Promise<number> {
   await p.write(1, Buffer.from(echo(p.argv.slice(1)), "latin1"));
@@ -174,7 +175,7 @@ export const APPLETS: Readonly<Record<string, Program>> = {
   time: processes.time,
   timeout: processes.timeout,
   touch: files.touch,
-  tr: text.tr,
+  tr,
   true: processes.trueProgram,
   truncate: files.truncate,
   tty: processes.tty,

@@ -2,7 +2,6 @@
 // Invariant: `status` is what "$?" shows; after every command pending traps have run; a subshell is a process of its own with a
 // copy of the state, so nothing it does is seen here.
 import { SysError, strerror } from "../kernel/errno.ts";
-import type { OpenFile } from "../kernel/open-file.ts";
 import type { ExitStatus, Process } from "../kernel/process.ts";
 import { signalDescription } from "../kernel/signals.ts";
 import { ArithError } from "./arith.ts";
@@ -12,6 +11,7 @@ import { execute } from "./execute.ts";
 import { type Expansion, expandPattern, expandText, expandWords } from "./expand.ts";
 import { matches } from "./glob.ts";
 import { Parser, parseHereDoc, ShellSyntaxError } from "./parser.ts";
+import { runPipeline } from "./pipeline.ts";
 import { maybeQuoted } from "./quote.ts";
 import { applyRedirects, RedirectError } from "./redirect.ts";
 import { ShellError } from "./shell-error.ts";
@@ -234,7 +234,7 @@ export class Shell extends ShellState {
         if ((this.status === 0) === (node.t === "and")) await this.run(node.right, tested, last);
         return;
       case "pipe":
-        await this.#pipeline(node, tested);
+        await runPipeline(this, node, tested);
         break;
       case "background":
         this.#background(node.body);
@@ -248,7 +248,7 @@ export class Shell extends ShellState {
           const child = this.fork(node.body);
           this.status = statusOf(await this.waitReporting(child));
         });
-        this.#checkErrexit(tested);
+        this.checkErrexit(tested);
         break;
       default:
         if (node.redirects.length === 0) await this.#compound(node, tested);
@@ -346,38 +346,6 @@ export class Shell extends ShellState {
     this.status = 0;
   }
 
-  async #pipeline(node: Extract<Node, { t: "pipe" }>, tested: boolean): Promise<void> {
-    if (node.commands.length === 1) {
-      await this.run(node.commands[0] as Node, true);
-      if (this.skip === "") this.status = this.status === 0 ? 1 : 0;
-      return;
-    }
-    const children: Process[] = [];
-    let input: OpenFile | undefined;
-    for (let i = 0; i < node.commands.length; i++) {
-      const last = i === node.commands.length - 1;
-      const from = input;
-      const pipe = last ? undefined : this.p.pipe();
-      pipe?.[0].ref();
-      pipe?.[1].ref();
-      children.push(
-        this.fork(node.commands[i] as Node, (fds) => {
-          if (from) fds.set(0, from);
-          if (pipe) fds.set(1, pipe[1]);
-        }),
-      );
-      from?.unref();
-      pipe?.[1].unref();
-      input = pipe?.[0];
-    }
-    const statuses: number[] = [];
-    for (const c of children) statuses.push(statusOf(c === children.at(-1) ? await this.waitReporting(c) : await this.wait(c)));
-    this.status = statuses.at(-1) as number;
-    if (this.options.has("pipefail")) this.status = statuses.filter((s) => s !== 0).at(-1) ?? 0;
-    if (node.negate) this.status = this.status === 0 ? 1 : 0;
-    else this.#checkErrexit(tested);
-  }
-
   #background(body: Node): void {
     const monitor = this.options.has("monitor");
     const child = this.fork(
@@ -410,7 +378,7 @@ export class Shell extends ShellState {
       if (!(e instanceof RedirectError)) throw e;
       await this.error(e.message);
       this.status = 1;
-      this.#checkErrexit(false);
+      this.checkErrexit(false);
       return;
     }
     try {
@@ -420,7 +388,7 @@ export class Shell extends ShellState {
     }
   }
 
-  #checkErrexit(tested: boolean): void {
+  checkErrexit(tested: boolean): void {
     if (!tested && this.status !== 0 && this.skip === "") this.traps.failed();
     if (!tested && this.status !== 0 && this.skip === "" && this.options.has("errexit")) this.skip = "exit";
   }
@@ -457,7 +425,7 @@ export class Shell extends ShellState {
       }
     } else if (builtin !== undefined) await this.#callBuiltin(node, builtin, argv, special !== undefined, tested);
     else await this.#callProgram(node, argv, last);
-    this.#checkErrexit(tested);
+    this.checkErrexit(tested);
   }
 
   async #assignmentsOnly(node: SimpleNode, tested: boolean): Promise<void> {
@@ -476,7 +444,7 @@ export class Shell extends ShellState {
     if (shown.length > 0) await this.trace(shown.join(" "));
     this.status = status;
     if (node.redirects.length > 0) await this.#withRedirects(node.redirects, async () => undefined);
-    this.#checkErrexit(tested);
+    this.checkErrexit(tested);
   }
 
   async trace(text: string): Promise<void> {
@@ -523,7 +491,7 @@ export class Shell extends ShellState {
       if (this.skip === "return") this.skip = "";
       else if (this.skip === "break" || this.skip === "continue") this.skip = "";
     });
-    this.#checkErrexit(tested);
+    this.checkErrexit(tested);
   }
 
   async #callBuiltin(node: SimpleNode, builtin: Builtin, argv: string[], special: boolean, tested: boolean): Promise<void> {

@@ -44,7 +44,9 @@ export async function unalias(sh: Shell, argv: string[]): Promise<number> {
 export function findProgram(sh: Shell, name: string): string | undefined {
   const usable = (path: string) => {
     try {
-      return sh.p.fs.stat(path).kind === "file" && (sh.p.fs.access(path, 1), true);
+      if (sh.p.fs.stat(path).kind !== "file") return false;
+      sh.p.fs.access(path, 1);
+      return true;
     } catch (e) {
       if (e instanceof SysError) return false;
       throw e;
