@@ -56,11 +56,18 @@ async function askHttp(ns: NetNamespace, r: Request): Promise<Answer> {
       createConnection: () => socket as never,
       path: r.path ?? "/",
       method: r.method ?? "GET",
-      headers: { host: `127.0.0.1:${r.port}`, "user-agent": "oracle", ...r.headers, ...(r.body == null ? {} : { "content-length": Buffer.byteLength(r.body) }) },
+      headers: {
+        host: `127.0.0.1:${r.port}`,
+        "user-agent": "oracle",
+        ...r.headers,
+        ...(r.body == null ? {} : { "content-length": Buffer.byteLength(r.body) }),
+      },
       setHost: false,
     };
     const make = () => {
-      const req = r.tls ? https.request({ ...options, createConnection: undefined, socket, rejectUnauthorized: false } as never) : http.request(options);
+      const req = r.tls
+        ? https.request({ ...options, createConnection: undefined, socket, rejectUnauthorized: false } as never)
+        : http.request(options);
       req.on("error", failed);
       req.setTimeout((r.timeout ?? 12) * 1000, () => req.destroy());
       req.on("response", (res) => {
@@ -141,11 +148,21 @@ function askGrpc(ns: NetNamespace, r: Request): Promise<Answer> {
       resolve({ error: e.code ?? "error" });
     };
     session.on("error", () => undefined);
-    const stream = session.request({ ":method": "POST", ":path": "/grpc.health.v1.Health/Check", "content-type": "application/grpc", te: "trailers" });
+    const stream = session.request({
+      ":method": "POST",
+      ":path": "/grpc.health.v1.Health/Check",
+      "content-type": "application/grpc",
+      te: "trailers",
+    });
     const answer: Answer = {};
     const chunks: Buffer[] = [];
     // The library behind the recorded program sends no date.
-    const plain = (h: object) => Object.fromEntries(Object.entries(h).filter(([k]) => !k.startsWith(":") && k !== "date").map(([k, v]) => [k, String(v)]));
+    const plain = (h: object) =>
+      Object.fromEntries(
+        Object.entries(h)
+          .filter(([k]) => !k.startsWith(":") && k !== "date")
+          .map(([k, v]) => [k, String(v)]),
+      );
     stream.on("error", failed);
     stream.on("response", (h) => {
       answer.status = Number(h[":status"]);

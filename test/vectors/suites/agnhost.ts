@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { seededRandom, silentLogger, systemClock } from "@podwire/base";
 import { NetNamespace } from "@podwire/net";
 import { type Container, createPodSandbox, FileSystem, ImageCatalogue } from "@podwire/runtime";
-import { ask, type Answer, type Request } from "./agnhost-client.ts";
+import { type Answer, ask, type Request } from "./agnhost-client.ts";
 import type { SuiteResult } from "./suite.ts";
 
 interface Step {
@@ -212,7 +212,11 @@ async function checkCli(c: Case, r: Running): Promise<string[]> {
   await Promise.race([r.ended, systemClock.sleep(limitMs)]);
   const got = { ...r.out, exitCode: r.exitCode };
   if (c.expect["stillRunning"]) {
-    return [...(r.exitCode === null ? [] : [`ended with ${r.exitCode}`]), ...same("stdout", got.stdout, c.expect.stdout), ...same("stderr", got.stderr, c.expect.stderr)];
+    return [
+      ...(r.exitCode === null ? [] : [`ended with ${r.exitCode}`]),
+      ...same("stdout", got.stdout, c.expect.stdout),
+      ...same("stderr", got.stderr, c.expect.stderr),
+    ];
   }
   return [
     ...same("exitCode", got.exitCode, c.expect.exitCode),
@@ -259,18 +263,23 @@ async function checkServer(c: Case, r: Running, sandbox: Sandbox): Promise<strin
 
 function compareAnswer(c: Case, a: Answer): string[] {
   const problems: string[] = [];
-  for (const key of ["status", "error", "body", "reply", "bodyHex"]) if (key in c.expect) problems.push(...same(key, a[key as keyof Answer] ?? null, c.expect[key]));
+  for (const key of ["status", "error", "body", "reply", "bodyHex"])
+    if (key in c.expect) problems.push(...same(key, a[key as keyof Answer] ?? null, c.expect[key]));
   for (const key of ["headers", "trailers"] as const) {
     const wanted = c.expect[key] as Record<string, string> | null | undefined;
     if (!wanted) continue;
     const got = a[key] ?? {};
-    for (const [k, v] of Object.entries(wanted)) if (!headerMatches(got[k], v)) problems.push(`${key} ${k}: ${JSON.stringify(got[k])}, wanted ${JSON.stringify(v)}`);
-    for (const k of Object.keys(got)) if (!(k in wanted) && !(k === "content-length" && !("body" in c.expect))) problems.push(`${key} ${k}: ${JSON.stringify(got[k])}, wanted none`);
+    for (const [k, v] of Object.entries(wanted))
+      if (!headerMatches(got[k], v)) problems.push(`${key} ${k}: ${JSON.stringify(got[k])}, wanted ${JSON.stringify(v)}`);
+    for (const k of Object.keys(got))
+      if (!(k in wanted) && !(k === "content-length" && !("body" in c.expect)))
+        problems.push(`${key} ${k}: ${JSON.stringify(got[k])}, wanted none`);
   }
   return problems;
 }
 
-const headerMatches = (got: string | undefined, wanted: string) => (wanted === "<len>" || wanted === "<date>" ? got !== undefined : got === wanted);
+const headerMatches = (got: string | undefined, wanted: string) =>
+  wanted === "<len>" || wanted === "<date>" ? got !== undefined : got === wanted;
 
 async function step(s: Step, r: Running, http: { sandbox: Sandbox; port: number } | undefined): Promise<void> {
   if (s.kind === "sleep") await systemClock.sleep((s.seconds ?? 0) * 1000);
@@ -340,5 +349,8 @@ function matches(got: string, wanted: string): boolean {
 }
 
 function normal(s: string): string {
-  return s.replace(/^([IWEF])\d{4} \d\d:\d\d:\d\d\.\d{6} +\d+ /gm, "$1<time> <pid> ").replaceAll("<time> <pid> ", "<time> 1 ").replace(/([IWEF])<time> 1 /g, "$1T 1 ");
+  return s
+    .replace(/^([IWEF])\d{4} \d\d:\d\d:\d\d\.\d{6} +\d+ /gm, "$1<time> <pid> ")
+    .replaceAll("<time> <pid> ", "<time> 1 ")
+    .replace(/([IWEF])<time> 1 /g, "$1T 1 ");
 }

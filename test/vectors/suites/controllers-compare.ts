@@ -21,13 +21,16 @@ export class Placeholders {
 
   /** Learns hashes, revisions and generated names, oldest object first. */
   learn(objects: readonly KubeObject[]): void {
-    const sorted = [...objects].sort((a, b) => (timeMs(a.metadata.creationTimestamp) ?? 0) - (timeMs(b.metadata.creationTimestamp) ?? 0) || order(a) - order(b));
+    const sorted = [...objects].sort(
+      (a, b) => (timeMs(a.metadata.creationTimestamp) ?? 0) - (timeMs(b.metadata.creationTimestamp) ?? 0) || order(a) - order(b),
+    );
     for (const o of sorted) {
       const hash = o.kind === "ReplicaSet" ? o.metadata.labels?.["pod-template-hash"] : undefined;
       if (hash !== undefined && hash.length > 4 && !this.#hashes.includes(hash)) this.#hashes.push(hash);
       const revision = o.kind === "ControllerRevision" ? HASH_LABELS.map((l) => o.metadata.labels?.[l]).find((h) => h) : undefined;
       if (revision !== undefined && !this.#revisions.includes(revision)) this.#revisions.push(revision);
-      if (o.metadata.generateName && o.metadata.name.startsWith(o.metadata.generateName)) this.#names.set(o.metadata.name, `${o.metadata.generateName}<rand>`);
+      if (o.metadata.generateName && o.metadata.name.startsWith(o.metadata.generateName))
+        this.#names.set(o.metadata.name, `${o.metadata.generateName}<rand>`);
     }
   }
 
@@ -60,13 +63,20 @@ export function compact(o: KubeObject, withAddresses: boolean): Record<string, a
   if (m.finalizers && m.finalizers.length > 0) out["finalizers"] = m.finalizers;
   if (m.ownerReferences && m.ownerReferences.length > 0) out["owners"] = m.ownerReferences.map(({ uid: _, ...r }) => r);
   if (m.deletionTimestamp) out["terminating"] = true;
-  if (m.deletionGracePeriodSeconds !== undefined && m.deletionGracePeriodSeconds !== 0) out["deletionGracePeriodSeconds"] = m.deletionGracePeriodSeconds;
+  if (m.deletionGracePeriodSeconds !== undefined && m.deletionGracePeriodSeconds !== 0)
+    out["deletionGracePeriodSeconds"] = m.deletionGracePeriodSeconds;
   if (m.generation !== undefined) out["generation"] = m.generation;
-  for (const field of ["data", "subsets", "endpoints", "ports", "addressType", "revision"]) if (o[field] !== undefined) out[field] = o[field];
+  for (const field of ["data", "subsets", "endpoints", "ports", "addressType", "revision"])
+    if (o[field] !== undefined) out[field] = o[field];
   if (o["spec"]) out["spec"] = o.kind === "Pod" ? podSpec(o["spec"]) : WORKLOADS.has(o.kind ?? "") ? workloadSpec(o["spec"]) : o["spec"];
   if (o["status"]) out["status"] = o.kind === "Pod" ? podStatus(o["status"], withAddresses) : conditionsSorted(o["status"]);
-  if (out["endpoints"]) out["endpoints"] = out["endpoints"].map((e: any) => ({ ...e, ...(e.targetRef ? { targetRef: { ...e.targetRef, uid: undefined } } : {}) }));
-  if (o.kind === "CronJob" && out["status"]?.active) out["status"] = { ...out["status"], active: out["status"].active.map(({ uid: _, resourceVersion: __, ...r }: any) => r) };
+  if (out["endpoints"])
+    out["endpoints"] = out["endpoints"].map((e: any) => ({
+      ...e,
+      ...(e.targetRef ? { targetRef: { ...e.targetRef, uid: undefined } } : {}),
+    }));
+  if (o.kind === "CronJob" && out["status"]?.active)
+    out["status"] = { ...out["status"], active: out["status"].active.map(({ uid: _, resourceVersion: __, ...r }: any) => r) };
   if (out["subsets"]) out["subsets"] = JSON.parse(JSON.stringify(out["subsets"], (k, v) => (k === "uid" ? undefined : v)));
   return JSON.parse(JSON.stringify(out));
 }
@@ -100,7 +110,13 @@ function podSpec(s: any): any {
 
 function podStatus(s: any, withAddresses: boolean): any {
   const keep = (k: string) => (s[k] === undefined ? {} : { [k]: s[k] });
-  return conditionsSorted({ ...keep("phase"), ...keep("reason"), ...keep("message"), ...(withAddresses ? keep("podIP") : {}), ...keep("conditions") });
+  return conditionsSorted({
+    ...keep("phase"),
+    ...keep("reason"),
+    ...keep("message"),
+    ...(withAddresses ? keep("podIP") : {}),
+    ...keep("conditions"),
+  });
 }
 
 function conditionsSorted(status: any): any {
@@ -127,7 +143,8 @@ export function difference(expected: any, actual: any): string | undefined {
     const d = within(expected[f], actual[f], f, exact);
     if (d) return d;
   }
-  if (expected.status === undefined && actual.status !== undefined && WORKLOADS.has(expected.kind)) return `status: expected none, got ${text(actual.status)}`;
+  if (expected.status === undefined && actual.status !== undefined && WORKLOADS.has(expected.kind))
+    return `status: expected none, got ${text(actual.status)}`;
   return undefined;
 }
 
@@ -155,7 +172,8 @@ function within(expected: any, actual: any, path: string, exact: boolean): strin
   return e === a || isDeepStrictEqual(e, a) ? undefined : `${path}: expected ${text(expected)}, got ${text(actual)}`;
 }
 
-const empty = (v: any) => (v === null || v === undefined || v === false || (typeof v === "object" && Object.keys(v).length === 0) ? undefined : v);
+const empty = (v: any) =>
+  v === null || v === undefined || v === false || (typeof v === "object" && Object.keys(v).length === 0) ? undefined : v;
 const text = (v: any) => JSON.stringify(v)?.slice(0, 400);
 
 function sorted(v: any): any {

@@ -172,7 +172,9 @@ class Replay {
           const ref = refOf(op.kind);
           const name = op.name === "$ns" ? NAMESPACE : this.#real(op.name);
           const patch = await this.#fill(op.patch);
-          await this.#drive(client.patch(ref, ref.namespaced ? NAMESPACE : "", name, "merge", patch, op.subresource ? { subresource: op.subresource } : {}));
+          await this.#drive(
+            client.patch(ref, ref.namespaced ? NAMESPACE : "", name, "merge", patch, op.subresource ? { subresource: op.subresource } : {}),
+          );
           return undefined;
         }
         case "delete": {
@@ -206,7 +208,9 @@ class Replay {
         }
         case "patchPodStatus":
           await this.#drive(
-            client.patch(refOf("Pod"), NAMESPACE, (pod as KubeObject).metadata.name, "merge", await this.#fill(op.patch), { subresource: "status" }),
+            client.patch(refOf("Pod"), NAMESPACE, (pod as KubeObject).metadata.name, "merge", await this.#fill(op.patch), {
+              subresource: "status",
+            }),
           );
           return undefined;
         case "patchPod":
@@ -214,7 +218,12 @@ class Replay {
           return undefined;
         case "deletePod":
           await this.#drive(
-            client.delete(refOf("Pod"), NAMESPACE, (pod as KubeObject).metadata.name, op.gracePeriodSeconds === undefined ? {} : { gracePeriodSeconds: op.gracePeriodSeconds }),
+            client.delete(
+              refOf("Pod"),
+              NAMESPACE,
+              (pod as KubeObject).metadata.name,
+              op.gracePeriodSeconds === undefined ? {} : { gracePeriodSeconds: op.gracePeriodSeconds },
+            ),
           );
           return undefined;
         default:
@@ -230,7 +239,9 @@ class Replay {
   async #pick(pattern: string, how: string | undefined): Promise<KubeObject | undefined> {
     const pods = await this.#list("Pod");
     this.#learn(pods);
-    const oldestFirst = pods.sort((a, b) => (timeMs(a.metadata.creationTimestamp) ?? 0) - (timeMs(b.metadata.creationTimestamp) ?? 0) || revision(a) - revision(b));
+    const oldestFirst = pods.sort(
+      (a, b) => (timeMs(a.metadata.creationTimestamp) ?? 0) - (timeMs(b.metadata.creationTimestamp) ?? 0) || revision(a) - revision(b),
+    );
     const members = oldestFirst.filter((p) => this.#names.apply(p.metadata.name) === pattern);
     const ready = (p: KubeObject) => (p["status"]?.conditions ?? []).some((c: any) => c.type === "Ready" && c.status === "True");
     const finished = (p: KubeObject) => p["status"]?.phase === "Succeeded" || p["status"]?.phase === "Failed";
@@ -295,8 +306,13 @@ class Replay {
     for (const kind of this.#kinds) {
       const ref = refOf(kind);
       for (const o of await this.#list(kind)) {
-        const hidden = this.#s.controller !== "ServiceAccount" && (o.metadata.name === "kube-root-ca.crt" || (kind === "ServiceAccount" && o.metadata.name === "default"));
-        const foreign = !ref.namespaced && !named.has(`${kind}/${o.metadata.name}`) && !(kind === "Namespace" && named.has("Namespace/<ns>") && o.metadata.name === NAMESPACE);
+        const hidden =
+          this.#s.controller !== "ServiceAccount" &&
+          (o.metadata.name === "kube-root-ca.crt" || (kind === "ServiceAccount" && o.metadata.name === "default"));
+        const foreign =
+          !ref.namespaced &&
+          !named.has(`${kind}/${o.metadata.name}`) &&
+          !(kind === "Namespace" && named.has("Namespace/<ns>") && o.metadata.name === NAMESPACE);
         if (!hidden && !foreign) live.push(o);
       }
     }
@@ -307,7 +323,10 @@ class Replay {
     if (this.#s.mayDiffer?.some((p) => p.startsWith(`/${index}/`))) {
       const plain = (o: any) => (o.kind === "Deployment" ? { ...o, status: { ...o.status, conditions: undefined } } : o);
       expected = expected.map(plain);
-      return [...compareObjects(JSON.parse(JSON.stringify(expected)), JSON.parse(JSON.stringify(actual.map(plain)))), ...(await this.#compareEvents(step))];
+      return [
+        ...compareObjects(JSON.parse(JSON.stringify(expected)), JSON.parse(JSON.stringify(actual.map(plain)))),
+        ...(await this.#compareEvents(step)),
+      ];
     }
     return [...compareObjects(expected, actual), ...(await this.#compareEvents(step))];
   }
@@ -318,7 +337,13 @@ class Replay {
     const actual = new Set(
       events.map((e) =>
         this.#names.apply(
-          key({ ...e["involvedObject"], type: e["type"], reason: e["reason"], message: e["message"], source: e["source"]?.component ?? e["reportingComponent"] }),
+          key({
+            ...e["involvedObject"],
+            type: e["type"],
+            reason: e["reason"],
+            message: e["message"],
+            source: e["source"]?.component ?? e["reportingComponent"],
+          }),
         ),
       ),
     );

@@ -94,7 +94,9 @@ function section(name: string, got: DnsReply["answers"], wanted: Row[]): string[
   const left = [...got];
   const problems: string[] = [];
   for (const w of wanted) {
-    const at = left.findIndex((g) => g.name === w.name && g.type === w.type && (w.ttl === undefined || w.ttl === g.ttl) && covers(g.data, w.data));
+    const at = left.findIndex(
+      (g) => g.name === w.name && g.type === w.type && (w.ttl === undefined || w.ttl === g.ttl) && covers(g.data, w.data),
+    );
     if (at < 0) problems.push(`${name}: no ${w.type} ${JSON.stringify(w.data)} for ${w.name}`);
     else left.splice(at, 1);
   }

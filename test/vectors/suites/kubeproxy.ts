@@ -4,7 +4,16 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { seededRandom, silentLogger } from "@podwire/base";
 import { address, checksum, Device, Flow, ipHeader, NetNamespace, Packet, pseudoSumAt, readFlow, type TracePoint } from "@podwire/net";
-import { categorize, createProxier, endpointsOf, type ProxyMode, type ProxySettings, SERVICE_NAME, type ServiceInput, servicePorts } from "@podwire/node-agent";
+import {
+  categorize,
+  createProxier,
+  endpointsOf,
+  type ProxyMode,
+  type ProxySettings,
+  SERVICE_NAME,
+  type ServiceInput,
+  servicePorts,
+} from "@podwire/node-agent";
 import { virtualClock } from "@podwire/testkit";
 import type { SuiteResult } from "./suite.ts";
 
@@ -95,7 +104,8 @@ function checkTopology(c: Case): string {
   const [port] = input === undefined ? [] : servicePorts(input.service, settings.family);
   if (input === undefined || port === undefined) return "the Service has no port in this family";
   const got = categorize(endpointsOf(port, input.slices, settings.family, settings.nodeName), port, settings);
-  const text = (x: { cluster: unknown; local: unknown; all: unknown; hasAny: boolean }) => JSON.stringify([x.cluster, x.local, x.all, x.hasAny]);
+  const text = (x: { cluster: unknown; local: unknown; all: unknown; hasAny: boolean }) =>
+    JSON.stringify([x.cluster, x.local, x.all, x.hasAny]);
   const names = (list: readonly { endpoint: string }[]) => list.map((e) => e.endpoint).sort();
   const want = c.expect as NonNullable<Case["expect"]>;
   const wanted = { cluster: [...want.cluster].sort(), local: [...want.local].sort(), all: [...want.all].sort(), hasAny: want.hasAny };
@@ -226,8 +236,18 @@ class NodeUnderTest {
     const end = this.points.find((x) => x.place === "drop");
     const dnat = this.points.find((x) => x.place === "nat" && x.verdict === "dnat" && x.rule !== "conntrack");
     const masq = this.points.some((x) => x.place === "nat" && x.verdict === "masquerade");
-    const out = dnat === undefined ? "" : dnat.after.dst.includes(":") ? `[${dnat.after.dst}]:${dnat.after.dport}` : `${dnat.after.dst}:${dnat.after.dport}`;
-    if (end !== undefined) return { action: String(end.verdict) === "reject" ? "REJECT" : `DROP${end.detail?.["reason"] === "netfilter" ? "" : ` (${end.rule})`}`, to: "", masq };
+    const out =
+      dnat === undefined
+        ? ""
+        : dnat.after.dst.includes(":")
+          ? `[${dnat.after.dst}]:${dnat.after.dport}`
+          : `${dnat.after.dst}:${dnat.after.dport}`;
+    if (end !== undefined)
+      return {
+        action: String(end.verdict) === "reject" ? "REJECT" : `DROP${end.detail?.["reason"] === "netfilter" ? "" : ` (${end.rule})`}`,
+        to: "",
+        masq,
+      };
     if (dnat !== undefined) {
       const bad = this.badChecksum(dnat.after.dst);
       return { action: bad === "" ? "DNAT" : bad, to: out, masq };
@@ -246,7 +266,8 @@ class NodeUnderTest {
     if (fault !== undefined) return `DNAT, but the packet is bad: ${fault}`;
     if (f.tuple().dst !== dst) return `DNAT, but sent to ${f.tuple().dst}`;
     const at = view.start + f.l4;
-    if (f.protocol !== 132 && checksum(view.data, at, view.end, pseudoSumAt(view.data, view.start, f.protocol) + view.end - at) !== 0) return "DNAT, but the checksum is wrong";
+    if (f.protocol !== 132 && checksum(view.data, at, view.end, pseudoSumAt(view.data, view.start, f.protocol) + view.end - at) !== 0)
+      return "DNAT, but the checksum is wrong";
     return "";
   }
 }

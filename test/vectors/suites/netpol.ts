@@ -17,7 +17,11 @@ interface PodRow {
 
 interface Step {
   policies: any[];
-  cluster: { namespaces: { name: string; labels: Record<string, string> }[]; pods: PodRow[]; ports: { name: string; port: number; protocol: string }[] };
+  cluster: {
+    namespaces: { name: string; labels: Record<string, string> }[];
+    pods: PodRow[];
+    ports: { name: string; port: number; protocol: string }[];
+  };
   expected: { port: number; protocol: string; denied: string[] }[];
 }
 
@@ -34,7 +38,9 @@ export async function run(dir: string): Promise<SuiteResult> {
       if (problems.length === 0) result.passed++;
       else {
         result.failed++;
-        result.failures.push(`${c.name}: ${problems.slice(0, 5).join("; ")}${problems.length > 5 ? ` and ${problems.length - 5} more` : ""}`);
+        result.failures.push(
+          `${c.name}: ${problems.slice(0, 5).join("; ")}${problems.length > 5 ? ` and ${problems.length - 5} more` : ""}`,
+        );
       }
     }
   }
@@ -111,7 +117,8 @@ class TwoNodes {
           const pair = `${from.namespace}/${from.name}>${to.namespace}/${to.name}`;
           const allowed = from === to || this.send(from, nodeOf(from), to, e.port, e.protocol);
           if (allowed === denied.has(pair)) problems.push(`${pair} ${e.protocol} ${e.port} ${allowed ? "arrived" : "was denied"}`);
-          if (!allowed && !this.points.some((x) => x.place === "drop" && x.rule.startsWith("NetworkPolicy "))) problems.push(`${pair}: the drop names no policy`);
+          if (!allowed && !this.points.some((x) => x.place === "drop" && x.rule.startsWith("NetworkPolicy ")))
+            problems.push(`${pair}: the drop names no policy`);
         }
     }
     return problems;
@@ -137,7 +144,8 @@ class TwoNodes {
       status: { phase: "Running", podIPs: [{ ip: p.ip }] },
     }));
     const namespaces = s.cluster.namespaces.map((n) => ({ metadata: n }));
-    for (const [i, n] of this.nodes.entries()) n.engine.replace(planPolicies({ policies: s.policies, pods, namespaces, nodeName: `node-${i}` }));
+    for (const [i, n] of this.nodes.entries())
+      n.engine.replace(planPolicies({ policies: s.policies, pods, namespaces, nodeName: `node-${i}` }));
   }
 
   private send(from: PodRow, node: number, to: PodRow, port: number, protocol: string): boolean {

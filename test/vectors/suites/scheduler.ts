@@ -104,14 +104,24 @@ class Replay {
   }
 
   async #replay(): Promise<string[]> {
-    for (const team of ["a", "b"]) await this.#create({ kind: "Namespace", apiVersion: "v1", metadata: { name: `team-${team}`, labels: { team } } });
+    for (const team of ["a", "b"])
+      await this.#create({ kind: "Namespace", apiVersion: "v1", metadata: { name: `team-${team}`, labels: { team } } });
     await this.#clock.advance(500);
     for (const o of this.#s.objects) await this.#makeObject(o);
     for (const n of this.#s.nodes) await this.#node(n);
     for (const p of this.#s.existing) {
       const made = await this.#create({ apiVersion: "v1", kind: "Pod", ...p });
       const status = { phase: "Running", ...p["status"] };
-      await this.#drive(this.#plane.client.patch(Resources.pods, made.metadata.namespace ?? "", made.metadata.name, "merge", { status }, { subresource: "status" }));
+      await this.#drive(
+        this.#plane.client.patch(
+          Resources.pods,
+          made.metadata.namespace ?? "",
+          made.metadata.name,
+          "merge",
+          { status },
+          { subresource: "status" },
+        ),
+      );
     }
     await this.#clock.advance(SETTLE_MS);
     const failures: string[] = [];
@@ -119,7 +129,8 @@ class Replay {
       const want = this.#s.expect.find((e) => e.pod === p.metadata.name) ?? (this.#s.expect[i] as Expectation);
       const rejected = await this.#makePod(p);
       if (want.rejected) {
-        if (rejected?.code !== want.code || rejected?.message !== want.message) failures.push(`${want.pod}: expected ${want.code} ${want.message}, got ${rejected?.code} ${rejected?.message}`);
+        if (rejected?.code !== want.code || rejected?.message !== want.message)
+          failures.push(`${want.pod}: expected ${want.code} ${want.message}, got ${rejected?.code} ${rejected?.message}`);
         continue;
       }
       if (rejected) return [`${want.pod}: refused: ${rejected.message}`];
@@ -131,7 +142,8 @@ class Replay {
       await this.#clock.advance(AFTER_MS / 2);
       await this.#playBinder();
       await this.#clock.advance(AFTER_MS / 2);
-      for (const want of this.#s.expectAfter?.[i] ?? []) failures.push(...(await this.#checkPlace(want, await this.#pod(want.pod))).map((f) => `after ${i}: ${f}`));
+      for (const want of this.#s.expectAfter?.[i] ?? [])
+        failures.push(...(await this.#checkPlace(want, await this.#pod(want.pod))).map((f) => `after ${i}: ${f}`));
     }
     return failures;
   }
@@ -147,8 +159,17 @@ class Replay {
     const n: KubeObject = given;
     const unschedulable = n["spec"]?.unschedulable === true || n["unschedulable"] === true;
     const taints = [...(n["spec"]?.taints ?? []), ...(unschedulable ? [UNSCHEDULABLE_TAINT] : [])];
-    const made: KubeObject = await this.#create({ apiVersion: "v1", kind: "Node", metadata: n.metadata, spec: { ...n["spec"], unschedulable, taints } });
-    const status = { ...n["status"], capacity: n["status"].allocatable, conditions: [{ type: "Ready", status: "True", reason: "KubeletReady" }] };
+    const made: KubeObject = await this.#create({
+      apiVersion: "v1",
+      kind: "Node",
+      metadata: n.metadata,
+      spec: { ...n["spec"], unschedulable, taints },
+    });
+    const status = {
+      ...n["status"],
+      capacity: n["status"].allocatable,
+      conditions: [{ type: "Ready", status: "True", reason: "KubeletReady" }],
+    };
     const live: KubeObject = await this.#drive(this.#plane.client.updateStatus<KubeObject>(Resources.nodes, { ...made, status }));
     // Registration adds a taint for nodes that are not ready yet; these are.
     if ((live["spec"].taints ?? []).length !== taints.length)
@@ -189,7 +210,10 @@ class Replay {
     }
     const ref = refOf({ kind: a.kind });
     const namespace = ref.namespaced ? "default" : "";
-    if (a.do === "patch") await this.#drive(this.#plane.client.patch(ref, namespace, a.name, "merge", a.patch, a.subresource ? { subresource: a.subresource } : {}));
+    if (a.do === "patch")
+      await this.#drive(
+        this.#plane.client.patch(ref, namespace, a.name, "merge", a.patch, a.subresource ? { subresource: a.subresource } : {}),
+      );
     else await this.#drive(this.#plane.client.delete(ref, namespace, a.name, { gracePeriodSeconds: 0 }));
   }
 
@@ -216,10 +240,14 @@ class Replay {
     if (!node) return [`${want.pod}: was not scheduled: ${JSON.stringify(pod?.["status"]?.conditions?.[0]?.message)}`];
     if (!want.allowedNodes || want.allowedNodes.includes(node)) return [];
     // A tie that the recording has not seen: as good as the nodes that it saw.
-    const e = this.#plane.scheduler?.explain(pod.metadata.namespace ?? "", want.pod) as { scores?: Record<string, { total: number }> } | undefined;
+    const e = this.#plane.scheduler?.explain(pod.metadata.namespace ?? "", want.pod) as
+      | { scores?: Record<string, { total: number }> }
+      | undefined;
     const totals = e?.scores ?? {};
     const best = Math.max(...want.allowedNodes.map((n) => totals[n]?.total ?? -1));
-    return totals[node]?.total === best && best >= 0 ? [] : [`${want.pod}: on ${node}, expected one of ${want.allowedNodes} (${JSON.stringify(totals)})`];
+    return totals[node]?.total === best && best >= 0
+      ? []
+      : [`${want.pod}: on ${node}, expected one of ${want.allowedNodes} (${JSON.stringify(totals)})`];
   }
 
   async #checkEvents(name: string, namespace: string, wanted: readonly any[], pod: KubeObject): Promise<string[]> {
@@ -241,7 +269,8 @@ class Replay {
       const live = await this.#pod(p.metadata.name);
       if (!live || live.metadata.deletionTimestamp) gone.push(p.metadata.name);
     }
-    if (JSON.stringify(gone.sort()) !== JSON.stringify([...(want.preemptedPods ?? [])].sort())) failures.push(`preempted ${gone}, expected ${want.preemptedPods}`);
+    if (JSON.stringify(gone.sort()) !== JSON.stringify([...(want.preemptedPods ?? [])].sort()))
+      failures.push(`preempted ${gone}, expected ${want.preemptedPods}`);
     for (const v of want.victims ?? []) {
       const live = await this.#pod(v.pod);
       const has = (live?.["status"]?.conditions ?? []).find((c: any) => c.type === "DisruptionTarget");
@@ -252,10 +281,15 @@ class Replay {
         // A victim that this scheduler placed has its own event, too.
         failures.push(...all.filter((f) => !f.includes("unexpected event Normal Scheduled")));
       }
-      await this.#drive(this.#plane.client.delete(Resources.pods, live?.metadata.namespace ?? "default", v.pod, { gracePeriodSeconds: 0 })).catch(() => {});
+      await this.#drive(
+        this.#plane.client.delete(Resources.pods, live?.metadata.namespace ?? "default", v.pod, { gracePeriodSeconds: 0 }),
+      ).catch(() => {});
     }
     if (!want.afterVictimsGone) return failures;
     await this.#clock.advance(AFTER_MS);
-    return [...failures, ...(await this.#checkPlace({ ...want, ...want.afterVictimsGone }, await this.#pod(want.pod))).map((f) => `after the victims: ${f}`)];
+    return [
+      ...failures,
+      ...(await this.#checkPlace({ ...want, ...want.afterVictimsGone }, await this.#pod(want.pod))).map((f) => `after the victims: ${f}`),
+    ];
   }
 }

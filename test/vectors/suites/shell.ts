@@ -76,7 +76,8 @@ async function check(r: Row): Promise<string | undefined> {
 function same(got: string | number, wanted: string | number): boolean {
   if (got === wanted) return true;
   if (typeof got !== "string" || typeof wanted !== "string") return false;
-  const bare = (s: string) => s.replaceAll(/BusyBox v[^\n]*\n\n(?:Usage:[\s\S]*?(?=\n(?!or: )[a-z]+: |$))/g, "<usage>").replace(/<usage>\n?/g, "<usage>\n");
+  const bare = (s: string) =>
+    s.replaceAll(/BusyBox v[^\n]*\n\n(?:Usage:[\s\S]*?(?=\n(?!or: )[a-z]+: |$))/g, "<usage>").replace(/<usage>\n?/g, "<usage>\n");
   return wanted.includes("BusyBox v") && bare(got) === bare(wanted);
 }
 
@@ -90,10 +91,25 @@ async function execute(r: Row): Promise<Row["expect"] | undefined> {
   const random = seededRandom(1);
   const log = silentLogger;
   const netns = new NetNamespace({ name: "vectors", process: "vectors", clock, random, log });
-  const sandbox = createPodSandbox({ name: "vectors", namespace: "vectors", uid: "0", hostname: "<hostname>", netns: netns as unknown as NetStack, clock, random, log });
+  const sandbox = createPodSandbox({
+    name: "vectors",
+    namespace: "vectors",
+    uid: "0",
+    hostname: "<hostname>",
+    netns: netns as unknown as NetStack,
+    clock,
+    random,
+    log,
+  });
   const resolution = new ImageCatalogue({ strict: true }).resolve("busybox");
   if (resolution.kind !== "image") throw new Error("no busybox in the catalogue");
-  const keep = sandbox.createContainer({ name: "shell", image: resolution.image, command: ["sleep", "1000"], env: { HOME: "/root", PATH: "/bin:/sbin:/usr/bin:/usr/sbin" }, mounts: [] });
+  const keep = sandbox.createContainer({
+    name: "shell",
+    image: resolution.image,
+    command: ["sleep", "1000"],
+    env: { HOME: "/root", PATH: "/bin:/sbin:/usr/bin:/usr/sbin" },
+    mounts: [],
+  });
   try {
     keep.start();
     const flags = typeof r.shflags === "string" ? r.shflags.split(" ") : (r.shflags ?? []);
@@ -107,11 +123,17 @@ async function execute(r: Row): Promise<Row["expect"] | undefined> {
       w.endInput();
       await w.wait();
     }
-    const session = keep.execute(["env", "-i", "HOME=/root", "PATH=/bin:/sbin:/usr/bin:/usr/sbin", "sh", ...flags, "-c", r.script, ...(r.args ?? [])], { stdin: true, workingDir: FOLDER });
+    const session = keep.execute(
+      ["env", "-i", "HOME=/root", "PATH=/bin:/sbin:/usr/bin:/usr/sbin", "sh", ...flags, "-c", r.script, ...(r.args ?? [])],
+      { stdin: true, workingDir: FOLDER },
+    );
     const out = { stdout: [] as Buffer[], stderr: [] as Buffer[] };
     session.onOutput((stream, bytes) => void out[stream].push(Buffer.from(bytes)));
     void session.write(Buffer.from(r.stdin ?? "")).then(() => session.endInput());
-    const ended = await Promise.race([session.wait(), new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), LIMIT_MS).unref())]);
+    const ended = await Promise.race([
+      session.wait(),
+      new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), LIMIT_MS).unref()),
+    ]);
     if (ended === undefined) return undefined;
     // What background processes still write belongs to the record.
     await new Promise((resolve) => setImmediate(resolve));
