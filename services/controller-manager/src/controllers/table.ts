@@ -9,6 +9,7 @@ import { startDisruption } from "./disruption/controller.ts";
 import { startEndpoints } from "./endpoints/controller.ts";
 import { startEndpointSlice } from "./endpointslice/controller.ts";
 import { startEndpointSliceMirroring } from "./endpointslicemirroring/controller.ts";
+import { startEphemeralVolume } from "./ephemeral-volume/controller.ts";
 import { startGarbageCollector } from "./garbage-collector/controller.ts";
 import { startHorizontalPodAutoscaler } from "./hpa/controller.ts";
 import { startJob } from "./job/controller.ts";
@@ -40,6 +41,7 @@ export const CONTROLLERS: Readonly<Record<string, StartController>> = {
   "endpoints-controller": startEndpoints,
   "endpointslice-controller": startEndpointSlice,
   "endpointslice-mirroring-controller": startEndpointSliceMirroring,
+  "ephemeral-volume-controller": startEphemeralVolume,
   "namespace-controller": startNamespace,
   "serviceaccount-controller": startServiceAccount,
   "root-ca-certificate-publisher-controller": startRootCa,
