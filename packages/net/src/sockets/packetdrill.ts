@@ -2,7 +2,7 @@
 // expected out. Understands what the state-event-engine scripts of freebsd-net/tcp-testsuite use.
 // Invariant: a script passes only when every expected segment came, in order, at its time, with its flags, numbers and kinds of
 // options. The values of time stamps and window scales, the order of options and PSH are not compared.
-import { type Clock, seededRandom, sleepOn, type Timer } from "@podwire/base";
+import { type Clock, seededRandom, sleepOn, systemClock, type Timer } from "@podwire/base";
 import { pseudoSum } from "../checksum.ts";
 import { address, formatAddress, type IpAddress } from "../codec/address.ts";
 import { IpProtocol } from "../codec/numbers.ts";
@@ -155,7 +155,7 @@ class Run {
   /** Lets promises, ticks and later turns run out. */
   async #settle(): Promise<void> {
     for (let i = 0; i < 3; i++) {
-      await new Promise((r) => setImmediate(r));
+      await new Promise<void>((r) => systemClock.soon(r));
       for (const fn of this.#clock.queue.splice(0)) fn();
     }
   }

@@ -4,7 +4,7 @@
 import { execFileSync } from "node:child_process";
 import { closeSync, constants, openSync, readSync, writeSync } from "node:fs";
 import { createRequire } from "node:module";
-import type { Random } from "@podwire/base";
+import { type Random, systemClock } from "@podwire/base";
 import { address, type IpAddress } from "../codec/address.ts";
 import { Packet } from "../packet.ts";
 import { segmentPacket } from "../tcp/segmentation.ts";
@@ -84,8 +84,8 @@ export class Tun implements IpLayer {
       const version = this.#buffer[0]! >>> 4;
       if (version === 4 || version === 6) this.#layer?.receive(Packet.from(this.#buffer.subarray(0, length)));
     }
-    if (n > 0) setImmediate(() => this.#poll());
-    else setTimeout(() => this.#poll(), 1);
+    if (n > 0) systemClock.soon(() => this.#poll());
+    else systemClock.after(1, () => this.#poll());
   }
 
   /** 0 when nothing waits. */
