@@ -183,8 +183,14 @@ export function updateManaged(info: ResourceInfo, live: KubeObject | undefined, 
   // An object whose ownership nobody tracks stays so until somebody applies.
   if (live !== undefined && managed.length === 0) return bare(next);
   const written = live === undefined ? withoutSystemFields(next) : next;
-  const entries = recordUpdate(info, live ?? zeroObject(info), written, managed, w);
-  return withEntries(next, keepTimes(entries, live, next));
+  try {
+    const entries = recordUpdate(info, live ?? zeroObject(info), written, managed, w);
+    return withEntries(next, keepTimes(entries, live, next));
+  } catch (e) {
+    // A list whose items cannot be told apart is not a writer's fault: ownership stays as it was.
+    if (!(e instanceof TypedError)) throw e;
+    return withEntries(next, liveEntries());
+  }
 }
 
 /** What a create may say but the server decides. */
@@ -278,6 +284,15 @@ function conflictError(conflicts: { entry: Entry; set: FieldSet }[]): StatusErro
 
 /** Server-side apply: `applied` is the configuration as sent; returns the merged object (not yet defaulted) with managedFields. */
 export function applyManaged(info: ResourceInfo, live: KubeObject | undefined, applied: KubeObject, w: Writer): KubeObject {
+  try {
+    return apply(info, live, applied, w);
+  } catch (e) {
+    if (!(e instanceof TypedError)) throw e;
+    throw new StatusError(500, "", e.message, undefined, e);
+  }
+}
+
+function apply(info: ResourceInfo, live: KubeObject | undefined, applied: KubeObject, w: Writer): KubeObject {
   if (applied.metadata?.managedFields !== undefined && (applied.metadata.managedFields as any[]).length > 0)
     throw statusErrors.badRequest("metadata.managedFields must be nil");
   const t = smdOf(info);

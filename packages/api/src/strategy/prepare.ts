@@ -121,7 +121,7 @@ function syncDataSources(spec: Obj): void {
 /** Unless its selector is manual, a Job selects its pods by its own uid. */
 function generateJobSelector(o: Obj): void {
   if (o.spec.manualSelector === true) return;
-  const { uid, name } = o.metadata;
+  const { uid = "", name = "" } = o.metadata;
   o.spec.template.metadata ??= {};
   const labels = (o.spec.template.metadata.labels ??= {});
   // A Job without labels of its own has been given its template's, and keeps following them here.
