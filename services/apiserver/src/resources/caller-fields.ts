@@ -13,3 +13,12 @@ export function stampCaller(info: ResourceInfo, o: KubeObject, user: User): void
     ...(user.extra ? { extra: user.extra } : {}),
   };
 }
+
+/** Conditions of a request for a certificate get the time that the caller left out (certificates/strategy.go). */
+export function stampConditions(info: ResourceInfo, o: KubeObject, now: string): void {
+  if (info.groupResource !== "certificatesigningrequests.certificates.k8s.io") return;
+  for (const c of o["status"]?.conditions ?? []) {
+    c.lastUpdateTime ??= now;
+    c.lastTransitionTime ??= now;
+  }
+}

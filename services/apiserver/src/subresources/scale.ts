@@ -94,6 +94,8 @@ function appliedTo(
 export function scaleOf(call: Call, o: KubeObject): KubeObject {
   const { name, namespace, uid, resourceVersion, creationTimestamp } = o.metadata;
   const paths = call.served.custom?.scale;
+  if (paths && at(o, paths.specReplicasPath) === undefined)
+    throw statusErrors.internal(`the spec replicas field ${JSON.stringify(paths.specReplicasPath)} does not exist`);
   const selector = paths ? (paths.labelSelectorPath ? at(o, paths.labelSelectorPath) : undefined) : selectorText(o);
   return {
     kind: "Scale",

@@ -4,6 +4,7 @@ import { type KubeObject, objectWarnings, prepareForUpdate, StatusError, statusE
 import type { Attributes } from "../admission/chain.ts";
 import type { Api, ApiResponse, Call } from "../call.ts";
 import { type WriteOptions, writeOptions } from "../request/options.ts";
+import { stampConditions } from "../resources/caller-fields.ts";
 import { toInternalForm } from "../resources/decoded-forms.ts";
 import { objectResponse } from "../response.ts";
 import { Deletion, type Written } from "../storage/object-storage.ts";
@@ -120,6 +121,7 @@ async function prepared(
   next = attributes.object as KubeObject;
   checkRevision(call, next, revision, strategy.allowUnconditionalUpdate || r.kind === "PatchOptions");
   inherit(next, current);
+  stampConditions(info, next, timeText(api.clock.nowMs()));
   api.allocators.inherit(info, next, current);
   prepareForUpdate(info, next, current, call.subresource || undefined);
   const errors = [...validateUpdate(info, next, current, call.subresource || undefined), ...moreErrors(call, next, current)];
