@@ -201,11 +201,12 @@ describe("mistakes", () => {
     const r = await run(process.execPath, [podwireBin, "up", "-d", "--nodes=0", "--api-port=0", "--arg=scheduler=--no-such-flag"], {
       env: { PODWIRE_HOME: home },
     });
+    const left = processesOf(home);
+    await clusterAt(home, "podwire").stop(); // Also when it did start after all.
     expect(r.code).toBe(1);
     expect(r.stderr).toContain("scheduler does not stay up (exit code 2)");
     expect(r.stderr).toContain("unknown flag: --no-such-flag");
-    expect(processesOf(home)).toEqual([]);
-    forgetHome(home);
+    expect(left).toEqual([]);
   });
 
   it("of the port: somebody else has it", async () => {
