@@ -59,12 +59,10 @@ async function pods(): Promise<void> {
   const cpu = process.cpuUsage();
   for (let i = 0; i < PODS; i++) {
     created.set(`p${i}`, performance.now());
-    await api
-      .client()
-      .create(Resources.pods, {
-        metadata: { name: `p${i}`, namespace: "default" },
-        spec: { nodeName: "n", restartPolicy: "Always", containers: [{ name: "c", image: "busybox", command: ["sleep", "1000000"] }] },
-      } as never);
+    await api.client().create(Resources.pods, {
+      metadata: { name: `p${i}`, namespace: "default" },
+      spec: { nodeName: "n", restartPolicy: "Always", containers: [{ name: "c", image: "busybox", command: ["sleep", "1000000"] }] },
+    } as never);
     await sleep(1000 / RATE);
   }
   for (let i = 0; i < 100 && took.length < PODS; i++) await sleep(50);

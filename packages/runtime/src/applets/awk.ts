@@ -2,51 +2,18 @@
 import { SysError, strerror } from "../kernel/errno.ts";
 import type { ExitStatus, Process } from "../kernel/process.ts";
 import { callBuiltin } from "./awk-builtins.ts";
-import { AwkError, type AwkProgram, type Expr, parseAwk, type Stmt } from "./awk-parser.ts";
+import { AwkError, type AwkProgram, type Expr, type Stmt } from "./awk-parser.ts";
 import { Break, Continue, Exit, Next, Return } from "./awk-signals.ts";
 import { arithmetic, format, input, num, Strnum, truth, unescaped, type Value } from "./awk-values.ts";
-import { complain, die, options, usage } from "./options.ts";
+import { complain, die } from "./options.ts";
 import { ere } from "./regex.ts";
 import { encode, lines, openInput, raw } from "./streams.ts";
 
 type Table = Map<string, Value>;
 type Reader = AsyncGenerator<{ text: string; ended: boolean }>;
 
-const USAGE = "[OPTIONS] [AWK_PROGRAM] [FILE]...";
 /** Calls of functions within functions. */
 const MAX_DEPTH = 1000;
-
-export async function awk(p: Process): Promise<number> {
-  const o = await options(p, "+F:v:f:e:W:", USAGE);
-  let text = (o.all.get("e") ?? []).join("\n");
-  for (const f of o.all.get("f") ?? []) text += `${Buffer.from(p.fs.readFile(f)).toString("latin1")}\n`;
-  let args = o.args;
-  if (text === "") {
-    if (args.length === 0) return usage(p, USAGE);
-    text = encode(args[0] as string);
-    args = args.slice(1);
-  }
-  let program: AwkProgram;
-  try {
-    program = parseAwk(text);
-  } catch (e) {
-    if (e instanceof AwkError) return die(p, `cmd. line:1: ${e.message}`);
-    throw e;
-  }
-  const run = new Awk(p, program, args.map(encode));
-  const fs = o.values.get("F");
-  if (fs !== undefined) run.vars.set("FS", unescaped(encode(fs === "t" ? "\t" : fs)));
-  for (const v of o.all.get("v") ?? []) run.vars.set(v.slice(0, v.indexOf("=")), input(unescaped(encode(v.slice(v.indexOf("=") + 1)))));
-  try {
-    return await run.main();
-  } catch (e) {
-    if (e instanceof AwkError) {
-      await run.flush();
-      return die(p, `cmd. line:1: ${e.message}`);
-    }
-    throw e;
-  }
-}
 
 export class Awk {
   readonly p: Process;

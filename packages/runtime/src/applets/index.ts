@@ -5,7 +5,7 @@ import { signalNumber } from "../kernel/signals.ts";
 import { shellMain } from "../shell/main.ts";
 import { echo, printf } from "../shell/printf.ts";
 import { TestError, test } from "../shell/test-expression.ts";
-import { awk } from "./awk.ts";
+import { awk } from "./awk-command.ts";
 import * as bytes from "./bytes.ts";
 import { date } from "./date.ts";
 import { diff } from "./diff.ts";

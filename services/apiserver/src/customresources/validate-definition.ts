@@ -159,6 +159,7 @@ function schemaErrors(s: JsonSchema, path: string, isRoot: boolean): FieldError[
     });
   if (s["x-kubernetes-list-type"] === "map" && !s["x-kubernetes-list-map-keys"]?.length)
     errors.push(required(`${path}.x-kubernetes-list-map-keys`, "must not be empty if x-kubernetes-list-type is map"));
+  if (s["x-kubernetes-list-type"] === "set") errors.push(...setItemErrors(s.items as JsonSchema | undefined, path));
   if (s.type === "array" && !s.items && !s["x-kubernetes-preserve-unknown-fields"])
     errors.push(required(`${path}.items`, "must be specified"));
   for (const [k, p] of Object.entries(s.properties ?? {})) {
@@ -169,4 +170,20 @@ function schemaErrors(s: JsonSchema, path: string, isRoot: boolean): FieldError[
   if (typeof s.additionalProperties === "object")
     errors.push(...schemaErrors(s.additionalProperties, `${path}.additionalProperties`, false));
   return errors;
+}
+
+/** Items of a set are compared as wholes: objects and lists among them have to be atomic. */
+function setItemErrors(items: JsonSchema | undefined, path: string): FieldError[] {
+  if (!items) return [];
+  const why = "must be atomic as item of a list with x-kubernetes-list-type=set";
+  const { "x-kubernetes-map-type": map, "x-kubernetes-list-type": list } = items as JsonSchema & { "x-kubernetes-map-type"?: string };
+  if (items.type === "object" && map !== "atomic")
+    return [
+      { type: "FieldValueInvalid", field: `${path}.items.x-kubernetes-map-type`, badValue: map ?? new Verbatim("null"), detail: why },
+    ];
+  if (items.type === "array" && list !== "atomic")
+    return [
+      { type: "FieldValueInvalid", field: `${path}.items.x-kubernetes-list-type`, badValue: list ?? new Verbatim("null"), detail: why },
+    ];
+  return [];
 }
