@@ -47,7 +47,7 @@ export class ClusterNetwork implements Dialer {
 
   /** Calls back for each connection to a port. */
   listen(port: number, onConnection: (socket: Duplex) => void): void {
-    this.namespace.tcpListen({ port }, onConnection);
+    this.namespace.tcpListen({ port, allowHalfOpen: true }, onConnection);
   }
 
   connect(host: string, port: number): Duplex {
