@@ -23,32 +23,23 @@ export async function entrypointTester(p: Process, argv: readonly string[]): Pro
   return 0;
 }
 
-/** resolv.conf as agnhost reads it: words separated by single spaces; the last `search` wins; the first name server counts. */
-function resolvConf(p: Process): { search: string[]; servers: string[] } {
-  const search: string[] = [];
-  const servers: string[] = [];
+/** Words behind the keyword of the first line that begins with it, split at single spaces as agnhost does (a tab is part of a word). */
+function resolvConf(p: Process, keyword: "search" | "nameserver"): string[] {
   const lines = mustRead(p, "/etc/resolv.conf").split("\n");
   if (!lines.some((l) => /^(search|nameserver|domain)\s/.test(l))) throw new GoPanic("Could not find DNS search list!");
-  for (const line of lines) {
-    const [key, ...rest] = line.split(/\s+/);
-    if (key === "nameserver" && rest[0]) servers.push(rest[0]);
-    if (/^search /.test(line)) search.splice(0, search.length, ...rest.filter((w) => w !== ""));
-  }
-  return { search, servers };
+  const line = lines.find((l) => l.startsWith(keyword)) ?? "";
+  return line.split(" ").slice(1);
 }
 
 export async function dnsSuffix(p: Process, argv: readonly string[]): Promise<number> {
   checkArgs(parseFlags(argv, {}).args, 0, 0);
-  const found = resolvConf(p).search.join(",");
-  // Podwire's pods have one search line; of several the real program prints none.
-  const lines = mustRead(p, "/etc/resolv.conf").match(/^search\s.*$/gm) ?? [];
-  await p.print(`${lines.length > 1 ? "" : found}\n`);
+  await p.print(`${resolvConf(p, "search").join(",")}\n`);
   return 0;
 }
 
 export async function dnsServerList(p: Process, argv: readonly string[]): Promise<number> {
   checkArgs(parseFlags(argv, {}).args, 0, 0);
-  await p.print(`${resolvConf(p).servers[0] ?? ""}\n`);
+  await p.print(`${resolvConf(p, "nameserver")[0] ?? ""}\n`);
   return 0;
 }
 
