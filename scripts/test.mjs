@@ -2,10 +2,10 @@
 //   npm test                      everything
 //   npm test -- --unit [filter]   only the unit tests; --system [filter] only test/
 // Invariant: the last line is "N passed, N failed", and the exit code is 0 exactly when nothing failed.
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { delimiter, join } from "node:path";
 import { ensureInstalled } from "./install.mjs";
 import { pinnedNode, root } from "./node.mjs";
 
@@ -56,8 +56,16 @@ async function vitest(project) {
   }
 }
 
+/** Tests of the bus and the store need a nats-server: without one on PATH the launcher's own way gets it. */
+function provideNats() {
+  const r = spawnSync(pinnedNode, [join(root, "scripts", "obtain-nats.ts")], { cwd: root, encoding: "utf8" });
+  if (r.status === 0) process.env.PATH = `${process.env.PATH}${delimiter}${r.stdout.trim()}`;
+  else console.error(`no nats-server, tests that need one are skipped: ${r.stderr.trim().split("\n").at(-1)}`);
+}
+
 try {
   ensureInstalled();
+  provideNats();
   if (!only) {
     await check("lint", [join(root, "node_modules", "@biomejs", "biome", "bin", "biome"), "check", "."]);
     await check("layers", [join(root, "scripts", "check-layers.ts")]);
