@@ -1,6 +1,7 @@
 import { defineConfig } from "vitest/config";
 
-// `unit` stands beside the code; `system` (test/) starts real processes and runs one file at a time.
+// `unit` stands beside the code; `system` (test/) starts real processes and runs one file at a time;
+// `conformance` (test/conformance) shares one cluster between all of its files and tests.
 export default defineConfig({
   test: {
     projects: [
@@ -15,10 +16,23 @@ export default defineConfig({
         test: {
           name: "system",
           include: ["test/**/*.test.ts"],
+          exclude: ["test/conformance/**"],
           testTimeout: 120_000,
           hookTimeout: 120_000,
           fileParallelism: false,
           pool: "forks",
+        },
+      },
+      {
+        test: {
+          name: "conformance",
+          include: ["test/conformance/**/*.test.ts"],
+          globalSetup: ["test/conformance/setup.ts"],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          pool: "forks",
+          maxWorkers: 3,
+          maxConcurrency: 8,
         },
       },
     ],

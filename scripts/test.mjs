@@ -72,6 +72,7 @@ try {
     await check("types", [join(root, "node_modules", "typescript", "bin", "tsc"), "-p", "tsconfig.json", "--noEmit"]);
   }
   if (only !== "--system") await vitest("unit");
+  if (only !== "--unit") await vitest("conformance");
   if (only !== "--unit") await vitest("system");
 } catch (e) {
   console.error(e.message);
