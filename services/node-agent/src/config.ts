@@ -49,6 +49,7 @@ export const FLAGS = {
   mtu: z.coerce.number().int().min(576).max(65_535).default(1500),
   overlay: z.enum(["vxlan", "host-gw"]).default("vxlan"),
   "max-pods": z.coerce.number().int().min(1).default(110),
+  "allowed-unsafe-sysctls": list.prefault(""),
   cpus: z.string().default("8"),
   memory: z.string().default("16Gi"),
   "ephemeral-storage": z.string().default("100Gi"),

@@ -164,3 +164,19 @@ it("an image that cannot be pulled waits with the kubelet's reasons", async () =
   );
   expect(find("noimage").status.phase).toBe("Pending");
 });
+
+it("rejects what does not fit here, with the kubelet's reason, and keeps nothing of it", async () => {
+  const resources = (cpu: string) => ({ containers: [{ name: "main", image: "podwire/echo", resources: { requests: { cpu } } }] });
+  await pod("fits", "node-1", resources("7"));
+  await running("fits");
+  await pod("big", "node-1", resources("2"));
+  const big = await until("the rejection", () => find("big")?.status?.phase === "Failed" && find("big"));
+  expect(big.status.reason).toBe("OutOfcpu");
+  expect(big.status.message).toBe("Pod was rejected: Node didn't have enough resource: cpu, requested: 2000, used: 7000, capacity: 8000");
+  expect(big.status.containerStatuses).toBeUndefined();
+  await until("the event", () => events("OutOfcpu").length > 0);
+  await pod("elsewhere", "node-1", { nodeSelector: { zone: "x" } });
+  await until("the other rejection", () => find("elsewhere")?.status?.reason === "NodeAffinity");
+  await api.client().delete(Resources.pods, "default", "big", {});
+  await until("deletion", () => !find("big"));
+});

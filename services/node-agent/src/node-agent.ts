@@ -167,6 +167,7 @@ export class NodeAgent {
   }
 
   #ownNode(n: Node): void {
+    this.kubelet.setNode(n);
     this.#proxy?.setNodeLabels(n.metadata?.labels ?? {});
     if (!n.spec?.podCIDR || this.network.ready) return;
     this.network.configure(n.spec.podCIDR);

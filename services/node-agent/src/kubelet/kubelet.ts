@@ -3,7 +3,7 @@
 // taken up again from its checkpoint.
 
 import path from "node:path";
-import type { Pod } from "@podwire/api";
+import type { Node, Pod } from "@podwire/api";
 import { type Clock, type Logger, type Random, reasonOf } from "@podwire/base";
 import type { Bus, Subscription } from "@podwire/bus";
 import { type ApiClient, type EventRecorder, eventRecorder, type Informer, informer, Resources } from "@podwire/client";
@@ -11,6 +11,7 @@ import { Cpu, createPodSandbox, type FileInode, ImageCatalogue, type NetStack, P
 import type { BridgePlugin } from "../cni/bridge-plugin.ts";
 import type { NodeAgentConfig } from "../config.ts";
 import type { NodeNetwork } from "../network/node-network.ts";
+import { type AdmissionNode, admitPod, type Rejection } from "./admission/admission.ts";
 import { CheckpointStore, restore } from "./checkpoint.ts";
 import { textFile } from "./container-options.ts";
 import { ImagePuller } from "./image-puller.ts";
@@ -58,6 +59,7 @@ export class Kubelet {
   readonly #hostPids: PidNamespace;
   #streams: Subscription | undefined;
   #stopping = false;
+  #node: Node | undefined;
 
   constructor(o: KubeletOptions) {
     this.#o = o;
@@ -101,8 +103,51 @@ export class Kubelet {
       createSandbox: (pod) => this.#createSandbox(pod),
       environment: (pod, sandbox) => this.#environment(pod, sandbox),
       volumes: (pod, onChange) => this.#volumes(pod, onChange),
+      admit: (worker) => this.#admit(worker),
       onGone: (uid) => this.#gone(uid),
     };
+  }
+
+  /** This node's object, each time it was read or written. */
+  setNode(node: Node): void {
+    this.#node = node;
+  }
+
+  #admissionNode(): AdmissionNode {
+    const n = this.#node;
+    return {
+      name: this.#o.nodeName,
+      labels: n?.metadata?.labels ?? {},
+      taints: n?.spec?.taints ?? [],
+      allocatable: { ...(n?.status?.allocatable as Record<string, string> | undefined), ...this.#o.allocatable },
+      pressures: [],
+      shuttingDown: false,
+      allowedUnsafeSysctls: this.#o.config["allowed-unsafe-sysctls"],
+    };
+  }
+
+  /** Pods whose resources are taken. */
+  #active(but: PodWorker): Pod[] {
+    return [...this.#workers.values()].filter((w) => w !== but && w.record.admitted && !w.record.finished).map((w) => w.record.pod);
+  }
+
+  async #admit(worker: PodWorker): Promise<Rejection | undefined> {
+    const { pod } = worker.record;
+    let verdict = admitPod(pod, this.#active(worker), this.#admissionNode());
+    if (!verdict.admit && verdict.reason === "NodeAffinity") {
+      // What we know of our labels may be older than the scheduler's decision.
+      const node = await this.#o.client.get(Resources.nodes, "", this.#o.nodeName).catch(() => undefined);
+      if (node) this.setNode(node as Node);
+      verdict = admitPod(pod, this.#active(worker), this.#admissionNode());
+    }
+    if (!verdict.admit) return verdict;
+    for (const victim of verdict.preempt) {
+      const w = this.#workers.get(victim.metadata!.uid!);
+      const message = "Preempted in order to admit critical pod";
+      w?.event("Warning", "Preempting", message);
+      w?.terminate(0, "Preempting", message);
+    }
+    return undefined;
   }
 
   async start(): Promise<void> {

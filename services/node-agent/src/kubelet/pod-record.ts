@@ -66,7 +66,9 @@ export interface PodRecord {
   finished: boolean;
   startMs: number;
   /** Set by admission or eviction: overrides phase, reason, message. */
-  failed: { reason: string; message: string } | undefined;
+  failed: { reason: string; message: string; rejected?: boolean } | undefined;
+  /** It may run here and its resources are taken. */
+  admitted: boolean;
 }
 
 export const NO_WAIT: Waiting = { reason: "", message: "" };

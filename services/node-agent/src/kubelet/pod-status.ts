@@ -1,11 +1,18 @@
 // A pod's status from its spec and record, pure: phase, conditions and container statuses in the kubelet's own words
 // (kubelet_pods.go generateAPIPodStatus, status/generate.go).
 // Invariant: a condition's lastTransitionTime changes exactly when its status does; conditions of others are kept.
-import type { Container as ContainerSpec, ContainerState, ContainerStatus, Pod, PodCondition, PodStatus } from "@podwire/api";
+import {
+  type Container as ContainerSpec,
+  type ContainerState,
+  type ContainerStatus,
+  type Pod,
+  type PodCondition,
+  type PodStatus,
+  podQosClass,
+} from "@podwire/api";
 import { time } from "@podwire/client";
 import { specsOf } from "./plan.ts";
 import { type ContainerRecord, isSidecar, type PodRecord, type Termination } from "./pod-record.ts";
-import { qosClass } from "./qos.ts";
 
 export interface NodeFacts {
   hostIP: string;
@@ -18,6 +25,15 @@ export function podStatus(r: PodRecord, node: NodeFacts, nowMs: number): PodStat
   const pod = r.pod;
   const { init, main, ephemeral } = specsOf(pod);
   const old = pod.status ?? {};
+  if (r.failed?.rejected)
+    return {
+      phase: "Failed",
+      reason: r.failed.reason,
+      message: r.failed.message,
+      qosClass: old.qosClass ?? podQosClass(pod),
+      startTime: old.startTime ?? time(r.startMs),
+      ...(pod.metadata!.generation === undefined ? {} : { observedGeneration: pod.metadata!.generation }),
+    };
   const statuses = (specs: ContainerSpec[], kind: ContainerRecord["kind"]) => specs.map((s) => containerStatus(r, s, kind));
   const initStatuses = statuses(init, "init");
   const mainStatuses = statuses(main, "main");
@@ -28,7 +44,7 @@ export function podStatus(r: PodRecord, node: NodeFacts, nowMs: number): PodStat
     hostIP: node.hostIP,
     hostIPs: [{ ip: node.hostIP }],
     startTime: old.startTime ?? time(r.startMs),
-    qosClass: old.qosClass ?? qosClass(pod),
+    qosClass: old.qosClass ?? podQosClass(pod),
     containerStatuses: mainStatuses,
   };
   if (pod.metadata!.generation !== undefined) status.observedGeneration = pod.metadata!.generation;

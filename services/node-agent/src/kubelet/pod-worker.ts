@@ -6,6 +6,7 @@ import { type Clock, type Logger, type Random, reasonOf, type Timer } from "@pod
 import { type EventRecorder, timeMs } from "@podwire/client";
 import type { Cpu, FileInode, NetStack } from "@podwire/runtime";
 import { CniError } from "../cni/bridge-plugin.ts";
+import type { Rejection } from "./admission/admission.ts";
 import { type BackOff, nextBackOff } from "./back-off.ts";
 import type { CheckpointStore } from "./checkpoint.ts";
 import { ContainerRunner } from "./container-runner.ts";
@@ -35,6 +36,8 @@ export interface PodWorkerDeps {
   createSandbox(pod: Pod): Promise<{ sandbox: SandboxRecord; etc: Map<string, FileInode> }>;
   environment(pod: Pod, sandbox: SandboxRecord): Omit<EnvironmentSources, "onInvalid">;
   volumes(pod: Pod, onChange: () => void): PodVolumes;
+  /** Asked once, before anything of the pod is made: why it may not run here, or undefined. */
+  admit(worker: PodWorker): Promise<Rejection | undefined>;
   /** Called once when nothing of the pod is left here. */
   onGone(uid: string): void;
 }
@@ -74,6 +77,7 @@ export class PodWorker {
       finished: pod.status?.phase === "Succeeded" || pod.status?.phase === "Failed",
       startMs: timeMs(pod.status?.startTime as string | undefined) ?? deps.clock.nowMs(),
       failed: undefined,
+      admitted: false,
     };
     this.#addContainers();
     this.volumes = deps.volumes(pod, () => this.#volumesChanged());
@@ -172,6 +176,11 @@ export class PodWorker {
   async #sync(): Promise<void> {
     const r = this.record;
     this.#checkDeadline();
+    if (!r.admitted && !r.terminating && !r.finished) {
+      const rejection = await this.deps.admit(this);
+      if (rejection) this.#reject(rejection);
+      else r.admitted = true;
+    }
     if (r.terminating || r.finished) return this.#syncTerminating();
     this.publish();
     if (!(await this.#mount())) return;
@@ -183,6 +192,12 @@ export class PodWorker {
     if (r.terminating || isOver(r)) this.#dirty = true;
     if (this.deps.clock.nowMs() - this.#refreshed > REFRESH_MS) this.#volumesChanged();
     this.wakeAt(this.deps.clock.nowMs() + REFRESH_MS);
+  }
+
+  #reject({ reason, message }: Rejection): void {
+    this.event("Warning", reason, message);
+    this.record.failed = { reason, message: `Pod was rejected: ${message}`, rejected: true };
+    this.record.finished = true;
   }
 
   async #apply(a: Action): Promise<void> {
