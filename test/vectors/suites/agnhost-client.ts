@@ -1,7 +1,7 @@
 // The other end of the suite `agnhost`: HTTP/1.1, raw TCP, UDP and gRPC over a namespace's own sockets, and what came back.
 import http from "node:http";
 import http2 from "node:http2";
-import https from "node:https";
+import tls from "node:tls";
 import { systemClock } from "@podwire/base";
 import type { NetNamespace } from "@podwire/net";
 
@@ -44,16 +44,28 @@ function connect(ns: NetNamespace, port: number) {
   return ns.tcpConnect({ host: "127.0.0.1", port, timeoutMs: 3_000 });
 }
 
+/** How long a request without a `timeout` of its own may take, seconds. */
+const HTTP_TIMEOUT_S = 12;
+
 async function askHttp(ns: NetNamespace, r: Request): Promise<Answer> {
   const socket = connect(ns, r.port);
   return new Promise((resolve) => {
-    const failed = (e: NodeJS.ErrnoException) => {
-      const refused = e.code === "ECONNREFUSED";
-      resolve({ status: null, error: refused ? "ECONNREFUSED" : "EMPTY_REPLY" });
+    const timer = systemClock.after((r.timeout ?? HTTP_TIMEOUT_S) * 1000, () => {
+      resolve({ status: null, error: "TIMEOUT" });
+      socket.destroy();
+    });
+    const answer = (a: Answer) => {
+      timer.cancel();
+      resolve(a);
+      socket.destroy();
     };
+    const failed = (e: NodeJS.ErrnoException) =>
+      answer({ status: null, error: e.code === "ECONNREFUSED" ? "ECONNREFUSED" : "EMPTY_REPLY" });
     socket.on("error", failed);
-    const options: https.RequestOptions = {
-      createConnection: () => socket as never,
+    const secure = r.tls ? tls.connect({ socket: socket as never, rejectUnauthorized: false }) : undefined;
+    secure?.on("error", failed);
+    const req = http.request({
+      createConnection: () => (secure ?? socket) as never,
       path: r.path ?? "/",
       method: r.method ?? "GET",
       headers: {
@@ -63,43 +75,18 @@ async function askHttp(ns: NetNamespace, r: Request): Promise<Answer> {
         ...(r.body == null ? {} : { "content-length": Buffer.byteLength(r.body) }),
       },
       setHost: false,
-    };
-    const make = () => {
-      const req = r.tls
-        ? https.request({ ...options, createConnection: undefined, socket, rejectUnauthorized: false } as never)
-        : http.request(options);
-      req.on("error", failed);
-      req.setTimeout((r.timeout ?? 12) * 1000, () => req.destroy());
-      req.on("response", (res) => {
-        const chunks: Buffer[] = [];
-        res.on("data", (c: Buffer) => chunks.push(c));
-        res.on("error", failed);
-        res.on("end", () => {
-          const headers = Object.fromEntries(Object.entries(res.headers).map(([k, v]) => [k, String(v)]));
-          socket.destroy();
-          resolve({ status: res.statusCode ?? 0, headers, body: Buffer.concat(chunks).toString("utf8") });
-        });
+    });
+    req.on("error", failed);
+    req.on("response", (res) => {
+      const chunks: Buffer[] = [];
+      res.on("data", (c: Buffer) => chunks.push(c));
+      res.on("error", failed);
+      res.on("end", () => {
+        const headers = Object.fromEntries(Object.entries(res.headers).map(([k, v]) => [k, String(v)]));
+        answer({ status: res.statusCode ?? 0, headers, body: Buffer.concat(chunks).toString("utf8") });
       });
-      req.end(r.body ?? undefined);
-    };
-    if (r.tls) {
-      void import("node:tls").then((tls) => {
-        const secure = tls.connect({ socket: socket as never, rejectUnauthorized: false });
-        secure.on("error", failed);
-        const req = http.request({ ...options, createConnection: () => secure } as never);
-        req.on("error", failed);
-        req.on("response", (res) => {
-          const chunks: Buffer[] = [];
-          res.on("data", (c: Buffer) => chunks.push(c));
-          res.on("end", () => {
-            const headers = Object.fromEntries(Object.entries(res.headers).map(([k, v]) => [k, String(v)]));
-            secure.destroy();
-            resolve({ status: res.statusCode ?? 0, headers, body: Buffer.concat(chunks).toString("utf8") });
-          });
-        });
-        req.end(r.body ?? undefined);
-      });
-    } else make();
+    });
+    req.end(r.body ?? undefined);
   });
 }
 

@@ -1,5 +1,6 @@
 // What a Go program shows of itself: pflag's flags and errors, klog's lines, durations, strconv's complaints, JSON with HTML escaped,
 // url.Values. agnhost is such a program, and its output is compared byte for byte.
+import { parseJson } from "@podwire/api";
 import { PodwireError } from "@podwire/base";
 import type { Process } from "../../kernel/process.ts";
 
@@ -111,13 +112,13 @@ export function formatDuration(ms: number): string {
   return h > 0 ? `${h}h${m}m${s}` : m > 0 ? `${m}m${s}` : s;
 }
 
-/** A line of klog: "I1122 18:30:00.123456       7 log.go:245] message". */
+/** A line of klog: "I1122 18:30:00.123456       7 log.go:245] message"; one line break at the end is the line's own. */
 export function klogLine(p: Process, level: "I" | "W" | "E" | "F", where: string, message: string): string {
   const t = new Date(p.clock.nowMs());
   const two = (n: number) => String(n).padStart(2, "0");
   const micros = String(t.getUTCMilliseconds() * 1000).padStart(6, "0");
   const stamp = `${two(t.getUTCMonth() + 1)}${two(t.getUTCDate())} ${two(t.getUTCHours())}:${two(t.getUTCMinutes())}:${two(t.getUTCSeconds())}.${micros}`;
-  return `${level}${stamp} ${String(p.pid).padStart(7)} ${where}] ${message}\n`;
+  return `${level}${stamp} ${String(p.pid).padStart(7)} ${where}] ${message.replace(/\n$/, "")}\n`;
 }
 
 /** The standard library's log, which agnhost sends through klog. */
@@ -200,3 +201,13 @@ const SYS: { [code: string]: string } = {
   EISDIR: "is a directory",
   ENOTDIR: "not a directory",
 };
+
+/** encoding/json's Unmarshal: plain values, or a JsonSyntaxError in Go's words. */
+export function parseGoJson(body: Uint8Array): unknown {
+  const text = Buffer.from(body).toString("utf8");
+  try {
+    return JSON.parse(text);
+  } catch {
+    return parseJson(body).value;
+  }
+}

@@ -2,7 +2,7 @@
 // ServeMux with its path cleaning, Redirect and Error.
 // Invariant: a response is buffered; its length is told when Go would tell it (handlers that write at most 2048 bytes).
 import http from "node:http";
-import https from "node:https";
+import tls from "node:tls";
 import type { Process } from "../../kernel/process.ts";
 import type { StreamServer, StreamSocket } from "../../net/net-stack.ts";
 import { GOROUTINE, GoPanic, log, parseQuery } from "./go.ts";
@@ -205,17 +205,15 @@ export interface GoServer {
 }
 
 /** http.ListenAndServe on every address. Throws the listen error. */
-export function serve(p: Process, port: number, handler: Handler, tls?: { cert: string; key: string }): GoServer {
-  const listener = (req: http.IncomingMessage, res: http.ServerResponse) => void respond(p, handler, req, res);
-  const server = tls ? https.createServer({ cert: tls.cert, key: tls.key }, listener) : http.createServer(listener);
+export function serve(p: Process, port: number, handler: Handler, pair?: { cert: string; key: string }): GoServer {
+  const server = http.createServer((req, res) => void respond(p, handler, req, res));
   server.keepAliveTimeout = 0;
   server.on("clientError", (_e, socket) => socket.destroy());
-  if (tls) server.on("tlsClientError", () => undefined);
-  const accept = (s: StreamSocket) => {
-    if (tls) void guardTls(p, server as https.Server, s);
+  const secureContext = pair && tls.createSecureContext(pair);
+  const bound = p.net.listen(p, { port }, (s) => {
+    if (secureContext) acceptTls(p, server, s, secureContext);
     else server.emit("connection", s);
-  };
-  const bound = p.net.listen(p, { port }, accept);
+  });
   p.onExit(() => server.closeAllConnections());
   return {
     listener: bound,
@@ -229,7 +227,7 @@ export function serve(p: Process, port: number, handler: Handler, tls?: { cert: 
 }
 
 /** A plain request to a TLS port gets Go's answer. */
-async function guardTls(p: Process, server: https.Server, s: StreamSocket): Promise<void> {
+function acceptTls(p: Process, server: http.Server, s: StreamSocket, secureContext: tls.SecureContext): void {
   s.on("error", () => s.destroy());
   s.once("readable", () => {
     const first = s.read() as Buffer | null;
@@ -240,7 +238,12 @@ async function guardTls(p: Process, server: https.Server, s: StreamSocket): Prom
       return;
     }
     s.unshift(first);
-    server.emit("connection", s);
+    const secure = new tls.TLSSocket(s as never, { isServer: true, secureContext, ALPNProtocols: ["http/1.1"] });
+    secure.on("error", () => secure.destroy());
+    // The TLS layer knows the addresses of a real socket only.
+    for (const key of ["remoteAddress", "remotePort", "localAddress", "localPort"] as const)
+      Object.defineProperty(secure, key, { value: s[key] });
+    server.emit("connection", secure);
   });
 }
 

@@ -5,6 +5,7 @@ import { busyboxFiles, GROUP, PASSWD } from "../busybox/index.ts";
 import { NETWORK_TOOLS } from "../curl/index.ts";
 import type { ImageSpec } from "../image.ts";
 import { connect } from "./connect.ts";
+import { crdConversionWebhook } from "./crd-conversion-webhook.ts";
 import { GOROUTINE, GoPanic, HelpRequest, parseFlags, UsageError } from "./go.ts";
 import { grpcHealthChecking } from "./grpc-health-checking.ts";
 import { guestbook } from "./guestbook.ts";
@@ -14,12 +15,14 @@ import { netexec } from "./netexec.ts";
 import { nettest } from "./nettest.ts";
 import { dnsServerList, dnsSuffix, entrypointTester, etcHosts, logsGenerator, pause } from "./one-shot.ts";
 import { liveness, porter, serveHostname } from "./small-servers.ts";
+import { webhook } from "./webhook.ts";
 import { testWebserver } from "./webserver.ts";
 
 type Subcommand = (p: Process, argv: readonly string[]) => Promise<number>;
 
 const SUBCOMMANDS: { [name: string]: Subcommand } = {
   connect,
+  "crd-conversion-webhook": crdConversionWebhook,
   "dns-server-list": dnsServerList,
   "dns-suffix": dnsSuffix,
   "entrypoint-tester": entrypointTester,
@@ -35,12 +38,12 @@ const SUBCOMMANDS: { [name: string]: Subcommand } = {
   porter,
   "serve-hostname": serveHostname,
   "test-webserver": testWebserver,
+  webhook,
 };
 
 /** Subcommands of the real program that are not built. */
 const NOT_BUILT = [
   "audit-proxy",
-  "crd-conversion-webhook",
   "fake-gitserver",
   "inclusterclient",
   "net",
@@ -52,7 +55,6 @@ const NOT_BUILT = [
   "stress",
   "tcp-reset",
   "test-service-account-issuer-discovery",
-  "webhook",
 ];
 
 export async function agnhostMain(p: Process): Promise<number> {
