@@ -171,6 +171,11 @@ export function prepareForUpdate(info: Info, object: Obj, old: Obj, subresource 
 }
 
 const UPDATE: Record<string, (o: Obj, old: Obj, subresource: string) => void> = {
+  "apiextensions.k8s.io/CustomResourceDefinition": (o) => {
+    const stored: string[] = o.status?.storedVersions ?? [];
+    const current = (o.spec.versions ?? []).find((v: Obj) => v.storage)?.name;
+    if (current !== undefined && !stored.includes(current)) o.status = { ...o.status, storedVersions: [...stored, current] };
+  },
   "/Pod": preparePodUpdate,
   "/Namespace": (o, old, subresource) => {
     if (subresource === "finalize") o.status = old.status;

@@ -63,6 +63,10 @@ export class CachedObject {
     return this.#full;
   }
 
+  hasFormat(name: string): boolean {
+    return this.#formats?.has(name) === true;
+  }
+
   /** An encoding by name, made at most once. */
   format(name: string, make: (o: CachedObject) => Buffer): Buffer {
     this.#formats ??= new Map();

@@ -7,6 +7,7 @@ import type { CachedObject } from "../cache/cached-object.ts";
 import type { Api } from "../call.ts";
 import { Deletion } from "../storage/object-storage.ts";
 import { timeText } from "../verbs/body.ts";
+import { convertByWebhook } from "./conversion-webhook.ts";
 import { servedOf } from "./served.ts";
 
 const GROUP = "apiextensions.k8s.io";
@@ -46,7 +47,8 @@ export class Definitions {
   #serve(): void {
     const served = [];
     for (const d of this.#api.cache.of(GROUP, RESOURCE).values()) {
-      if (isTrue(d.object, "Established")) served.push(...servedOf(d.object));
+      if (isTrue(d.object, "Established"))
+        served.push(...servedOf(d.object, (w) => (objects, to) => convertByWebhook(this.#api, w, objects, to)));
     }
     this.#api.catalogue.setCustom(served);
   }

@@ -9,6 +9,7 @@ import {
   prune,
   type ResourceInfo,
   resourceInfo,
+  StatusError,
   smdOfResource,
   statusErrors,
   validateSchema,
@@ -18,6 +19,7 @@ import { CachedObject, encodeText } from "../cache/cached-object.ts";
 import { customName } from "../openapi/names.ts";
 import type { Served } from "../resources/catalogue.ts";
 import { CUSTOM_STRATEGY } from "../resources/strategy.ts";
+import type { WebhookConversion } from "./conversion-webhook.ts";
 import { jsonPath } from "./json-path.ts";
 
 const VERBS = ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
@@ -36,13 +38,18 @@ export interface DefinitionVersion {
   selectableFields?: { jsonPath: string }[];
 }
 
-/** Every served version of a definition whose names were accepted. */
-export function servedOf(definition: KubeObject): Served[] {
+/** Converts objects of one kind to an apiVersion, in order. Throws a Status. */
+export type Converter = (objects: readonly KubeObject[], to: string) => Promise<KubeObject[]>;
+
+/** Every served version of a definition whose names were accepted. `byWebhook` converts for the strategy Webhook. */
+export function servedOf(definition: KubeObject, byWebhook?: (w: WebhookConversion) => Converter): Served[] {
   const versions: DefinitionVersion[] = definition["spec"]?.versions ?? [];
-  return versions.filter((v) => v.served).map((v) => servedVersion(definition, v));
+  const { strategy, webhook } = definition["spec"]?.conversion ?? {};
+  const convert = strategy === "Webhook" && webhook && byWebhook ? byWebhook(webhook) : undefined;
+  return versions.filter((v) => v.served).map((v) => servedVersion(definition, v, convert));
 }
 
-function servedVersion(definition: KubeObject, v: DefinitionVersion): Served {
+function servedVersion(definition: KubeObject, v: DefinitionVersion, convert: Converter | undefined): Served {
   const spec = definition["spec"];
   const names = definition["status"]?.acceptedNames ?? spec.names;
   const apiVersion = `${spec.group}/${v.name}`;
@@ -71,14 +78,10 @@ function servedVersion(definition: KubeObject, v: DefinitionVersion): Served {
   });
   const stored = (spec.versions as DefinitionVersion[]).find((x) => x.storage)?.name ?? v.name;
   const storageVersion = `${spec.group}/${stored}`;
-  // With the conversion strategy None, versions differ in their apiVersion only; defaults of this version's schema apply on reading.
-  const finish = (o: KubeObject, version: string): KubeObject => {
-    const next = { ...o, apiVersion: version };
-    applySchemaDefaults(next, schema);
-    return next;
-  };
-  const bytes = (o: CachedObject): Buffer =>
-    o.format(apiVersion, () => CachedObject.fromValue(o.key, o.revision, Buffer.from(encodeText(finish(o.copy(), apiVersion)))).full);
+  const forms = convert
+    ? webhookForms(definition, apiVersion, storageVersion, convert)
+    : plainForms(definition, apiVersion, storageVersion);
+  const bytes = forms.bytes;
   const decoded = (o: CachedObject): KubeObject => JSON.parse(bytes(o).toString("utf8"));
   const columns: NonNullable<DefinitionVersion["additionalPrinterColumns"]> = v.additionalPrinterColumns ?? [AGE_COLUMN];
   return {
@@ -90,8 +93,9 @@ function servedVersion(definition: KubeObject, v: DefinitionVersion): Served {
     full: bytes,
     item: bytes,
     decoded,
-    toServed: (o) => finish(o, apiVersion),
-    toStorage: (o) => (storageVersion === apiVersion ? o : { ...o, apiVersion: storageVersion }),
+    toServed: forms.toServed,
+    toStorage: forms.toStorage,
+    ...(forms.prepare ? { prepare: forms.prepare } : {}),
     table: (objects, options) =>
       printTable(
         info,
@@ -122,6 +126,87 @@ function servedVersion(definition: KubeObject, v: DefinitionVersion): Served {
       validate: (o, old) => validate(schema, o, old),
     },
   };
+}
+
+/** How objects come out of the store in one version, and go in. */
+type Forms = Pick<Served, "toServed" | "toStorage" | "prepare"> & { bytes: (o: CachedObject) => Buffer };
+
+/** Strategy None: versions differ in their apiVersion only. */
+function plainForms(definition: KubeObject, apiVersion: string, storageVersion: string): Forms {
+  const format = formatName(definition, apiVersion);
+  const toServed = (o: KubeObject): KubeObject => ({ ...asStored(definition, o), apiVersion });
+  return {
+    toServed,
+    toStorage: (o) => (storageVersion === apiVersion ? o : { ...o, apiVersion: storageVersion }),
+    bytes: (o) => o.format(format, () => encoded(o, toServed(o.copy()))),
+  };
+}
+
+/** Strategy Webhook: an object is converted once for each version, whoever asks for it, and many of a list in one call. */
+function webhookForms(definition: KubeObject, apiVersion: string, storageVersion: string, convert: Converter): Forms {
+  const format = formatName(definition, apiVersion);
+  const underWay = new WeakMap<CachedObject, Promise<void>>();
+  const schema = schemaOf(definition, apiVersion);
+  const pruned = (o: KubeObject): KubeObject => {
+    if (schema) prune(o, schema);
+    return o;
+  };
+  const convertAll = async (objects: readonly CachedObject[]) => {
+    const converted = await convert(
+      objects.map((o) => asStored(definition, o.copy())),
+      apiVersion,
+    );
+    for (const [i, o] of objects.entries()) o.format(format, () => encoded(o, pruned(converted[i] as KubeObject)));
+  };
+  return {
+    async toServed(o) {
+      return pruned((await convert([asStored(definition, o)], apiVersion))[0] as KubeObject);
+    },
+    async toStorage(o) {
+      const [converted] = await convert([o], storageVersion);
+      const storageSchema = schemaOf(definition, storageVersion);
+      if (converted !== o && storageSchema) prune(converted, storageSchema);
+      return converted as KubeObject;
+    },
+    bytes: (o) =>
+      o.format(format, () => {
+        throw new StatusError(500, "", `an object of ${apiVersion} was read before the conversion webhook was asked`);
+      }),
+    async prepare(objects) {
+      const wanted = objects.filter((o) => !o.hasFormat(format));
+      if (wanted.length === 0) return;
+      const fresh = wanted.filter((o) => !underWay.has(o));
+      if (fresh.length > 0) {
+        const conversion = convertAll(fresh).finally(() => {
+          for (const o of fresh) underWay.delete(o);
+        });
+        for (const o of fresh) underWay.set(o, conversion);
+      }
+      await Promise.all(new Set(wanted.map((o) => underWay.get(o))));
+    },
+  };
+}
+
+/** Names an encoding so that another state of the definition does not find it. */
+function formatName(definition: KubeObject, apiVersion: string): string {
+  return `${apiVersion} ${definition.metadata.uid} ${definition.metadata.generation}`;
+}
+
+/** What is read has been pruned and defaulted by the schema of the version that it was stored in. May change its argument. */
+function asStored(definition: KubeObject, o: KubeObject): KubeObject {
+  const schema = schemaOf(definition, o["apiVersion"]);
+  if (schema) prune(o, schema);
+  applySchemaDefaults(o, schema);
+  return o;
+}
+
+function schemaOf(definition: KubeObject, apiVersion: string | undefined): JsonSchema | undefined {
+  const versions: DefinitionVersion[] = definition["spec"].versions;
+  return versions.find((v) => apiVersion === `${definition["spec"].group}/${v.name}`)?.schema?.openAPIV3Schema;
+}
+
+function encoded(o: CachedObject, form: KubeObject): Buffer {
+  return CachedObject.fromValue(o.key, o.revision, Buffer.from(encodeText(form))).full;
 }
 
 /** Prunes, complains about what is unknown, defaults. */

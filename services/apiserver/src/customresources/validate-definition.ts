@@ -2,6 +2,7 @@
 // (apiextensions-apiserver/pkg/apis/apiextensions/validation). Pure.
 import {
   type FieldError,
+  forbidden,
   invalid,
   isDns1035Label,
   isDns1123Subdomain,
@@ -11,6 +12,8 @@ import {
   required,
   schemaRuleErrors,
   Verbatim,
+  webhookService,
+  webhookUrl,
 } from "@podwire/api";
 import { isTrue } from "./definitions.ts";
 import type { DefinitionVersion } from "./served.ts";
@@ -29,6 +32,7 @@ export function validateDefinition(d: KubeObject, old: KubeObject | undefined): 
     errors.push(spec.scope ? notSupported("spec.scope", spec.scope, ["Cluster", "Namespaced"]) : required("spec.scope"));
   errors.push(...nameErrors(spec.names ?? {}));
   errors.push(...versionErrors(versions));
+  errors.push(...conversionErrors(spec.conversion));
   if (old && isTrue(old, "Established")) {
     for (const f of ["group", "scope"]) if (spec[f] !== old["spec"]?.[f]) return [invalid(`spec.${f}`, spec[f], "field is immutable")];
     for (const f of ["plural", "kind"])
@@ -71,6 +75,44 @@ function storageErrors(d: KubeObject, versions: readonly DefinitionVersion[], ol
         ),
       );
   }
+  return errors;
+}
+
+/** Errors name the internal form's fields, where the webhook's are next to the strategy. */
+function conversionErrors(c: Record<string, any> | undefined): FieldError[] {
+  if (!c) return [];
+  const at = "spec.conversion";
+  if (!c["strategy"]) return [required(`${at}.strategy`)];
+  const errors: FieldError[] = [];
+  if (c["strategy"] !== "None" && c["strategy"] !== "Webhook")
+    errors.push(notSupported(`${at}.strategy`, c["strategy"], ["None", "Webhook"]));
+  const webhook: Record<string, any> = c["webhook"] ?? {};
+  const { clientConfig: client, conversionReviewVersions: versions = [] } = webhook;
+  if (c["strategy"] !== "Webhook") {
+    const why = "should not be set when strategy is not set to Webhook";
+    if (client) errors.push(forbidden(`${at}.webhookClientConfig`, why));
+    if (versions.length > 0) errors.push(forbidden(`${at}.conversionReviewVersions`, why));
+    return errors;
+  }
+  if (!client) errors.push(required(`${at}.webhookClientConfig`, "required when strategy is set to Webhook"));
+  else if ((client.url === undefined) === (client.service === undefined))
+    errors.push(required(`${at}.webhookClientConfig`, "exactly one of url or service is required"));
+  else if (client.url !== undefined) webhookUrl(errors, client.url, `${at}.webhookClientConfig.url`);
+  else webhookService(errors, client.service, `${at}.webhookClientConfig.service`);
+  errors.push(...reviewVersionErrors(versions, `${at}.conversionReviewVersions`));
+  return errors;
+}
+
+function reviewVersionErrors(versions: readonly string[], path: string): FieldError[] {
+  if (versions.length === 0) return [required(path)];
+  const errors: FieldError[] = [];
+  const seen = new Set<string>();
+  for (const [i, v] of versions.entries()) {
+    if (seen.has(v)) errors.push(invalid(`${path}[${i}]`, v, "duplicate version"));
+    else errors.push(...isDns1035Label(v).map((why) => invalid(`${path}[${i}]`, v, why)));
+    seen.add(v);
+  }
+  if (!seen.has("v1") && !seen.has("v1beta1")) errors.push(invalid(path, versions, "must include at least one of v1, v1beta1"));
   return errors;
 }
 

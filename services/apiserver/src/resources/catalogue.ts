@@ -26,8 +26,10 @@ export interface Served {
   /** Decoded in this version, shared: read only. */
   decoded(o: CachedObject): KubeObject;
   /** From the storage version to this one, and back; identity for most. May change its argument. */
-  toServed(o: KubeObject): KubeObject;
-  toStorage(o: KubeObject): KubeObject;
+  toServed(o: KubeObject): KubeObject | Promise<KubeObject>;
+  toStorage(o: KubeObject): KubeObject | Promise<KubeObject>;
+  /** There when somebody else converts (a webhook): `full`, `item` and `decoded` know only what was made ready. Throws a Status. */
+  readonly prepare?: (objects: readonly CachedObject[]) => Promise<void>;
   table(objects: KubeObject[], o: TableOptions): unknown;
   /** Members besides kind, apiVersion and metadata that an empty object of this kind shows (Go structs without omitempty). */
   readonly emptyMembers: Record<string, unknown>;

@@ -11,7 +11,7 @@ import { kindInfo } from "./kind-info.ts";
 const SCALE = kindInfo("autoscaling", "v1", "Scale");
 
 export async function scale(api: Api, call: Call, verb: string): Promise<ApiResponse> {
-  if (verb === "get") return valueResponse(200, scaleOf(call, (await readOne(api, call)).object), call.output);
+  if (verb === "get") return valueResponse(200, scaleOf(call, await call.served.toServed((await readOne(api, call)).copy())), call.output);
   const isPatch = verb === "patch";
   const type = (header(call, "content-type") ?? "").split(";", 1)[0]?.trim() ?? "";
   const isApply = isPatch && type === "application/apply-patch+yaml";
@@ -48,7 +48,7 @@ export async function scale(api: Api, call: Call, verb: string): Promise<ApiResp
       ),
   };
   const written = await updateObject(api, { ...call, subresource: "" }, request);
-  return valueResponse(200, scaleOf(call, call.served.toServed(written.object)), call.output);
+  return valueResponse(200, scaleOf(call, await call.served.toServed(written.object)), call.output);
 }
 
 /** Entries that came by way of a Scale carry no time. */

@@ -31,6 +31,7 @@ export async function create(api: Api, call: Call): Promise<ApiResponse> {
   bindNamespace(call, object);
   if (object.metadata.resourceVersion) throw new StatusError(500, "", "resourceVersion should not be set on objects to be created");
   const written = await createObject(api, call, object, options);
+  await call.served.prepare?.([written.cached]);
   return objectResponse(201, written.cached, call.served, call.output, api.clock.nowMs(), call.info.query.get("includeObject"));
 }
 
@@ -95,7 +96,7 @@ async function store(api: Api, call: Call, o: KubeObject, options: WriteOptions,
   const key = { ...served.storage, namespace: o.metadata.namespace ?? "", name: o.metadata.name as string };
   const allocation = await api.allocators.onCreate(served.info, o, options.dryRun);
   try {
-    const stored = served.toStorage(o);
+    const stored = await served.toStorage(o);
     if (options.dryRun) {
       if (await api.storage.read(key, false)) throw statusErrors.alreadyExists(served.info, key.name);
       for (const undo of attributes.undo) undo();

@@ -43,7 +43,8 @@ export async function remove(api: Api, call: Call): Promise<ApiResponse> {
   const deleted = await deleteObject(api, call, call.name, options);
   const status = !deleted.gone && options.orphanDependents === false ? 202 : 200;
   const returnsObject = !deleted.gone || call.served.strategy.returnDeletedObject;
-  if (returnsObject)
+  if (returnsObject) {
+    await call.served.prepare?.([deleted.written.cached]);
     return objectResponse(
       status,
       deleted.written.cached,
@@ -52,6 +53,7 @@ export async function remove(api: Api, call: Call): Promise<ApiResponse> {
       api.clock.nowMs(),
       call.info.query.get("includeObject"),
     );
+  }
   const { info } = call.served;
   const details = {
     name: call.name,
@@ -73,6 +75,7 @@ export async function removeCollection(api: Api, call: Call): Promise<ApiRespons
       if ((e as { code?: number }).code !== 404) throw e;
     }
   }
+  await call.served.prepare?.(found.objects);
   return listResponse(found.objects, found.meta, call.served, call.output, api.clock.nowMs(), call.info.query.get("includeObject"));
 }
 
@@ -130,7 +133,7 @@ export async function deleteObject(api: Api, call: Call, name: string, options: 
         { ...call, name },
         "DELETE",
         undefined,
-        served.toServed(JSON.parse(JSON.stringify(stored))),
+        await served.toServed(JSON.parse(JSON.stringify(stored))),
         options,
         "DeleteOptions",
       );

@@ -9,6 +9,7 @@ const WAIT_FOR_REVISION_MS = 3_000;
 
 export async function get(api: Api, call: Call): Promise<ApiResponse> {
   const o = await readOne(api, call, call.info.query.get("resourceVersion") ?? "");
+  await call.served.prepare?.([o]);
   return objectResponse(200, o, call.served, call.output, api.clock.nowMs(), call.info.query.get("includeObject"));
 }
 

@@ -14,6 +14,7 @@ const CONTINUE_EXPIRED =
 export async function list(api: Api, call: Call): Promise<ApiResponse> {
   const options = listOptions(call.info.query, call.served.info, false, call.served.custom?.selectableFields);
   const found = await findList(api, call, options);
+  await call.served.prepare?.(found.objects);
   return listResponse(found.objects, found.meta, call.served, call.output, api.clock.nowMs(), call.info.query.get("includeObject"));
 }
 
@@ -43,6 +44,8 @@ export async function findList(api: Api, call: Call, o: ListOptions): Promise<{ 
       if (revision < resources.windowStart) throw statusErrors.expired("The resourceVersion for the provided list is too old.");
     }
   }
+  // Field selectors look at the served form.
+  if (call.served.prepare && o.fieldSelector) await call.served.prepare([...resources.values(call.namespace || undefined)]);
   const at = revision === 0 ? api.cache.revision : revision;
   const slice = resources.slice({ namespace: call.namespace || undefined, after, limit, revision, accept });
   const meta: ListMeta = { resourceVersion: String(at) };

@@ -24,6 +24,7 @@ export async function patch(api: Api, call: Call): Promise<ApiResponse> {
     throw call.served.custom ? statusErrors.unsupportedMediaType(patchTypes(call.served.info)) : unsupportedPatchType();
   const request = type === "application/apply-patch+yaml" ? applyRequest(api, call) : patchRequest(api, call, type);
   const written = await updateObject(api, call, request);
+  await call.served.prepare?.([written.cached]);
   return objectResponse(
     written.created ? 201 : 200,
     written.cached,

@@ -38,6 +38,7 @@ export async function update(api: Api, call: Call): Promise<ApiResponse> {
         subresource: call.subresource || undefined,
       }),
   });
+  await call.served.prepare?.([written.cached]);
   return objectResponse(
     written.created ? 201 : 200,
     written.cached,
@@ -80,13 +81,13 @@ export async function updateObject(api: Api, call: Call, r: UpdateRequest): Prom
       async (stored, revision) => {
         rollBack();
         if (!stored) throw statusErrors.notFound(served.info, call.name);
-        const current = served.toServed(stored);
+        const current = await served.toServed(stored);
         const live = clone(current);
         const attributes = attributesOf(call, "UPDATE", undefined, current, r.options, r.kind);
         undo = attributes.undo;
         const next = await prepared(api, call, r, live, current, revision, attributes);
         if (served.strategy.deleteDuringUpdate(next) && (call.subresource === "" || call.subresource === "finalize"))
-          return new Deletion(served.toStorage(next), false, stored);
+          return new Deletion(await served.toStorage(next), false, stored);
         before = current;
         release = (await api.allocators.onUpdate(served.info, next, current, r.options.dryRun))?.release;
         return served.toStorage(next);

@@ -13,6 +13,9 @@ import { selection } from "./list.ts";
 /** A watcher with more than this queued and unread is cut off. */
 const MAX_BACKLOG_BYTES = 32 * 1024 * 1024;
 const BOOKMARK_PERIOD_MS = 60_000;
+/** Events that may wait for a conversion webhook, and how many are converted in one call; a watcher with more waiting is cut off. */
+const MAX_UNCONVERTED = 16_384;
+const MAX_CONVERTED_AT_ONCE = 256;
 /** A last bookmark goes out this long before the timeout. */
 const BOOKMARK_BEFORE_END_MS = 2_000;
 /** --min-request-timeout: without timeoutSeconds a watch lasts between this and twice this. */
@@ -47,7 +50,12 @@ class Watch {
   readonly #accept: ((c: CachedObject) => boolean) | undefined;
   readonly #idPrefix: string;
   readonly #format: string;
-  readonly #listener = (e: CacheEvent) => this.#onEvent(e);
+  readonly #listener: (e: CacheEvent) => void;
+  /** Events that wait for a conversion webhook, in order. */
+  #unconverted: CacheEvent[] = [];
+  #converting = false;
+  /** What a client last saw of objects that leave its selection, where that had to be converted first. */
+  readonly #left = new WeakMap<CacheEvent, CachedObject>();
   #pending: Buffer[] = [];
   #flushing = false;
   #ended = false;
@@ -63,6 +71,7 @@ class Watch {
     this.#sink = sink;
     this.#resources = api.cache.of(call.served.storage.group, call.served.storage.resource);
     this.#accept = selection(call, options);
+    this.#listener = call.served.prepare ? (e) => this.#onUnconverted(e) : (e) => this.#onEvent(e);
     this.#idPrefix = call.namespace === "" ? "" : `${call.namespace}/`;
     const { shape, metaVersion } = call.output;
     this.#format =
@@ -85,15 +94,19 @@ class Watch {
     }
     if (revision < 0) {
       const at = cache.revision;
-      for (const o of this.#resources.values(this.#call.namespace || undefined)) {
-        if (!this.#accept || this.#accept(o)) this.#line("ADDED", this.#object(o, undefined));
-      }
-      this.#sentRevision = at;
-      if (this.#options.sendInitialEvents) this.#bookmark(at, true);
+      const objects = this.#resources.values(this.#call.namespace || undefined);
+      const { prepare } = this.#call.served;
+      if (prepare) {
+        const taken = [...objects];
+        this.#convert(async () => {
+          await prepare(taken);
+          this.#initial(taken, at);
+        });
+      } else this.#initial(objects, at);
     } else {
       this.#startRevision = revision;
       this.#sentRevision = revision;
-      for (const e of this.#resources.eventsAfter(revision)) this.#onEvent(e);
+      for (const e of this.#resources.eventsAfter(revision)) this.#listener(e);
     }
     this.#resources.watchers.add(this.#listener);
     this.#cancel.push(() => this.#resources.watchers.delete(this.#listener));
@@ -112,6 +125,47 @@ class Watch {
     }
   }
 
+  #initial(objects: Iterable<CachedObject>, at: number): void {
+    for (const o of objects) if (!this.#accept || this.#accept(o)) this.#line("ADDED", this.#object(o, undefined));
+    this.#sentRevision = at;
+    if (this.#options.sendInitialEvents) this.#bookmark(at, true);
+  }
+
+  #onUnconverted(e: CacheEvent): void {
+    if (e.revision <= this.#startRevision || (this.#idPrefix !== "" && !e.id.startsWith(this.#idPrefix))) return;
+    this.#unconverted.push(e);
+    if (this.#unconverted.length > MAX_UNCONVERTED) this.#end(true);
+    else if (!this.#converting) this.#convert(() => Promise.resolve());
+  }
+
+  /** Does `first`, then converts and sends what waits, until nothing does. What a webhook refuses ends the watch with an ERROR event. */
+  #convert(first: () => Promise<void>): void {
+    this.#converting = true;
+    const run = async () => {
+      await first();
+      while (this.#unconverted.length > 0 && !this.#ended) {
+        const events = this.#unconverted.splice(0, MAX_CONVERTED_AT_ONCE);
+        await this.#prepare(events);
+        for (const e of events) this.#onEvent(e);
+      }
+      this.#converting = false;
+    };
+    run().catch((e: unknown) => {
+      this.#line("ERROR", Buffer.from(JSON.stringify(statusOf(e))));
+      this.#end(true);
+    });
+  }
+
+  async #prepare(events: readonly CacheEvent[]): Promise<void> {
+    const prepare = this.#call.served.prepare as (o: readonly CachedObject[]) => Promise<void>;
+    const accept = this.#accept;
+    await prepare(events.flatMap((e) => (accept && e.previous ? [e.object, e.previous] : [e.object])));
+    if (!accept) return;
+    const leaving = events.filter((e) => !e.deleted && e.previous && accept(e.previous) && !accept(e.object));
+    for (const e of leaving) this.#left.set(e, atRevision(e.previous as CachedObject, e.revision));
+    if (leaving.length > 0) await prepare(leaving.map((e) => this.#left.get(e) as CachedObject));
+  }
+
   #onEvent(e: CacheEvent): void {
     if (e.revision <= this.#startRevision) return;
     if (this.#idPrefix !== "" && !e.id.startsWith(this.#idPrefix)) return;
@@ -123,7 +177,7 @@ class Watch {
       if (!now && !before) return;
       type = now ? (before ? "MODIFIED" : "ADDED") : "DELETED";
       if (!now && !e.deleted) {
-        this.#line("DELETED", this.#object(atRevision(e.previous as CachedObject, e.revision), undefined));
+        this.#line("DELETED", this.#object(this.#left.get(e) ?? atRevision(e.previous as CachedObject, e.revision), undefined));
         return;
       }
     }

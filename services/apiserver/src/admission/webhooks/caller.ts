@@ -17,8 +17,14 @@ export interface ClientConfig {
 
 const MAX_ANSWER_BYTES = 3 * 1024 * 1024;
 
-/** Posts JSON and resolves with the answer's. Throws WebhookCallError in Go's words. */
-export function callWebhook(api: Api, config: ClientConfig, body: unknown, timeoutSeconds: number): Promise<any> {
+/** Posts JSON and resolves with the answer's. Throws WebhookCallError in Go's words, behind `prefix`. */
+export function callWebhook(
+  api: Api,
+  config: ClientConfig,
+  body: unknown,
+  timeoutSeconds: number,
+  prefix = "failed to call webhook: ",
+): Promise<any> {
   const s = config.service;
   const base =
     config.url ??
@@ -26,7 +32,7 @@ export function callWebhook(api: Api, config: ClientConfig, body: unknown, timeo
   const url = new URL(base);
   url.searchParams.set("timeout", `${timeoutSeconds}s`);
   const shown = `${base}${base.includes("?") ? "&" : "?"}timeout=${timeoutSeconds}s`;
-  const fail = (why: string) => new WebhookCallError(`failed to call webhook: Post ${JSON.stringify(shown)}: ${why}`);
+  const fail = (why: string) => new WebhookCallError(`${prefix}Post ${JSON.stringify(shown)}: ${why}`);
   const text = JSON.stringify(body);
   return new Promise((resolve, reject) => {
     const ca = config.caBundle ? [Buffer.from(config.caBundle, "base64").toString("utf8")] : undefined;
@@ -62,7 +68,7 @@ export function callWebhook(api: Api, config: ClientConfig, body: unknown, timeo
         if ((res.statusCode ?? 0) < 200 || (res.statusCode ?? 0) >= 300) {
           reject(
             new WebhookCallError(
-              `failed to call webhook: an error on the server (${JSON.stringify(answer.slice(0, 256))}) has prevented the request from succeeding`,
+              `${prefix}an error on the server (${JSON.stringify(answer.slice(0, 256))}) has prevented the request from succeeding`,
             ),
           );
           return;
@@ -70,7 +76,7 @@ export function callWebhook(api: Api, config: ClientConfig, body: unknown, timeo
         try {
           resolve(JSON.parse(answer));
         } catch (e) {
-          reject(new WebhookCallError(`failed to call webhook: ${reasonOf(e)}`));
+          reject(new WebhookCallError(`${prefix}${reasonOf(e)}`));
         }
       });
     });
