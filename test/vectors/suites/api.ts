@@ -7,7 +7,7 @@ import { statusErrors } from "@podwire/api";
 import { silentLogger, systemClock, systemRandom, z } from "@podwire/base";
 import { openMemoryStore } from "@podwire/store";
 import { type ApiResponse, ApiServer, type ApiServerConfig, FLAGS } from "../../../services/apiserver/src/index.ts";
-import { compare, normalise } from "./api-compare.ts";
+import { comparison, normalise } from "./api-compare.ts";
 import type { SuiteResult } from "./suite.ts";
 
 export interface Step {
@@ -36,28 +36,42 @@ export interface Scenario {
 const TOKEN = "admintoken";
 const MAX_BODY_BYTES = 3 * 1024 * 1024;
 
+/** Scenarios that run at once: each has a namespace of its own, most of their time is waiting. */
+export const SCENARIOS_AT_ONCE = 6;
+
 /** Replays every transcript of a folder (or those that `only` names). */
 export async function run(dir: string, only?: (name: string) => boolean): Promise<SuiteResult> {
   const server = await startServer();
   const alive = systemClock.every(1_000, () => {}); // A watch's timers alone do not keep a process.
   const failures: string[] = [];
   let passed = 0;
-  const files = readdirSync(dir).filter((f) => f.endsWith(".json"));
   const excepted = exceptions(dir);
-  for (const f of files.sort()) {
-    const scenario = JSON.parse(readFileSync(join(dir, f), "utf8")) as Scenario;
-    if (only && !only(scenario.name)) continue;
-    const differences = (await replay(server, scenario)).filter((d) => !excepted.some((e) => d.startsWith(e)));
-    if (differences.length === 0) passed++;
-    else failures.push(`${scenario.name}: ${differences.slice(0, 3).join("; ")}`);
-  }
+  const waiting = scenarios(dir).filter((s) => !only || only(s.name));
+  const worker = async () => {
+    for (let s = waiting.shift(); s; s = waiting.shift()) {
+      const differences = unexcused(await replay(server, s), excepted);
+      if (differences.length === 0) passed++;
+      else failures.push(`${s.name}: ${differences.slice(0, 3).join("; ")}`);
+    }
+  };
+  await Promise.all(Array.from({ length: SCENARIOS_AT_ONCE }, worker));
   alive.cancel();
   await server.stop();
   return { passed, failed: failures.length, failures };
 }
 
+/** The transcripts of a folder, by name. */
+export function scenarios(dir: string): Scenario[] {
+  const files = readdirSync(dir).filter((f) => f.endsWith(".json"));
+  return files.sort().map((f) => JSON.parse(readFileSync(join(dir, f), "utf8")) as Scenario);
+}
+
+/** The differences that no exception excuses. */
+export const unexcused = (differences: readonly string[], excepted: readonly string[]): string[] =>
+  differences.filter((d) => !excepted.some((e) => d.startsWith(`${e}.`)));
+
 /** `exceptions.txt` beside the transcripts: "scenario step: reason" a line. */
-function exceptions(dir: string): string[] {
+export function exceptions(dir: string): string[] {
   try {
     return readFileSync(join(dir, "exceptions.txt"), "utf8")
       .split("\n")
@@ -105,6 +119,7 @@ export async function replay(server: ApiServer, scenario: Scenario): Promise<str
   await Promise.all(background);
   for (const s of scenario.cleanup ?? []) await settle(server, s, answers);
   const actual = normalise(scenario, got, ns);
+  const compare = comparison();
   return scenario.steps.flatMap((s, i) => compare(s.response, actual[i], s.id)).map((d) => `${scenario.name} ${d}`);
 }
 

@@ -2,6 +2,7 @@
 // Specification: k8s.io/kube-openapi's builder, as kube-apiserver 1.34 publishes it.
 import { enumValues, type Field, kindType, registry, type StructType, structOf, structType, type TypeRef } from "@podwire/api";
 import { type Descriptions, NO_DESCRIPTIONS } from "./descriptions.ts";
+import { referenceText, valuesText } from "./reference-texts.ts";
 
 export type Schema = Record<string, unknown>;
 export type Dialect = "v3" | "v2";
@@ -83,7 +84,7 @@ export class SchemaSet {
     const required: string[] = [];
     const docs = this.#descriptions.of(t.ref);
     for (const f of t.fields) {
-      properties[f.name] = this.#field(f, docs?.fields.get(f.name));
+      properties[f.name] = this.#field(f, docs?.fields.get(f.name) ?? referenceText(t, f));
       if (f.required || (!f.omitEmpty && !f.optional)) required.push(f.name);
     }
     if (t.isKind) {
@@ -110,7 +111,10 @@ export class SchemaSet {
     if (v3) {
       const fallback = f.default !== undefined ? f.default : defaultOf(f);
       if (fallback !== undefined) out["default"] = fallback;
-      if (values) out["enum"] = [...values].sort();
+      if (values) {
+        out["enum"] = [...values].sort();
+        if (description) out["description"] = `${description}\n\n${valuesText(f.type.ref as string, values)}`;
+      }
     }
     if (f.patchStrategy.length > 0) out["x-kubernetes-patch-strategy"] = f.patchStrategy.join(",");
     if (f.patchMergeKey) out["x-kubernetes-patch-merge-key"] = f.patchMergeKey;
