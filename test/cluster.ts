@@ -74,6 +74,8 @@ export interface StartOptions {
   /** Keep using the state of an earlier cluster. */
   home?: string;
   name?: string;
+  /** The API's port; any when absent. */
+  port?: number;
 }
 
 /** What makes failures of nodes visible within seconds in tests; Kubernetes' defaults are 40 s and 300 s. */
@@ -87,7 +89,7 @@ export async function startCluster(o: StartOptions = {}): Promise<Cluster> {
   const home = o.home ?? makeHome();
   const name = o.name ?? "test";
   const cluster = clusterAt(home, name);
-  const args = ["up", "-d", "--api-port=0", `--nodes=${o.nodes ?? 3}`, ...(o.args ?? []).map((a) => `--arg=${a}`)];
+  const args = ["up", "-d", `--api-port=${o.port ?? 0}`, `--nodes=${o.nodes ?? 3}`, ...(o.args ?? []).map((a) => `--arg=${a}`)];
   const up = await run(process.execPath, [podwireBin, ...args, `--name=${name}`], { env: { PODWIRE_HOME: home } });
   if (up.code === 0) return cluster;
   const logs = await run(process.execPath, [podwireBin, "logs", "--tail=60", `--name=${name}`], { env: { PODWIRE_HOME: home } });

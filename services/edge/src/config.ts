@@ -6,6 +6,8 @@ export const edgeFlags = {
   "listen-address": z.string().default("127.0.0.1"),
   /** The name or address by which the user's machine reaches the listeners; the listen address when absent. */
   "public-host": z.string().optional(),
+  /** Give Services of type LoadBalancer an address and listeners; false leaves them to another load balancer's controller. */
+  "load-balancers": z.union([z.boolean(), bool]).default(true),
   /** Open <listen-address>:<nodePort> for NodePorts too. */
   "node-port-forward": z.union([z.boolean(), bool]).default(true),
   /** "first-last": the only host ports that load balancers may use (a container publishes only some); any port when empty. */

@@ -46,7 +46,7 @@ await runComponent({
     const enqueue = (o: KubeObject) => controller.queue.add(objectKey(o));
     services.handle({ onAdd: enqueue, onUpdate: enqueue, onDelete: enqueue });
     void informers.start();
-    void controller.start();
+    if (config["load-balancers"]) void controller.start();
     return {
       health: () => (services.synced ? "ok" : "the list of Services has not come yet"),
       counters: () => ({ ...internet.counters(), host: hostPorts.counters(), informers: informers.counters() }),
