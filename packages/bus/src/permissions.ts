@@ -53,9 +53,17 @@ export function permissionsFor(identity: string, cluster: string, underlay?: str
     case identity === Identity.apiserver:
       component();
       wire();
-      publish.push(`${s.prefix}.inbox.>`, s.storeAll, `${s.prefix}.kubelet.*`, s.traceArm, `${s.prefix}.control.*`, s.controlAll);
+      publish.push(
+        `${s.prefix}.inbox.>`,
+        s.storeAll,
+        s.storeWriters,
+        `${s.prefix}.kubelet.*`,
+        s.traceArm,
+        `${s.prefix}.control.*`,
+        s.controlAll,
+      );
       publish.push(...jetStreamSubjects(s.storeStream));
-      subscribe.push(s.apiAny, s.apiStreamAny, s.eventAll, s.tracePointAny);
+      subscribe.push(s.apiAny, s.apiStreamAny, s.eventAll, s.storeWriters, s.tracePointAny);
       break;
     case identity === Identity.controllerManager:
     case identity === Identity.scheduler:

@@ -5,6 +5,7 @@
 //   pw.<cluster>.apistream.<identity>           stream:  watches, logs, exec made as <identity>
 //   pw.<cluster>.store.<group>.<resource>.<ns>.<name>   JetStream: the store's keys (only the apiserver publishes)
 //   pw.<cluster>.event.<group>.<resource>.<ns>.<name>   RePublish of the store after commit (components subscribe)
+//   pw.<cluster>.writers                       broadcast: the processes that write into the store tell each other
 //   pw.<cluster>.kubelet.<node>                 stream:  logs, exec, attach, port-forward, stats of a node's pods
 //   pw.<cluster>.wire.<destination>.<source>    packets, by underlay address with "-" for "."
 //   pw.<cluster>.trace.arm                      broadcast: which packets to trace
@@ -78,6 +79,7 @@ export function subjectsOf(cluster: string) {
     eventPrefix: (group: string, resource: string, namespace?: string) =>
       `${p}.event.${token(group)}.${token(resource)}.${namespace === undefined ? ">" : `${token(namespace)}.>`}`,
     eventAll: `${p}.event.>`,
+    storeWriters: `${p}.writers`,
     kubelet: (node: string) => `${p}.kubelet.${token(node)}`,
     wire: (destination: string, source: string) => `${p}.wire.${addressToken(destination)}.${addressToken(source)}`,
     wireTo: (destination: string) => `${p}.wire.${addressToken(destination)}.*`,

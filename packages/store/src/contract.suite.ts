@@ -175,15 +175,20 @@ export function storeContract(open: () => Promise<StoreFixture>): void {
 
     test("reached can be given up; a handler that throws does not end the feed", async () => {
       let changes = 0;
+      let synced = () => {};
+      const begun = new Promise<void>((resolve) => {
+        synced = resolve;
+      });
       const feed = await store.feed({
         onSnapshot() {},
-        onSynced() {},
+        onSynced: () => synced(),
         onRestart() {},
         onChange() {
           changes++;
           throw new Error("handler's own fault");
         },
       });
+      await begun;
       const stop = new AbortController();
       const waiting = feed.reached((await store.currentRevision()) + 1000, stop.signal);
       stop.abort(new Error("enough"));

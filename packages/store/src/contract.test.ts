@@ -9,6 +9,7 @@ import { describe, expect, test } from "vitest";
 import { bytes, key, recorder, storeContract, text } from "./contract.suite.ts";
 import { type JetStreamStore, openJetStreamStore } from "./jetstream.ts";
 import { type MemoryStore, openMemoryStore } from "./memory.ts";
+import { QUIET_MS } from "./sole-writer.ts";
 
 const deps = { clock: systemClock, random: seededRandom(1), log: silentLogger };
 
@@ -95,10 +96,10 @@ describe.skipIf(binary === undefined)("store on JetStream", () => {
       };
       const writers = [writer(1), writer(2), writer(3)];
       for (let i = 0; i < 3; i++) {
-        await new Promise((r) => setTimeout(r, 150));
+        await new Promise((r) => setTimeout(r, 150 + QUIET_MS)); // Writes begin again when the other writers have been told.
         await nats.restart();
       }
-      await new Promise((r) => setTimeout(r, 150));
+      await new Promise((r) => setTimeout(r, 150 + QUIET_MS));
       running = false;
       await Promise.all(writers);
       const last = await store.currentRevision();

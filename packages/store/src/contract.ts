@@ -44,7 +44,7 @@ export interface Store {
   delete(key: Key, lastState: Uint8Array, expectedRevision: number): Promise<number>;
   /** The newest version, read from the leader; undefined when absent or deleted. */
   get(key: Key): Promise<Entry | undefined>;
-  /** The last committed revision of the store, read from the leader. */
+  /** The last committed revision of the store: not older than any write that was acknowledged before the call. */
   currentRevision(): Promise<number>;
   /** Everything, then every change. */
   feed(handlers: FeedHandlers): Promise<Feed>;

@@ -44,6 +44,7 @@ export interface JsFailure {
 
 interface Waiting {
   call: string;
+  sentMs: number;
   deadlineMs: number;
   resolve(data: Uint8Array): void;
   reject(e: Error): void;
@@ -61,6 +62,8 @@ export class JetStreamApi {
   private connected = true;
   private closed = false;
   private onConnected: (() => void)[] = [];
+  /** Told of every answer: the monotonic time at which its question was sent. */
+  onAnswer: ((sentMs: number) => void) | undefined;
 
   constructor(bus: Bus, stream: string, clock: Clock) {
     this.bus = bus;
@@ -73,6 +76,7 @@ export class JetStreamApi {
         const w = this.waiting.get(token);
         if (!w) return;
         this.waiting.delete(token);
+        this.onAnswer?.(w.sentMs);
         if (m.data.length === 0 && m.header("Status") === "503")
           w.reject(new StoreUnavailableError(`${w.call}: JetStream does not answer`));
         else w.resolve(m.data);
@@ -95,8 +99,9 @@ export class JetStreamApi {
     if (this.closed) return Promise.reject(new StoreClosedError());
     if (!this.connected) return Promise.reject(new DisconnectedError());
     const token = (this.next++).toString(36);
+    const sentMs = this.clock.monotonicMs();
     return new Promise((resolve, reject) => {
-      this.waiting.set(token, { call, deadlineMs: this.clock.monotonicMs() + CALL_TIMEOUT_MS, resolve, reject });
+      this.waiting.set(token, { call, sentMs, deadlineMs: sentMs + CALL_TIMEOUT_MS, resolve, reject });
       try {
         this.bus.publish(subject, data, headers ? { reply: this.base + token, headers } : { reply: this.base + token });
       } catch (e) {
@@ -104,6 +109,11 @@ export class JetStreamApi {
         reject(e as Error);
       }
     });
+  }
+
+  /** Resolves when the server has everything that was sent before: a message to ourselves. */
+  async roundTrip(): Promise<void> {
+    await this.ask("round trip", this.base + this.next.toString(36), NOTHING);
   }
 
   /** An API call; throws StoreRefusedError with JetStream's error code. */

@@ -16,6 +16,7 @@ import {
 import { type Ack, JetStreamApi, JsError, type StoredMessage, type StreamInfo } from "./jetstream-api.ts";
 import { compactStream } from "./jetstream-compact.ts";
 import { JetStreamFeed } from "./jetstream-feed.ts";
+import { SoleWriter } from "./sole-writer.ts";
 import { ADD, DEL, EXPECTED, OP, WRITE_ID } from "./version-headers.ts";
 
 export interface JetStreamStoreOptions {
@@ -75,6 +76,11 @@ export class JetStreamStore implements Store {
   private readonly complaints;
   private readonly idPrefix: string;
   private nextId = 0;
+  private readonly writers: SoleWriter;
+  /** The store's last revision as long as nobody else writes; undefined until the leader said it once. */
+  private lastRevision: number | undefined;
+  /** Counts what the leader was asked. */
+  revisionQuestions = 0;
   private readonly feeds = new Set<JetStreamFeed>();
   private readonly statusSubscription;
   private readonly markers = new Set<number>();
@@ -92,8 +98,18 @@ export class JetStreamStore implements Store {
     this.api = new JetStreamApi(bus, this.subjects.storeStream, opts.clock);
     const random = opts.random ?? systemRandom();
     this.idPrefix = `${random.uint32().toString(36)}${random.uint32().toString(36)}-`;
+    this.writers = new SoleWriter({
+      bus,
+      subject: this.subjects.storeWriters,
+      id: this.idPrefix.slice(0, -1),
+      clock: opts.clock,
+      roundTrip: () => this.api.roundTrip(),
+    });
+    this.api.onAnswer = (sentMs) => this.writers.answered(sentMs);
     this.statusSubscription = bus.onStatus((s) => {
-      if (s === "disconnected") for (const f of this.feeds) f.disconnected();
+      if (s !== "disconnected") return;
+      this.lastRevision = undefined;
+      for (const f of this.feeds) f.disconnected();
     });
   }
 
@@ -125,7 +141,17 @@ export class JetStreamStore implements Store {
   }
 
   async currentRevision(): Promise<number> {
-    return (await this.patient(() => this.api.streamInfo())).state.last_seq;
+    if (this.lastRevision !== undefined && this.writers.sole) {
+      if (this.writers.current) return this.lastRevision;
+      await this.patient(() => this.api.roundTrip());
+      if (this.lastRevision !== undefined && this.writers.current) return this.lastRevision;
+    }
+    const sole = this.writers.sole;
+    this.revisionQuestions++;
+    const revision = (await this.patient(() => this.api.streamInfo())).state.last_seq;
+    // Known only when nobody else could write from before the question until now.
+    this.lastRevision = sole && this.writers.sole ? Math.max(revision, this.lastRevision ?? 0) : undefined;
+    return revision;
   }
 
   async feed(handlers: FeedHandlers): Promise<Feed> {
@@ -162,6 +188,7 @@ export class JetStreamStore implements Store {
     this.compaction?.stop();
     for (const f of [...this.feeds]) f.close();
     this.statusSubscription.unsubscribe();
+    this.writers.close();
     this.api.close();
     for (const go of this.queue) go();
     this.queue.clear();
@@ -253,6 +280,7 @@ export class JetStreamStore implements Store {
     if (op !== undefined) headers[OP] = op;
     let doubtful = false;
     return this.patient(async () => {
+      if (!this.writers.announced) await this.writers.quiet();
       if (doubtful) {
         // The message after `expected` on this subject is ours, another's, or does not exist.
         const next = await this.api.message({ seq: expected + 1, next_by_subj: subject });
@@ -265,7 +293,10 @@ export class JetStreamStore implements Store {
         doubtful = true;
         throw e;
       }
-      if ("seq" in ack) return { revision: ack.seq };
+      if ("seq" in ack) {
+        if (this.lastRevision !== undefined && ack.seq > this.lastRevision) this.lastRevision = ack.seq;
+        return { revision: ack.seq };
+      }
       const { errCode, description, code } = ack.error;
       if (errCode === JsError.wrongLastSequence || errCode === JsError.wrongLastSequenceConstant) {
         if (!doubtful) return { revision: undefined };
