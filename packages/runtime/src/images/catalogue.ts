@@ -7,6 +7,7 @@ import { client } from "./client/index.ts";
 import { coredns } from "./coredns/index.ts";
 import { curl, netshoot } from "./curl/index.ts";
 import { echo } from "./echo/index.ts";
+import { etcd } from "./etcd/index.ts";
 import { httpEcho } from "./http-echo/index.ts";
 import { httpd } from "./httpd/index.ts";
 import type { Image, ImageSpec } from "./image.ts";
@@ -15,6 +16,7 @@ import { nginx } from "./nginx/index.ts";
 import { pause } from "./pause/index.ts";
 import { redis } from "./redis/index.ts";
 import { type ImageReference, parseImageReference, referenceName } from "./reference.ts";
+import { sampleApiserver } from "./sample-apiserver/index.ts";
 import { whoami } from "./whoami/index.ts";
 
 /** Adding an image: a folder beside this file, and a line here. */
@@ -33,6 +35,8 @@ const IMAGES: readonly ImageSpec[] = [
   netshoot,
   jessieDnsutils,
   redis,
+  etcd,
+  sampleApiserver,
 ];
 
 /** Names that the conformance suite needs to be absent, and registries that nobody may use. */

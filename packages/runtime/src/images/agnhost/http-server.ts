@@ -226,8 +226,8 @@ export function serve(p: Process, port: number, handler: Handler, pair?: { cert:
   };
 }
 
-/** A plain request to a TLS port gets Go's answer. */
-function acceptTls(p: Process, server: http.Server, s: StreamSocket, secureContext: tls.SecureContext): void {
+/** A connection to a TLS port, handed to the server when it is one; a plain request gets Go's answer. */
+export function acceptTls(p: Process, server: http.Server, s: StreamSocket, secureContext: tls.SecureContext): void {
   s.on("error", () => s.destroy());
   s.once("readable", () => {
     const first = s.read() as Buffer | null;
