@@ -93,7 +93,9 @@ class Request {
     switch (this.#req.method) {
       case "GET":
         if (name !== undefined) return void this.#answer(200, registry.get(kind, namespace, name));
-        return ["true", "1"].includes(this.#query.get("watch") ?? "") ? void this.#watch() : void this.#list();
+        if (["true", "1"].includes(this.#query.get("watch") ?? "")) this.#watch();
+        else this.#list();
+        return;
       case "POST":
         if (name !== undefined) break;
         return void this.#answer(201, registry.create(kind, namespace, this.#object(), dryRun));
