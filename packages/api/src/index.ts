@@ -37,5 +37,6 @@ export { webhookService, webhookUrl } from "./validation/admission.ts";
 export { validateCreate, validateUpdate } from "./validation/index.ts";
 export { validateAnnotations, validateFieldManager, validateLabels, validateObjectMeta } from "./validation/meta.ts";
 export { objectWarnings } from "./validation/warnings.ts";
+export { BytesWriter } from "./wire/bytes-writer.ts";
 export * from "./wire/protobuf-decode.ts";
 export * from "./wire/protobuf-encode.ts";

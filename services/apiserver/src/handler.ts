@@ -94,7 +94,7 @@ export class Handler {
     try {
       return await this.#verb(call, r);
     } catch (e) {
-      if (e instanceof StatusError && output.encoding === "yaml") return errorResponse(e, output);
+      if (e instanceof StatusError && output.encoding !== "json") return errorResponse(e, output);
       throw e;
     }
   }
@@ -182,7 +182,7 @@ function outputOf(request: ApiRequest, info: RequestInfo, r: Route): Output {
     r.subresource === "proxy"
   )
     return negotiate(undefined);
-  const output = negotiate(accept === "" ? undefined : accept);
+  const output = negotiate(accept === "" ? undefined : accept, !r.served.custom);
   return info.query.get("pretty") === "true" ? { ...output, pretty: true } : output;
 }
 

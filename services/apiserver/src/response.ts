@@ -1,6 +1,16 @@
 // Answers: objects, lists and Status as bytes in the form the client asked for.
 // Invariant: an object that lies in the cache is never encoded again for JSON; its bytes are copied into the answer.
-import { type KubeObject, StatusError, statusErrors } from "@podwire/api";
+import {
+  encodeProtobuf,
+  encodeProtobufItem,
+  envelopeProtobuf,
+  type KubeObject,
+  kindType,
+  listParts,
+  parseApiVersion,
+  StatusError,
+  statusErrors,
+} from "@podwire/api";
 import { reasonOf } from "@podwire/base";
 import { stringify as yamlStringify } from "yaml";
 import type { CachedObject } from "./cache/cached-object.ts";
@@ -19,13 +29,41 @@ export function textResponse(status: number, text: string): ApiResponse {
   return { status, headers: { "content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff" }, body: text };
 }
 
-/** A generated value in JSON or YAML. */
+/** A generated value in JSON, YAML or protobuf; a kind that has no protobuf form is JSON. */
 export function valueResponse(status: number, value: unknown, output: Output): ApiResponse {
+  if (output.encoding === "protobuf" && !hasProtobuf(value)) return jsonResponse(status, value);
   return { status, headers: { ...JSON_HEADERS, "content-type": output.contentType }, body: encode(value, output) };
 }
 
-export function encode(value: unknown, output: Output): string {
+export function encode(value: unknown, output: Output): string | Uint8Array {
+  if (output.encoding === "protobuf") {
+    const { apiVersion, kind } = value as KubeObject;
+    return encodeProtobuf(apiVersion as string, kind as string, value);
+  }
   return output.encoding === "yaml" ? yamlStringify(value, { aliasDuplicateObjects: false, lineWidth: 0 }) : JSON.stringify(value);
+}
+
+function hasProtobuf(value: unknown): boolean {
+  const { apiVersion, kind } = value as Partial<KubeObject>;
+  if (typeof apiVersion !== "string" || typeof kind !== "string") return false;
+  const { group, version } = parseApiVersion(apiVersion);
+  return kindType(group, version, kind) !== undefined;
+}
+
+/** An object's message without its envelope, encoded once. */
+function protobufItem(o: CachedObject, served: Served): Buffer {
+  return o.format(`protobuf ${served.apiVersion}`, () =>
+    asBuffer(encodeProtobufItem(served.apiVersion, served.info.kind, JSON.parse(served.item(o).toString("utf8")))),
+  );
+}
+
+/** An object in its protobuf envelope. */
+export function protobufObject(o: CachedObject, served: Served): Buffer {
+  return asBuffer(envelopeProtobuf(served.apiVersion, served.info.kind, [protobufItem(o, served)]));
+}
+
+function asBuffer(b: Uint8Array): Buffer {
+  return Buffer.from(b.buffer, b.byteOffset, b.byteLength);
 }
 
 /** Any thrown thing as the Status that Kubernetes would answer; what is not a StatusError is an internal error. */
@@ -57,6 +95,8 @@ export function objectResponse(
 ): ApiResponse {
   if (output.shape === "object") {
     if (output.encoding === "json") return { status, headers: { ...JSON_HEADERS }, body: served.full(o) };
+    if (output.encoding === "protobuf")
+      return { status, headers: { ...JSON_HEADERS, "content-type": output.contentType }, body: protobufObject(o, served) };
     return valueResponse(status, JSON.parse(served.full(o).toString("utf8")), output);
   }
   if (output.shape === "PartialObjectMetadataList") throw notConvertible();
@@ -119,6 +159,14 @@ export function listResponse(
     }
     parts.push(Buffer.from("]}"));
     return { status: 200, headers: { ...JSON_HEADERS }, body: Buffer.concat(parts) };
+  }
+  if (output.shape === "object" && output.encoding === "protobuf") {
+    const parts = listParts(
+      meta,
+      objects.map((o) => protobufItem(o, served)),
+    );
+    const body = envelopeProtobuf(served.apiVersion, served.info.listKind, parts);
+    return { status: 200, headers: { ...JSON_HEADERS, "content-type": output.contentType }, body };
   }
   if (output.shape === "object") {
     const items = objects.map((o) => JSON.parse(served.item(o).toString("utf8")));

@@ -4,112 +4,71 @@ import { AssertionError } from "@podwire/base";
 import { parseDuration, parseTime } from "../meta/time.ts";
 import { parseApiVersion } from "../resources.ts";
 import { type Field, kindType, type StructType, structOf, structType, type TypeRef } from "../schema/registry.ts";
+import { BytesWriter } from "./bytes-writer.ts";
 
-const INITIAL_BYTES = 1024;
-
-class BytesWriter {
-  private b = Buffer.allocUnsafe(INITIAL_BYTES);
-  private at = 0;
-
-  private room(n: number): void {
-    if (this.at + n <= this.b.length) return;
-    const bigger = Buffer.allocUnsafe(Math.max(this.b.length * 2, this.at + n));
-    this.b.copy(bigger, 0, 0, this.at);
-    this.b = bigger;
-  }
-
-  varint(v: number): unknown {
-    this.room(10);
-    if (v < 0 || v > Number.MAX_SAFE_INTEGER) return this.varint64(BigInt(v));
-    while (v >= 128) {
-      this.b[this.at++] = (v % 128) | 0x80;
-      v = Math.floor(v / 128);
-    }
-    this.b[this.at++] = v;
-  }
-
-  varint64(v: bigint): void {
-    this.room(10);
-    let u = BigInt.asUintN(64, v);
-    while (u >= 128n) {
-      this.b[this.at++] = Number(u & 127n) | 0x80;
-      u >>= 7n;
-    }
-    this.b[this.at++] = Number(u);
-  }
-
-  tag(number: number, wireType: number): void {
-    this.varint(number * 8 + wireType);
-  }
-
-  double(v: number): void {
-    this.room(8);
-    this.at = this.b.writeDoubleLE(v, this.at);
-  }
-
-  string(number: number, s: string): void {
-    this.tag(number, 2);
-    const n = Buffer.byteLength(s);
-    this.varint(n);
-    this.room(n);
-    this.at += this.b.write(s, this.at);
-  }
-
-  bytes(number: number, data: Uint8Array): void {
-    this.tag(number, 2);
-    this.varint(data.length);
-    this.raw(data);
-  }
-
-  raw(data: Uint8Array): void {
-    this.room(data.length);
-    this.b.set(data, this.at);
-    this.at += data.length;
-  }
-
-  /** Writes a message whose length is known only afterwards. */
-  nested(number: number, write: () => void): void {
-    this.tag(number, 2);
-    const start = this.at;
-    this.room(1);
-    this.at++;
-    write();
-    const length = this.at - start - 1;
-    if (length < 128) {
-      this.b[start] = length;
-      return;
-    }
-    let extra = 0;
-    for (let n = length; n >= 128; n = Math.floor(n / 128)) extra++;
-    this.room(extra);
-    this.b.copy(this.b, start + 1 + extra, start + 1, this.at);
-    const end = this.at + extra;
-    this.at = start;
-    this.varint(length);
-    this.at = end;
-  }
-
-  finish(): Uint8Array {
-    return this.b.subarray(0, this.at);
-  }
+/** The struct that a kind is written as. Throws AssertionError for one that is not registered. */
+function registered(apiVersion: string, kind: string): StructType {
+  const { group, version } = parseApiVersion(apiVersion);
+  const type = kindType(group, version, kind);
+  if (type === undefined) throw new AssertionError(`no kind ${kind} is registered for ${apiVersion}`);
+  return type;
 }
 
 /** The enveloped bytes of an object of a registered kind. */
 export function encodeProtobuf(apiVersion: string, kind: string, object: any): Uint8Array {
-  const { group, version } = parseApiVersion(apiVersion);
-  const type = kindType(group, version, kind);
-  if (type === undefined) throw new AssertionError(`no kind ${kind} is registered for ${apiVersion}`);
+  return envelopeProtobuf(apiVersion, kind, [encodeMessage(registered(apiVersion, kind), object)]);
+}
+
+/** The bare message of an object of a registered kind, as items of lists hold it. */
+export function encodeProtobufItem(apiVersion: string, kind: string, object: any): Uint8Array {
+  return encodeMessage(registered(apiVersion, kind), object);
+}
+
+/** The envelope around the bytes of one message that comes in parts: magic, then runtime.Unknown. */
+export function envelopeProtobuf(apiVersion: string, kind: string, parts: readonly Uint8Array[]): Uint8Array {
   const w = new BytesWriter();
-  w.raw(Uint8Array.of(0x6b, 0x38, 0x73, 0x00));
+  w.raw(MAGIC);
   w.nested(1, () => {
     w.string(1, apiVersion);
     w.string(2, kind);
   });
-  w.nested(2, () => message(w, type, object));
+  w.tag(2, 2);
+  w.varint(parts.reduce((n, p) => n + p.length, 0));
+  for (const p of parts) w.raw(p);
   w.string(3, "");
   w.string(4, "");
   return w.finish();
 }
+
+/** A list's message in parts: its metadata, then items that are encoded already. */
+export function listParts(meta: unknown, items: readonly Uint8Array[]): Uint8Array[] {
+  const head = new BytesWriter();
+  head.nested(1, () => message(head, structType("meta/v1.ListMeta"), meta));
+  const parts = [head.finish()];
+  for (const item of items) {
+    const w = new BytesWriter(INITIAL_HEADER_BYTES);
+    w.tag(2, 2);
+    w.varint(item.length);
+    parts.push(w.finish(), item);
+  }
+  return parts;
+}
+
+/** One event of a watch as a frame: four bytes of length, then metav1.WatchEvent with the enveloped object in its RawExtension. */
+export function watchFrame(type: string, enveloped: Uint8Array): Uint8Array {
+  const w = new BytesWriter();
+  w.string(1, type);
+  w.nested(2, () => w.bytes(1, enveloped));
+  const body = w.finish();
+  const frame = Buffer.allocUnsafeSlow(4 + body.length);
+  frame.writeUInt32BE(body.length, 0);
+  frame.set(body, 4);
+  return frame;
+}
+
+const MAGIC = Uint8Array.of(0x6b, 0x38, 0x73, 0x00);
+/** A tag and a length take less. */
+const INITIAL_HEADER_BYTES = 16;
 
 /** The bare message of a type. */
 export function encodeMessage(type: StructType, object: any): Uint8Array {

@@ -1,18 +1,58 @@
 // OpenAPI documents: /openapi/v3 (an index, and a document per group-version) and /openapi/v2 (one for all), made when first asked for
-// and kept until what is served changes.
+// and kept until what is served changes; JSON, or gnostic's protobuf for clients that ask for it.
 import { createHash } from "node:crypto";
 import { kindType } from "@podwire/api";
 import type { ApiResponse } from "../call.ts";
 import type { RequestInfo } from "../request/request-info.ts";
 import type { Catalogue, Served } from "../resources/catalogue.ts";
 import { type Descriptions, loadDescriptions } from "./descriptions.ts";
+import { type MessageTable, OPENAPI_V2, OPENAPI_V3 } from "./gnostic.ts";
 import { customName } from "./names.ts";
 import { pathsOf } from "./paths.ts";
+import { encodeOpenApi } from "./protobuf.ts";
 import { type Dialect, type Schema, SchemaSet } from "./schemas.ts";
 
 interface Document {
   body: string;
   etag: string;
+  /** Encoded when first asked for. */
+  protobuf?: Uint8Array;
+}
+
+/** A representation of documents: how it is asked for and what it is called in the answer. */
+interface Format {
+  accepts: readonly string[];
+  contentType: string;
+  table?: MessageTable;
+}
+
+const JSON_FORMAT: Format = { accepts: ["application/json"], contentType: "application/json" };
+const protobufFormat = (version: string, table: MessageTable): Format => ({
+  accepts: [
+    `application/com.github.proto-openapi.spec.${version}@v1.0+protobuf`,
+    `application/com.github.proto-openapi.spec.${version}.v1.0+protobuf`,
+  ],
+  contentType: `application/com.github.proto-openapi.spec.${version}.v1.0+protobuf`,
+  table,
+});
+const FORMATS: Readonly<Record<Dialect, readonly Format[]>> = {
+  v2: [JSON_FORMAT, protobufFormat("v2", OPENAPI_V2)],
+  v3: [JSON_FORMAT, protobufFormat("v3", OPENAPI_V3)],
+};
+
+/** The first clause of an Accept header that some format serves; undefined: 406. */
+function formatOf(dialect: Dialect, accept: string): Format | undefined {
+  if (accept.trim() === "") return JSON_FORMAT;
+  const clauses = accept.split(",").map((c, index) => {
+    const [type = "", ...params] = c.split(";").map((p) => p.trim().toLowerCase());
+    const q = Number(params.find((p) => p.startsWith("q="))?.slice(2) ?? 1);
+    return { type, q: Number.isFinite(q) ? q : 0, index };
+  });
+  for (const c of clauses.sort((a, b) => b.q - a.q || a.index - b.index)) {
+    const f = c.type === "*/*" || c.type === "application/*" ? JSON_FORMAT : FORMATS[dialect].find((x) => x.accepts.includes(c.type));
+    if (f) return f;
+  }
+  return undefined;
 }
 
 const INFO = { title: "Kubernetes", version: "v1.34.9" };
@@ -34,23 +74,25 @@ export class OpenApi {
     if (path === "/openapi/v3")
       return respond(
         this.#document("index", () => this.#index()),
-        "text/plain; charset=utf-8",
+        { ...JSON_FORMAT, contentType: "text/plain; charset=utf-8" },
       );
     if (!path.startsWith("/openapi/v3/")) return undefined;
     const m = /^\/openapi\/v3\/(?:api\/(v1)|apis\/([^/]+)\/([^/]+))$/.exec(path);
     const group = m?.[1] ? "" : (m?.[2] ?? "");
     const version = m?.[1] ?? m?.[3] ?? "";
     const served = m ? this.#catalogue.inVersion(group, version) : [];
+    const format = formatOf("v3", accept);
+    if (!format) return { status: 406, headers: {} };
     if (served.length === 0) {
       const plain = this.#plainPaths().includes(path.slice("/openapi/v3/".length));
       if (!plain) return { status: 404, headers: {} };
       return respond(
         this.#document(path, () => ({ openapi: "3.0.0", info: INFO, paths: {} })),
-        "application/json",
+        format,
       );
     }
     const d = this.#document(`v3 ${group}/${version}`, () => this.#groupVersion(served));
-    return respond(d, "application/json");
+    return respond(d, format);
   }
 
   #index(): unknown {
@@ -79,14 +121,14 @@ export class OpenApi {
   }
 
   #v2(accept: string): ApiResponse | undefined {
-    const wantsProtobuf = /proto/.test(accept) && !/application\/json/.test(accept) && !/\*\/\*/.test(accept);
-    if (wantsProtobuf) return { status: 406, headers: {} };
+    const format = formatOf("v2", accept);
+    if (!format) return { status: 406, headers: {} };
     const d = this.#document("v2", () => {
       const served = [...this.#catalogue.all()];
       const { set, schemaOf } = this.#schemas("v2", served);
       return { swagger: "2.0", info: INFO, paths: pathsOf(served, "v2", schemaOf), definitions: sorted(set.schemas) };
     });
-    return respond(d, "application/json");
+    return respond(d, format);
   }
 
   #schemas(dialect: Dialect, served: readonly Served[]) {
@@ -126,6 +168,9 @@ function sorted<T>(o: Record<string, T>): Record<string, T> {
   return Object.fromEntries(Object.entries(o).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-function respond(d: Document, contentType: string): ApiResponse {
-  return { status: 200, headers: { "content-type": contentType, etag: d.etag, vary: "Accept-Encoding, Accept" }, body: d.body };
+function respond(d: Document, format: Format): ApiResponse {
+  const headers = { "content-type": format.contentType, etag: d.etag, vary: "Accept-Encoding, Accept" };
+  if (!format.table) return { status: 200, headers, body: d.body };
+  d.protobuf ??= encodeOpenApi(format.table, JSON.parse(d.body));
+  return { status: 200, headers, body: d.protobuf };
 }

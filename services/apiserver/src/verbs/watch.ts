@@ -1,12 +1,12 @@
 // Watches: a stream of events from a revision on, from the watch cache (apiserver/pkg/storage/cacher, endpoints/handlers/watch.go).
 // Invariants: a client sees each change of what it selects once and in order, never a change older than its start; an event's bytes are
 // encoded once for all watchers of a format; a client that does not read is cut off, not waited for.
-import { statusErrors } from "@podwire/api";
+import { statusErrors, watchFrame } from "@podwire/api";
 import { CachedObject } from "../cache/cached-object.ts";
 import type { CacheEvent, ResourceCache } from "../cache/resource-cache.ts";
 import type { Api, ApiResponse, Call, ResponseSink } from "../call.ts";
 import { type ListOptions, listOptions } from "../request/options.ts";
-import { includeObjectOf, shaped, statusOf } from "../response.ts";
+import { encode, includeObjectOf, protobufObject, shaped, statusOf } from "../response.ts";
 import { awaitRevision, parseRevision } from "./get.ts";
 import { selection } from "./list.ts";
 
@@ -36,9 +36,13 @@ export async function watch(api: Api, call: Call): Promise<ApiResponse> {
   const start = initial ? -1 : from === "" || from === "0" ? api.cache.revision : parseRevision(from);
   return {
     status: 200,
-    headers: { "content-type": "application/json", "cache-control": "no-cache, private" },
+    headers: { "content-type": streamType(call), "cache-control": "no-cache, private" },
     stream: (sink) => new Watch(api, call, options, sink).begin(start),
   };
+}
+
+function streamType(call: Call): string {
+  return call.output.encoding === "protobuf" ? `${call.output.contentType};stream=watch` : call.output.contentType;
 }
 
 class Watch {
@@ -50,6 +54,8 @@ class Watch {
   readonly #accept: ((c: CachedObject) => boolean) | undefined;
   readonly #idPrefix: string;
   readonly #format: string;
+  /** Whole objects are the same for every watcher; the first row of a table carries the columns. */
+  readonly #sharesLines: boolean;
   readonly #listener: (e: CacheEvent) => void;
   /** Events that wait for a conversion webhook, in order. */
   #unconverted: CacheEvent[] = [];
@@ -73,11 +79,10 @@ class Watch {
     this.#accept = selection(call, options);
     this.#listener = call.served.prepare ? (e) => this.#onUnconverted(e) : (e) => this.#onEvent(e);
     this.#idPrefix = call.namespace === "" ? "" : `${call.namespace}/`;
-    const { shape, metaVersion } = call.output;
-    this.#format =
-      shape === "object"
-        ? call.served.apiVersion
-        : `${call.served.apiVersion} ${shape} ${metaVersion} ${call.info.query.get("includeObject") ?? ""}`;
+    const { shape, metaVersion, encoding } = call.output;
+    const version = encoding === "protobuf" ? `${encoding} ${call.served.apiVersion}` : call.served.apiVersion;
+    this.#sharesLines = shape === "object";
+    this.#format = this.#sharesLines ? version : `${version} ${shape} ${metaVersion} ${call.info.query.get("includeObject") ?? ""}`;
     if (shape === "Table") includeObjectOf(call.info.query.get("includeObject"));
   }
 
@@ -88,7 +93,7 @@ class Watch {
     this.#cancel.push(cache.onRestart(() => this.#end(true)));
     if (revision >= 0 && revision < this.#resources.windowStart) {
       const e = statusErrors.expired(`too old resource version: ${revision} (${this.#resources.windowStart})`);
-      this.#line("ERROR", Buffer.from(JSON.stringify(statusOf(e))));
+      this.#line("ERROR", this.#encoded(statusOf(e)));
       this.#end(true);
       return;
     }
@@ -181,12 +186,12 @@ class Watch {
         return;
       }
     }
-    if (this.#format === this.#call.served.apiVersion || !this.#first) {
+    if (this.#sharesLines || !this.#first) {
       const id = `${type} ${this.#format}`;
       e.lines ??= new Map();
       let line = e.lines.get(id);
       if (!line) {
-        line = lineOf(type, this.#object(e.object, e));
+        line = this.#framed(type, this.#object(e.object, e));
         e.lines.set(id, line);
       }
       this.#write(line);
@@ -197,10 +202,18 @@ class Watch {
 
   #object(o: CachedObject, _event: CacheEvent | undefined): Buffer {
     const { output, served, info } = this.#call;
-    if (output.shape === "object") return served.full(o);
+    if (output.shape === "object") return output.encoding === "protobuf" ? protobufObject(o, served) : served.full(o);
     const value = shaped(o, served, output, this.#api.clock.nowMs(), info.query.get("includeObject"), this.#first);
     this.#first = false;
-    return Buffer.from(JSON.stringify(value));
+    return this.#encoded(value);
+  }
+
+  #encoded(value: unknown): Buffer {
+    return Buffer.from(encode(value, this.#call.output) as string);
+  }
+
+  #framed(type: string, object: Buffer): Buffer {
+    return this.#call.output.encoding === "protobuf" ? (watchFrame(type, object) as Buffer) : lineOf(type, object);
   }
 
   #bookmark(revision: number, initialEnd: boolean): void {
@@ -221,11 +234,11 @@ class Watch {
         rows: [row],
       };
     }
-    this.#line("BOOKMARK", Buffer.from(JSON.stringify(object)));
+    this.#line("BOOKMARK", this.#encoded(object));
   }
 
   #line(type: string, object: Buffer): void {
-    this.#write(lineOf(type, object));
+    this.#write(this.#framed(type, object));
   }
 
   #write(line: Buffer): void {
