@@ -63,7 +63,7 @@ function parse(accept: string, allowProtobuf: boolean): Output {
 }
 
 function encodingOf(type: string): Encoding | undefined {
-  if (type === "*/*" || type === "application/*" || type === "application/json") return "json";
+  if (type === "*/*" || type === "application/json") return "json";
   if (type === PROTOBUF) return "protobuf";
   return type === "application/yaml" ? "yaml" : undefined;
 }
