@@ -3,7 +3,7 @@
 // Everything runs on one virtual clock, so a failing seed fails again.
 import { type Clock, type Random, seededRandom } from "@podwire/base";
 import type { Bus, BusMessage, BusStatus } from "@podwire/bus";
-import { type ApiTransport, ApiUnreachableError, controllerOf, type KubeObject, type ResourceRef, Resources, time } from "@podwire/client";
+import { type ApiTransport, ApiUnreachableError, controllerOf, isNotFound, type KubeObject, type ResourceRef, Resources, time } from "@podwire/client";
 import { isTerminal, isTerminating } from "./pods/status.ts";
 import { type Simulation, simulation } from "./simulation.ts";
 
@@ -32,6 +32,7 @@ const CONTROLLERS = [
   "garbage-collector-controller",
 ];
 const NAMESPACE = "default";
+const STRAY = "stray";
 const CALM_STEP_MS = 10_000;
 /** Back-off of a key that failed often is up to 1000 s. */
 const CALM_LIMIT_MS = 3_600_000;
@@ -276,10 +277,8 @@ class Run {
         await patchPod(ready("True"), true);
         return;
       case 5:
-        // Released: its owner must replace it, and it stays behind as somebody's own pod until the end. (A stateful set cannot
-        // replace a pod whose name is taken, there or in Kubernetes.)
-        if (pod && controllerOf(pod)?.kind !== "Job" && controllerOf(pod)?.kind !== "StatefulSet")
-          await patchPod({ metadata: { labels: { app: "stray" } } });
+        // Released: its owner must replace it, and it stays behind as somebody's own pod.
+        if (pod && controllerOf(pod)?.kind !== "Job") await patchPod({ metadata: { labels: { app: STRAY } } });
         return;
       case 6:
         await patchPod({ status: { phase: r.pick(["Failed", "Succeeded"]) } }, true);
@@ -313,9 +312,17 @@ class Run {
     return `did not converge: ${why}`;
   }
 
+  /** A user notices, too, what no controller may mend: a released pod of a stateful set keeps a name that the set needs (so in
+   *  Kubernetes; the set tries again, event FailedCreate). */
   async #heal(): Promise<void> {
     const now = time(this.#clock.nowMs());
+    const sets = this.#sim.api.objects(Resources.statefulSets).map((s) => s.metadata.name);
     for (const p of this.#sim.api.objects(Resources.pods)) {
+      if (p.metadata.labels?.["app"] === STRAY && sets.some((name) => p.metadata.name.startsWith(`${name}-`))) {
+        const gone = this.#sim.client.delete(Resources.pods, NAMESPACE, p.metadata.name, { gracePeriodSeconds: 0 });
+        await this.#drive(gone.catch((e) => (isNotFound(e) ? undefined : Promise.reject(e))));
+        continue;
+      }
       if (isTerminating(p) || isTerminal(p) || !p["spec"].nodeName) continue;
       const job = controllerOf(p)?.kind === "Job";
       const isReady = (p["status"]?.conditions ?? []).some((c: any) => c.type === "Ready" && c.status === "True");

@@ -16,6 +16,7 @@ import {
 import { ActionFailure, applyActions, causeOf } from "../../actions.ts";
 import type { ControllerContext, RunningController } from "../../context.ts";
 import { applyClaim, BY_OWNER, candidatesOf, indexByOwner, planClaim, selectorCache } from "../../ownership.ts";
+import { isTerminal } from "../../pods/status.ts";
 import { planDeployment } from "./plan.ts";
 import { REVISION, sameTemplate } from "./revisions.ts";
 import { hasDeadline, setCondition } from "./status.ts";
@@ -53,20 +54,22 @@ export function startDeployment(c: ControllerContext): RunningController {
     },
     onDelete: onSet,
   });
+  // Recreate waits for the old pods to be over: deleted, ended, or no longer theirs (Kubernetes looks at deletions only, and
+  // waits for ever when a released or an ended pod was the last).
+  const onPodOver = (pod: KubeObject) => {
+    const ref = controllerOf(pod);
+    if (ref?.kind !== "ReplicaSet") return;
+    const rs = sets.lister.get(pod.metadata.namespace ?? "", ref.name);
+    const key = rs && ownerKeyOf(rs);
+    const d = rs && key !== undefined ? deployments.lister.get(rs.metadata.namespace ?? "", splitKey(key).name) : undefined;
+    if (d?.["spec"].strategy?.type !== "Recreate") return;
+    if (pods.lister.byIndex(BY_OWNER, `${pod.metadata.namespace ?? ""}/${ref.uid}`).every(isTerminal)) own(d);
+  };
   pods.handle({
-    // Recreate waits for the old pods to be gone.
-    onDelete(pod) {
-      const ref = controllerOf(pod);
-      if (ref?.kind !== "ReplicaSet") return;
-      const rs = sets.lister.get(pod.metadata.namespace ?? "", ref.name);
-      const key = rs && ownerKeyOf(rs);
-      const d = rs && key !== undefined ? deployments.lister.get(rs.metadata.namespace ?? "", splitKey(key).name) : undefined;
-      if (
-        d?.["spec"].strategy?.type === "Recreate" &&
-        pods.lister.byIndex(BY_OWNER, `${pod.metadata.namespace ?? ""}/${ref.uid}`).length === 0
-      )
-        own(d);
+    onUpdate(pod, old) {
+      if (controllerOf(old)?.uid !== controllerOf(pod)?.uid || (isTerminal(pod) && !isTerminal(old))) onPodOver(old);
     },
+    onDelete: onPodOver,
   });
 
   async function reconcile(key: string) {
