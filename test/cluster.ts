@@ -71,6 +71,8 @@ export interface StartOptions {
   nodes?: number;
   /** `component=--flag=value`. */
   args?: string[];
+  /** More flags of `podwire up`. */
+  up?: string[];
   /** Keep using the state of an earlier cluster. */
   home?: string;
   name?: string;
@@ -89,7 +91,8 @@ export async function startCluster(o: StartOptions = {}): Promise<Cluster> {
   const home = o.home ?? makeHome();
   const name = o.name ?? "test";
   const cluster = clusterAt(home, name);
-  const args = ["up", "-d", `--api-port=${o.port ?? 0}`, `--nodes=${o.nodes ?? 3}`, ...(o.args ?? []).map((a) => `--arg=${a}`)];
+  const args = ["up", "-d", `--api-port=${o.port ?? 0}`, `--nodes=${o.nodes ?? 3}`];
+  args.push(...(o.args ?? []).map((a) => `--arg=${a}`), ...(o.up ?? []));
   const up = await run(process.execPath, [podwireBin, ...args, `--name=${name}`], { env: { PODWIRE_HOME: home } });
   if (up.code === 0) return cluster;
   const logs = await run(process.execPath, [podwireBin, "logs", "--tail=60", `--name=${name}`], { env: { PODWIRE_HOME: home } });

@@ -67,8 +67,6 @@ const STOP_LIMIT_MS = 4_500;
 
 /** Runs until a signal. Never returns: the process exits 0 (stopped), 1 (failed) or 2 (configuration). */
 export async function runComponent<S extends z.ZodRawShape>(o: ComponentOptions<S>): Promise<never> {
-  const clock = systemClock;
-  const stopped = signalled();
   let config: z.infer<z.ZodObject<S>> & { [K in keyof typeof COMMON_FLAGS]: z.infer<(typeof COMMON_FLAGS)[K]> };
   let identity: IdentityFile;
   try {
@@ -78,25 +76,57 @@ export async function runComponent<S extends z.ZodRawShape>(o: ComponentOptions<
     process.stderr.write(`${reasonOf(e)}\n`);
     return process.exit(e instanceof ConfigError ? 2 : 1);
   }
-  const log = createLogger(identity.identity.replace(/^node:/, ""), config.v as LogLevel);
+  return runProcess({
+    component: o.component,
+    log: createLogger(identity.identity.replace(/^node:/, ""), config.v as LogLevel),
+    async start(p) {
+      const { natsUrl: url, seed } = identity;
+      const connection = connectNats({ url, cluster: identity.cluster, identity: identity.identity, seed, ...p });
+      const bus = await Promise.race([connection, p.stopped.then(() => undefined)]);
+      if (bus === undefined) return process.exit(0);
+      const running = await o.start({ ...p, bus, identity, stateDir: config["state-dir"] as string }, config);
+      serveControl(bus, o.component, p.clock, running);
+      return {
+        async stop() {
+          await running.stop();
+          await bus.close();
+        },
+      };
+    },
+  });
+}
+
+export interface ProcessContext {
+  clock: Clock;
+  random: Random;
+  log: Logger;
+  /** Resolves with the signal that ends the process. */
+  stopped: Promise<NodeJS.Signals>;
+}
+
+export interface ProcessOptions {
+  component: string;
+  log: Logger;
+  start(context: ProcessContext): Promise<{ stop(): Promise<void> }>;
+}
+
+/** The life of a process whose configuration has been read: start, wait for a signal, stop. Never returns. */
+export async function runProcess(o: ProcessOptions): Promise<never> {
+  const clock = systemClock;
+  const { log } = o;
+  const stopped = signalled();
   const fatal = (kind: string) => (e: unknown) => {
     log.fatal({ kind, reason: reasonOf(e), stack: (e as Error)?.stack }, "the process ends");
     process.exit(1);
   };
   process.on("uncaughtException", fatal("uncaughtException"));
   process.on("unhandledRejection", fatal("unhandledRejection"));
-  const random = systemRandom();
-  const { natsUrl: url, seed } = identity;
-  const connection = connectNats({ url, cluster: identity.cluster, identity: identity.identity, seed, clock, random, log });
-  const bus = await Promise.race([connection, stopped.then(() => undefined)]);
-  if (bus === undefined) return process.exit(0);
-  let running: RunningComponent;
+  let running: { stop(): Promise<void> };
   try {
-    running = await o.start({ clock, random, log, bus, identity, stateDir: config["state-dir"] as string }, config);
+    running = await o.start({ clock, random: systemRandom(), log, stopped });
   } catch (e) {
     return fatal("start")(e) as never;
   }
-  serveControl(bus, o.component, clock, running);
   log.info({ pid: process.pid }, `${o.component} started`);
   clock.after(SETTLED_MS, () => (globalThis as { gc?: () => void }).gc?.(), { unref: true });
   const signal = await stopped;
@@ -104,7 +134,6 @@ export async function runComponent<S extends z.ZodRawShape>(o: ComponentOptions<
   clock.after(STOP_LIMIT_MS, () => process.exit(0), { unref: true });
   try {
     await running.stop();
-    await bus.close();
   } catch (e) {
     log.error({ reason: reasonOf(e) }, "stopping failed");
   }

@@ -2,7 +2,16 @@
 
 export type { Bus, BusMessage, BusStatus, BusStream, RemoteFailure, RequestOptions, Subscription, Transport } from "./bus.ts";
 export { checkStructure, decode, encode } from "./codec.ts";
-export { type ComponentContext, type ComponentOptions, type RunningComponent, readIdentityFile, runComponent } from "./component.ts";
+export {
+  type ComponentContext,
+  type ComponentOptions,
+  type ProcessContext,
+  type ProcessOptions,
+  type RunningComponent,
+  readIdentityFile,
+  runComponent,
+  runProcess,
+} from "./component.ts";
 export * from "./errors.ts";
 export { createIdentity, type IdentityFile, type IdentityKey, publicKeyOf } from "./identity.ts";
 export { covers, isSubject, matches, PatternTable } from "./matching.ts";

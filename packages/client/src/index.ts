@@ -1,12 +1,14 @@
 // client: how anything talks to the Kubernetes API, and the kit that controllers are made of.
 export * from "./api-client.ts";
 export * from "./api-transport.ts";
+export * from "./component.ts";
 export * from "./controller.ts";
 export * from "./errors.ts";
 export * from "./event-recorder.ts";
 export { type EventFeed, followEvents, type StoreEvent } from "./event-source.ts";
 export * from "./expectations.ts";
 export * from "./informer.ts";
+export * from "./kubeconfig.ts";
 export * from "./leader-election.ts";
 export { type MemoryApi, memoryApi } from "./memory-api.ts";
 export * from "./nats-client.ts";

@@ -14,7 +14,8 @@ export interface RestOptions {
   ca?: string | Buffer;
   cert?: string | Buffer;
   key?: string | Buffer;
-  token?: string;
+  /** A bearer token; a function is asked before every request, as tokens of pods are replaced now and then. */
+  token?: string | (() => string);
   clock: Clock;
   fieldManager?: string;
   userAgent?: string;
@@ -40,6 +41,7 @@ export function restTransport(options: RestOptions): ApiTransport {
   function current(): ClientHttp2Session {
     if (session && !session.closed && !session.destroyed) return session;
     const s = connect(options.server, { ...tls, settings: { initialWindowSize: STREAM_WINDOW_BYTES } });
+    s.setMaxListeners(0); // One a request.
     s.once("connect", () => s.setLocalWindowSize(STREAM_WINDOW_BYTES * 4));
     // Errors reach the streams of the session; without a listener here Node would end the process.
     s.on("error", () => s.destroy());
@@ -56,17 +58,21 @@ export function restTransport(options: RestOptions): ApiTransport {
   function start(
     r: ApiRequest,
     signal?: AbortSignal,
+    /** Called at once, before any of the body can pass unread. */
+    onResponse?: (stream: ClientHttp2Stream, what: string) => void,
   ): Promise<{ stream: ClientHttp2Stream; status: number; headers: Record<string, string> }> {
     return new Promise((resolve, reject) => {
       const what = `${r.method} ${r.path}`;
       if (signal?.aborted) return reject(signal.reason);
       const s = current();
-      const stream = s.request({
+      const headers = {
         ":method": r.method,
         ":path": r.path,
         ...r.headers,
-        ...(options.token ? { authorization: `Bearer ${options.token}` } : {}),
-      });
+        ...(options.token ? { authorization: `Bearer ${typeof options.token === "function" ? options.token() : options.token}` } : {}),
+      };
+      // Said, because Node would take a DELETE to have no body.
+      const stream = s.request(headers, { endStream: r.body === undefined });
       const onAbort = () => {
         stream.close(constants.NGHTTP2_CANCEL);
         reject(signal?.reason);
@@ -82,11 +88,11 @@ export function restTransport(options: RestOptions): ApiTransport {
       });
       stream.once("response", (h) => {
         const headers: Record<string, string> = {};
+        onResponse?.(stream, what);
         for (const [k, v] of Object.entries(h)) if (!k.startsWith(":") && v !== undefined) headers[k] = String(v);
         resolve({ stream, status: Number(h[":status"]), headers });
       });
-      if (r.body) stream.end(r.body);
-      else stream.end();
+      if (r.body !== undefined) stream.end(r.body);
     });
   }
 
@@ -98,16 +104,12 @@ export function restTransport(options: RestOptions): ApiTransport {
       );
       try {
         const signal = opts?.signal ? AbortSignal.any([opts.signal, timeout.signal]) : timeout.signal;
-        const { stream, status, headers } = await start(r, signal);
-        const parts: Buffer[] = [];
-        let size = 0;
-        for await (const chunk of stream) {
-          size += (chunk as Buffer).length;
-          if (size > MAX_RESPONSE_BYTES)
-            throw new ApiProtocolError(`${r.method} ${r.path}: the answer is larger than ${MAX_RESPONSE_BYTES} bytes`);
-          parts.push(chunk as Buffer);
-        }
-        return { status, headers, body: parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts) };
+        let body: Promise<Buffer> | undefined;
+        const { status, headers } = await start(r, signal, (stream, what) => {
+          body = wholeBody(stream, what);
+          body.catch(() => {}); // Awaited below.
+        });
+        return { status, headers, body: await (body as unknown as Promise<Buffer>) };
       } finally {
         timer.cancel();
       }
@@ -148,4 +150,23 @@ export function restTransport(options: RestOptions): ApiTransport {
       s?.destroy();
     },
   };
+}
+
+function wholeBody(stream: ClientHttp2Stream, what: string): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const parts: Buffer[] = [];
+    let size = 0;
+    stream.on("data", (chunk: Buffer) => {
+      size += chunk.length;
+      parts.push(chunk);
+      if (size <= MAX_RESPONSE_BYTES) return;
+      reject(new ApiProtocolError(`${what}: the answer is larger than ${MAX_RESPONSE_BYTES} bytes`));
+      stream.close(constants.NGHTTP2_CANCEL);
+    });
+    stream.once("end", () => resolve(parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts)));
+    stream.once("error", (e) => reject(new ApiUnreachableError(`${what}: ${e.message}`, { cause: e })));
+    stream.once("close", () =>
+      reject(new ApiUnreachableError(`${what}: the connection closed within the answer (code ${stream.rstCode})`)),
+    );
+  });
 }

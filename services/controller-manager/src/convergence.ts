@@ -3,7 +3,16 @@
 // Everything runs on one virtual clock, so a failing seed fails again.
 import { type Clock, type Random, seededRandom } from "@podwire/base";
 import type { Bus, BusMessage, BusStatus } from "@podwire/bus";
-import { type ApiTransport, ApiUnreachableError, controllerOf, isNotFound, type KubeObject, type ResourceRef, Resources, time } from "@podwire/client";
+import {
+  type ApiTransport,
+  ApiUnreachableError,
+  controllerOf,
+  isNotFound,
+  type KubeObject,
+  type ResourceRef,
+  Resources,
+  time,
+} from "@podwire/client";
 import { isTerminal, isTerminating } from "./pods/status.ts";
 import { type Simulation, simulation } from "./simulation.ts";
 
@@ -319,31 +328,22 @@ class Run {
     const sets = this.#sim.api.objects(Resources.statefulSets).map((s) => s.metadata.name);
     for (const p of this.#sim.api.objects(Resources.pods)) {
       if (p.metadata.labels?.["app"] === STRAY && sets.some((name) => p.metadata.name.startsWith(`${name}-`))) {
-        const gone = this.#sim.client.delete(Resources.pods, NAMESPACE, p.metadata.name, { gracePeriodSeconds: 0 });
-        await this.#drive(gone.catch((e) => (isNotFound(e) ? undefined : Promise.reject(e))));
+        await this.#onPod(this.#sim.client.delete(Resources.pods, NAMESPACE, p.metadata.name, { gracePeriodSeconds: 0 }));
         continue;
       }
       if (isTerminating(p) || isTerminal(p) || !p["spec"].nodeName) continue;
-      const job = controllerOf(p)?.kind === "Job";
       const isReady = (p["status"]?.conditions ?? []).some((c: any) => c.type === "Ready" && c.status === "True");
-      if (job)
-        await this.#drive(
-          this.#sim.client.patch(
-            Resources.pods,
-            NAMESPACE,
-            p.metadata.name,
-            "merge",
-            { status: { phase: "Succeeded" } },
-            { subresource: "status" },
-          ),
-        );
-      else if (!isReady) {
-        const status = { phase: "Running", conditions: [{ type: "Ready", status: "True", lastTransitionTime: now }] };
-        await this.#drive(
-          this.#sim.client.patch(Resources.pods, NAMESPACE, p.metadata.name, "strategic", { status }, { subresource: "status" }),
-        );
-      }
+      const ready = { phase: "Running", conditions: [{ type: "Ready", status: "True", lastTransitionTime: now }] };
+      const status = controllerOf(p)?.kind === "Job" ? { phase: "Succeeded" } : isReady ? undefined : ready;
+      if (!status) continue;
+      const { client } = this.#sim;
+      await this.#onPod(client.patch(Resources.pods, NAMESPACE, p.metadata.name, "strategic", { status }, { subresource: "status" }));
     }
+  }
+
+  /** The pod may be gone since it was listed. */
+  #onPod(call: Promise<unknown>): Promise<void> {
+    return this.#drive(call.catch((e) => (isNotFound(e) ? undefined : Promise.reject(e))));
   }
 
   async #quiet(): Promise<string | undefined> {

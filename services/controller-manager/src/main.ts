@@ -1,19 +1,19 @@
 // The controller-manager process: configuration, wiring, signals.
 import { hostname } from "node:os";
-import { runComponent } from "@podwire/bus";
-import { natsClient } from "@podwire/client";
+import { runApiComponent } from "@podwire/client";
 import { CONTROLLER_MANAGER_FLAGS, settingsOf } from "./config.ts";
 import { selectControllers } from "./controllers/table.ts";
 import { controllerManager } from "./manager.ts";
 
-await runComponent({
+await runApiComponent({
   component: "controller-manager",
+  clientName: "kube-controller-manager",
   flags: CONTROLLER_MANAGER_FLAGS,
   argv: process.argv.slice(2),
   env: process.env,
-  async start({ bus, clock, random, log }, flags) {
+  async start({ client, bus, clock, random, log }, flags) {
     const manager = controllerManager({
-      client: natsClient(bus, { clock, fieldManager: "kube-controller-manager", userAgent: "kube-controller-manager" }),
+      client,
       bus,
       clock,
       random,

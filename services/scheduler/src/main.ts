@@ -1,17 +1,16 @@
 // The scheduler process: configuration, wiring, signals.
 import { hostname } from "node:os";
-import { runComponent } from "@podwire/bus";
-import { leaderElection, natsClient } from "@podwire/client";
+import { leaderElection, runApiComponent } from "@podwire/client";
 import { SCHEDULER_FLAGS } from "./config.ts";
 import { scheduler } from "./scheduler.ts";
 
-await runComponent({
+await runApiComponent({
   component: "scheduler",
+  clientName: "kube-scheduler",
   flags: SCHEDULER_FLAGS,
   argv: process.argv.slice(2),
   env: process.env,
-  async start({ bus, clock, random, log }, flags) {
-    const client = natsClient(bus, { clock, fieldManager: "kube-scheduler", userAgent: "kube-scheduler" });
+  async start({ client, bus, clock, random, log }, flags) {
     const instance = `${hostname()}_${random.uuid()}`;
     const service = scheduler({
       client,

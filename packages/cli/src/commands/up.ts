@@ -10,7 +10,7 @@ import { type Context, folderOf, type GlobalOptions } from "../context.ts";
 import { ProcessFailedError, UsageError } from "../errors.ts";
 import type { ClusterFolder } from "../state/cluster-folder.ts";
 import { bringUp } from "../supervisor/bring-up.ts";
-import { ARG_COMPONENTS } from "../supervisor/components.ts";
+import { ARG_COMPONENTS, REPLACEABLE } from "../supervisor/components.ts";
 import { statusIfRunning } from "../supervisor/control.ts";
 import type { LogLine } from "../supervisor/log-files.ts";
 import { Supervisor, type UpRequest } from "../supervisor/supervisor.ts";
@@ -24,6 +24,7 @@ export interface UpOptions extends GlobalOptions {
   nodes: number | undefined;
   apiPort: number | undefined;
   arg: string[];
+  without: string | undefined;
   v: string;
 }
 
@@ -46,7 +47,7 @@ export async function up(c: Context, o: UpOptions, whenUp?: WhenUp): Promise<voi
 }
 
 /** Checks what was asked for before anything starts. */
-export function requestOf(o: Pick<UpOptions, "nodes" | "apiPort" | "arg">): UpRequest {
+export function requestOf(o: Pick<UpOptions, "nodes" | "apiPort" | "arg" | "without">): UpRequest {
   const args: Record<string, string[]> = {};
   for (const text of o.arg) {
     const m = /^([a-z0-9][a-z0-9.-]*)=(--?[^\s=]+(?:=.*)?)$/s.exec(text);
@@ -56,7 +57,16 @@ export function requestOf(o: Pick<UpOptions, "nodes" | "apiPort" | "arg">): UpRe
   const known = (name: string) => (ARG_COMPONENTS as readonly string[]).includes(name) || name.startsWith("node-");
   const unknown = Object.keys(args).filter((name) => !known(name));
   if (unknown.length > 0) throw new UsageError(`--arg: no component named ${unknown.join(", ")} (there are ${ARG_COMPONENTS.join(", ")})`);
-  return { nodes: o.nodes, apiPort: o.apiPort, args };
+  return { nodes: o.nodes, apiPort: o.apiPort, args, without: o.without === undefined ? undefined : componentsOf(o.without) };
+}
+
+/** "controller-manager,scheduler", or "none". */
+function componentsOf(text: string): string[] {
+  const names = text === "none" ? [] : text.split(",").map((n) => n.trim());
+  const unknown = names.filter((n) => !(REPLACEABLE as readonly string[]).includes(n));
+  if (unknown.length > 0)
+    throw new UsageError(`--without: ${unknown.join(", ")} cannot be replaced (${REPLACEABLE.join(", ")} can; none starts all again)`);
+  return names;
 }
 
 export function supervisorFor(c: Context, folder: ClusterFolder, logLevel: string, onLine: (line: LogLine) => void): Supervisor {
@@ -114,6 +124,7 @@ async function upInBackground(c: Context, folder: ClusterFolder, o: UpOptions): 
   folder.create();
   const log = openSync(folder.file("logs", "supervisor.out"), "w", 0o600);
   const args = ["supervise", `--name=${o.name}`, `--v=${o.v}`, ...o.arg.map((a) => `--arg=${a}`)];
+  if (o.without !== undefined) args.push(`--without=${o.without}`);
   if (o.nodes !== undefined) args.push(`--nodes=${o.nodes}`);
   if (o.apiPort !== undefined) args.push(`--api-port=${o.apiPort}`);
   const child = spawn(c.installation.node, [c.installation.programOf("cli"), ...args], {
@@ -200,5 +211,6 @@ export async function supervise(c: Context, o: UpOptions): Promise<void> {
 }
 
 function printExport(c: Context, folder: ClusterFolder): void {
+  for (const name of folder.read().without) c.terminal.err(`no ${name}: start yours with ${folder.kubeconfigOf(name)}`);
   c.terminal.out(`export KUBECONFIG=${folder.kubeconfig}`);
 }

@@ -75,6 +75,7 @@ async function runNats(c: Context, o: ContainerOptions, folder: ClusterFolder, f
     nodes: [],
     slots: o.slots,
     args: {},
+    without: [],
   };
   const identities = ensureIdentities(folder, record, o.natsUrl);
   const config = folder.file("nats", "nats.conf");

@@ -31,6 +31,8 @@ const ClusterRecord = z.object({
   slots: z.number().int(),
   /** `--arg component=--flag=value`, kept until the next `up` that gives any. */
   args: z.record(z.string(), z.array(z.string())),
+  /** Components that somebody else runs (`--without`), kept until the next `up` that says otherwise. */
+  without: z.array(z.string()).default([]),
 });
 export type ClusterRecord = z.infer<typeof ClusterRecord>;
 export type NodeRecord = z.infer<typeof Node>;
@@ -68,6 +70,10 @@ export class ClusterFolder {
   }
   get logs(): string {
     return this.file("logs");
+  }
+  /** Credentials for a component that somebody else runs. */
+  kubeconfigOf(component: string): string {
+    return this.file(`${component}.kubeconfig`);
   }
   /** Pids and commands of what runs, for the next `up` after a crash of the whole machine or of the supervisor. */
   get processes(): string {

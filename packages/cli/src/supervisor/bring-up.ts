@@ -8,6 +8,7 @@ import { TimedOutError } from "../errors.ts";
 import { hasCertificates, kubeconfig } from "../kubeconfig.ts";
 import { type ClusterFolder, writeWhole } from "../state/cluster-folder.ts";
 import type { Progress } from "../terminal/progress.ts";
+import { REPLACEABLE } from "./components.ts";
 import type { Supervisor, UpRequest } from "./supervisor.ts";
 
 /** A phase that takes longer than this has failed. */
@@ -22,7 +23,8 @@ export interface BringUp {
   clock: Clock;
 }
 
-/** Resolves when nodes are Ready and cluster DNS answers; `api` is the supervisor's. */
+/** Resolves when nodes are Ready and cluster DNS answers; without controllers or scheduler, which somebody else will bring, when our
+ *  own processes are well. `api` is the supervisor's. */
 export async function bringUp(b: BringUp): Promise<ApiClient> {
   const { supervisor, folder, progress } = b;
   const title = `Preparing cluster ${folder.name}`;
@@ -35,23 +37,26 @@ export async function bringUp(b: BringUp): Promise<ApiClient> {
     const client = await supervisor.api();
     await until(b, "the API server", async () => (await client.raw({ method: "GET", path: "/readyz", headers: {} })).status === 200);
     await until(b, "the API server's certificates", async () => hasCertificates(folder.pki));
-    writeWhole(folder.kubeconfig, kubeconfig(folder.name, `https://127.0.0.1:${record.apiPort}`, folder.pki));
+    const server = `https://127.0.0.1:${record.apiPort}`;
+    writeWhole(folder.kubeconfig, kubeconfig(folder.name, server, folder.pki));
+    for (const name of REPLACEABLE) writeWhole(folder.kubeconfigOf(name), kubeconfig(folder.name, server, folder.pki, name));
     await until(b, "namespaces", async () => namespacesAreThere(client));
     await createMissing(client, clusterDns);
     return client;
   });
   supervisor.phase = "joining nodes";
   const wanted = record.nodes.map((n) => n.name);
+  const foreign = record.without.length > 0;
   await progress.phase(nodesTitle(wanted.length, undefined), (rename) =>
     until(b, "nodes", async () => {
       const { items } = await api.list(Resources.nodes);
-      const ready = wanted.filter((name) => items.some((n) => n.metadata.name === name && isReady(n)));
-      rename(nodesTitle(wanted.length, ready.length));
-      return ready.length === wanted.length && (await supervisor.controlPlaneIsWell());
+      const there = wanted.filter((name) => items.some((n) => n.metadata.name === name && (foreign || isReady(n))));
+      rename(nodesTitle(wanted.length, there.length));
+      return there.length === wanted.length && (await supervisor.controlPlaneIsWell());
     }),
   );
   supervisor.phase = "starting cluster DNS";
-  if (wanted.length > 0)
+  if (wanted.length > 0 && !foreign)
     await progress.phase("Starting cluster DNS", () =>
       until(b, "cluster DNS", async () => {
         const dns = await api.get(Resources.deployments, "kube-system", "coredns");

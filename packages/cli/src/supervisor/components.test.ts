@@ -15,6 +15,7 @@ const record: ClusterRecord = {
     { name: "node-3", slot: 3 },
   ],
   slots: 16,
+  without: [],
   args: { apiserver: ["--audit=1"], "node-agent": ["--v=debug"], "node-3": ["--node-labels=a=b"] },
 };
 const around: Surroundings = {
@@ -43,4 +44,9 @@ it("passes flags to the component, to all nodes, and to one node", () => {
 
 it("does not hand its environment on", () => {
   expect(controlPlaneSpecs(around, record)[0]?.env).not.toHaveProperty("SECRET");
+});
+
+it("does not start what somebody else brings", () => {
+  const names = controlPlaneSpecs(around, { ...record, without: ["scheduler"] }).map((s) => s.name);
+  expect(names).toEqual(["apiserver", "controller-manager", "edge", "dashboard"]);
 });

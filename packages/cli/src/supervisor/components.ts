@@ -20,6 +20,9 @@ export interface Surroundings {
 /** Names that `--arg` takes. */
 export const ARG_COMPONENTS = ["nats", "apiserver", "controller-manager", "scheduler", "edge", "dashboard", "node-agent"] as const;
 
+/** Names that `--without` takes: what any other client of the API may do in our place. */
+export const REPLACEABLE = ["controller-manager", "scheduler"] as const;
+
 export function natsSpec(around: Surroundings, record: ClusterRecord, binary: string): ProcessSpec {
   const args = ["-c", around.natsConfig, ...(record.args["nats"] ?? [])];
   return { name: "nats", kind: "nats", file: binary, args, env: baseEnvironment(around) };
@@ -27,7 +30,7 @@ export function natsSpec(around: Surroundings, record: ClusterRecord, binary: st
 
 export function controlPlaneSpecs(around: Surroundings, record: ClusterRecord): ProcessSpec[] {
   const { folder } = around;
-  return [
+  const all = [
     component(around, record, "apiserver", Identity.apiserver, [
       `--secure-port=${record.apiPort}`,
       "--bind-address=127.0.0.1",
@@ -40,6 +43,7 @@ export function controlPlaneSpecs(around: Surroundings, record: ClusterRecord): 
     { ...component(around, record, "edge", Identity.edge, ["--listen-address=127.0.0.1"]), kind: "edge" as const },
     component(around, record, "dashboard", Identity.dashboard, [`--port=${record.dashboardPort}`]),
   ];
+  return all.filter((spec) => !record.without.includes(spec.name));
 }
 
 /** The apiserver makes the certificate authority; the controller-manager publishes and signs with it. */

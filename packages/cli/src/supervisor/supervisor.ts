@@ -36,6 +36,8 @@ export interface UpRequest {
   nodes: number | undefined;
   apiPort: number | undefined;
   args: Record<string, string[]>;
+  /** Components not to start; undefined: as before. */
+  without: string[] | undefined;
 }
 
 const DEFAULT_NODES = 3;
@@ -104,6 +106,7 @@ export class Supervisor {
       nodes: [...(old?.nodes ?? [])],
       slots: old?.slots ?? SLOT_STEP,
       args: Object.keys(request.args).length > 0 ? request.args : (old?.args ?? {}),
+      without: request.without ?? old?.without ?? [],
     };
     const wanted = request.nodes ?? (old ? old.nodes.length : DEFAULT_NODES);
     while (record.nodes.length < wanted) record.nodes.push(nextNode(record));

@@ -50,6 +50,9 @@ export async function openPki(dir: string, clock: Clock, sans: readonly string[]
     return { cert: readFileSync(file(`${name}.crt`), "utf8"), key: readFileSync(file(`${name}.key`), "utf8") };
   };
   const serving = await leaf("apiserver", [{ CN: ["kube-apiserver"] }], SERVER_AUTH, sans);
+  // For a controller-manager and a scheduler that come over HTTPS (`podwire up --without`); the names are kubeadm's.
+  await leaf("controller-manager", [{ CN: ["system:kube-controller-manager"] }], CLIENT_AUTH);
+  await leaf("scheduler", [{ CN: ["system:kube-scheduler"] }], CLIENT_AUTH);
   const admin = await leaf("admin", [{ O: ["system:masters"] }, { CN: ["kubernetes-admin"] }], CLIENT_AUTH);
   await leaf("front-proxy-client", [{ CN: ["front-proxy-client"] }], CLIENT_AUTH);
   if (!existsSync(file("sa.key"))) write(file("sa.key"), (await newKey()).pem, 0o600);
