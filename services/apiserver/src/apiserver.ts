@@ -1,6 +1,7 @@
 // The apiserver put together: store, cache, admission, authorization, handler and transports. Everything is handed in, so that one process
 // can hold several, and tests need no network. Invariant: no request is served before the first snapshot of the store is in.
 import type { IncomingMessage } from "node:http";
+import { connect } from "node:net";
 import type { Duplex } from "node:stream";
 import { statusErrors } from "@podwire/api";
 import type { Clock, Logger, Random } from "@podwire/base";
@@ -19,6 +20,7 @@ import { serviceAccount } from "./admission/service-account.ts";
 import { claimResize, defaultStorageClass, storageObjectInUseProtection } from "./admission/storage-objects.ts";
 import { validatingPolicies } from "./admission/validating-policies.ts";
 import { mutatingWebhooks, validatingWebhooks } from "./admission/webhooks/webhooks.ts";
+import { Aggregator } from "./aggregation/aggregator.ts";
 import { ANONYMOUS, type TokenAuthenticator, tokenFile, unionOf } from "./authentication/authenticator.ts";
 import { ServiceAccountTokens, TokenRefusedError } from "./authentication/service-account-tokens.ts";
 import { chainOf, mastersAuthorizer } from "./authorization/authorizer.ts";
@@ -33,6 +35,7 @@ import { Definitions } from "./customresources/definitions.ts";
 import { Discovery } from "./discovery/discovery.ts";
 import { Health } from "./discovery/health.ts";
 import { metricsPath } from "./discovery/metrics.ts";
+import { oidcPaths } from "./discovery/oidc.ts";
 import { Handler } from "./handler.ts";
 import { ClusterNetwork } from "./network/cluster-network.ts";
 import { OpenApi } from "./openapi/documents.ts";
@@ -75,6 +78,7 @@ export class ApiServer {
   readonly #o: ApiServerOptions;
   readonly #rbac: RbacAuthorizer;
   readonly #definitions: Definitions;
+  readonly #aggregator: Aggregator;
   readonly #tokens: TokenAuthenticator;
   #https: HttpsTransport | undefined;
   #bus: Subscription | undefined;
@@ -136,16 +140,21 @@ export class ApiServer {
         { name: "shutdown", check: () => true },
       ],
     );
-    const openApi = new OpenApi(api.catalogue);
+    this.#aggregator = new Aggregator(api, o.pki ? { certPem: o.pki.frontProxyCertPem, keyPem: o.pki.frontProxyKeyPem } : undefined);
+    const remotes = () => this.#aggregator.remotes();
+    const openApi = new OpenApi(api.catalogue, remotes);
     const discovery = new Discovery(
       api.catalogue,
       `${o.config["external-hostname"] || o.config["bind-address"]}:${o.config["secure-port"]}`,
       (info, accept) => openApi.answer(info, accept),
+      remotes,
     );
     this.handler = new Handler(api, {
       discovery,
       health,
+      aggregator: this.#aggregator,
       paths: [
+        oidcPaths(serviceAccounts, o.config),
         metricsPath(
           () => this.counters(),
           () => this.handler.counters,
@@ -169,11 +178,13 @@ export class ApiServer {
       securePort: PORT_ON_THE_WIRE,
       kubernetesServiceIp: formatIpv4(range.base + 1),
       serviceRange: range.text,
+      ...(this.#o.pki ? { clientCa: this.#o.pki.caPem, requestHeaderCa: this.#o.pki.frontProxyCaPem } : {}),
     });
     await this.api.cache.fresh();
     this.api.cache.forgetHistory();
     this.#definitions.start();
     this.#joinWire();
+    this.#aggregator.start();
     if (this.#o.bus) this.#bus = serveBus({ bus: this.#o.bus, handle, log });
     this.#ready = true;
   }
@@ -204,6 +215,8 @@ export class ApiServer {
   }
 
   #dial(host: string, port: number): Duplex {
+    // Alone, without a cluster's wire, Services lead to the host's own network.
+    if (!this.#o.bus) return connect({ host, port });
     if (!this.#network) throw statusErrors.serviceUnavailable("the apiserver has no network card: pods and Services cannot be reached");
     return this.#network.connect(host, port);
   }
@@ -219,6 +232,7 @@ export class ApiServer {
   async stop(): Promise<void> {
     this.#ready = false;
     this.#definitions.stop();
+    this.#aggregator.stop();
     this.#bus?.unsubscribe();
     this.#network?.close();
     await this.#https?.close();
@@ -232,6 +246,7 @@ export class ApiServer {
       cert: pki.servingCertPem,
       key: pki.servingKeyPem,
       clientCa: pki.caPem,
+      requestHeaderCa: pki.frontProxyCaPem,
       handle,
       tokens: this.#tokens,
       anonymous: config["anonymous-auth"],

@@ -1,6 +1,7 @@
 // The request pipeline, free of transports: route, authorize, admit, store, answer. `handle` never throws: everything that goes wrong
 // becomes a Status. Invariant: what is not authorized is not read, not even to find out whether it exists.
 import { forbiddenReason, StatusError, statusErrors } from "@podwire/api";
+import type { Aggregator } from "./aggregation/aggregator.ts";
 import { ImpersonationError, impersonated } from "./authentication/impersonation.ts";
 import type { Api, ApiRequest, ApiResponse, Call, User } from "./call.ts";
 import type { Discovery } from "./discovery/discovery.ts";
@@ -36,10 +37,12 @@ export class Handler {
   readonly #discovery: Discovery;
   readonly #health: Health;
   readonly #paths: readonly PathHandler[];
+  readonly #aggregator: Aggregator | undefined;
   readonly counters: RequestCounters = { requests: new Map(), inFlight: 0, watches: 0 };
 
-  constructor(api: Api, parts: { discovery: Discovery; health: Health; paths?: readonly PathHandler[] }) {
+  constructor(api: Api, parts: { discovery: Discovery; health: Health; paths?: readonly PathHandler[]; aggregator?: Aggregator }) {
     this.#api = api;
+    this.#aggregator = parts.aggregator;
     this.#discovery = parts.discovery;
     this.#health = parts.health;
     this.#paths = parts.paths ?? [];
@@ -71,6 +74,8 @@ export class Handler {
   async #answer(request: ApiRequest, info: RequestInfo, authenticated: User, warnings: string[]): Promise<ApiResponse> {
     const user = impersonated(this.#api, request, authenticated);
     this.#authorize(info, user);
+    const forwarded = this.#aggregator?.forward(request, info.path, user);
+    if (forwarded) return forwarded;
     if (!info.isResource) return this.#nonResource(request, info, user);
     if (!METHODS.has(request.method)) throw statusErrors.methodNotAllowed();
     const r = route(request.method, info, this.#api.catalogue);

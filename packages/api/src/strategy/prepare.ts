@@ -107,6 +107,12 @@ const CREATE: Record<string, (o: Obj, opts: { nowMs?: number }) => void> = {
   "certificates.k8s.io/CertificateSigningRequest": (o) => {
     o.status = {};
   },
+  "apiregistration.k8s.io/APIService": (o, { nowMs }) => {
+    o.status = {};
+    if (o.spec.service || nowMs === undefined) return;
+    const [status, reason, message] = ["True", "Local", "Local APIServices are always available"];
+    o.status.conditions = [{ type: "Available", status, lastTransitionTime: timeFromMs(nowMs), reason, message }];
+  },
 };
 
 /** dataSource and dataSourceRef mirror each other within the claim's own namespace. */

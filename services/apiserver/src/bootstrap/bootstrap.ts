@@ -1,9 +1,12 @@
 // What a fresh cluster holds: namespaces, RBAC policy, priority classes, flow schemas, the `kubernetes` Service and its endpoints.
 // Invariant: objects that exist are left as they are (people may have changed them), but for the endpoints of `kubernetes`, which follow
 // --advertise-address.
+
 import type { Logger } from "@podwire/base";
+import { AUTOMANAGED } from "../aggregation/aggregator.ts";
 import type { WatchCache } from "../cache/watch-cache.ts";
 import type { ApiRequest, ApiResponse, User } from "../call.ts";
+import { FRONT_PROXY_NAME } from "../transport/pki.ts";
 import {
   API_SERVICES,
   CLUSTER_ROLE_BINDINGS,
@@ -36,6 +39,9 @@ export interface BootstrapOptions {
   kubernetesServiceIp: string;
   /** The service CIDR as text. */
   serviceRange: string;
+  /** PEM of the authorities of client certificates, and of the front proxy's. */
+  clientCa?: string;
+  requestHeaderCa?: string;
 }
 
 const SELF: User = { name: "system:apiserver", groups: ["system:masters", "system:authenticated"] };
@@ -74,9 +80,31 @@ export async function bootstrap(o: BootstrapOptions): Promise<void> {
   const flow = "flowcontrol.apiserver.k8s.io";
   rows(PRIORITY_LEVELS, () => `/apis/${flow}/v1/prioritylevelconfigurations`, flow, "prioritylevelconfigurations");
   rows(FLOW_SCHEMAS, () => `/apis/${flow}/v1/flowschemas`, flow, "flowschemas");
-  rows(API_SERVICES, () => "/apis/apiregistration.k8s.io/v1/apiservices", "apiregistration.k8s.io", "apiservices");
+  const registered = { labels: { [AUTOMANAGED]: "onstart" } };
+  rows(API_SERVICES, () => "/apis/apiregistration.k8s.io/v1/apiservices", "apiregistration.k8s.io", "apiservices", registered);
   await run();
+  await authenticationConfig(o);
   await kubernetesService(o);
+}
+
+/** How extension API servers recognize this one and its users (kube-system/extension-apiserver-authentication). */
+async function authenticationConfig(o: BootstrapOptions): Promise<void> {
+  if (o.clientCa === undefined || o.requestHeaderCa === undefined) return;
+  const name = "extension-apiserver-authentication";
+  const data = {
+    "client-ca-file": o.clientCa,
+    "requestheader-allowed-names": JSON.stringify([FRONT_PROXY_NAME]),
+    "requestheader-client-ca-file": o.requestHeaderCa,
+    "requestheader-extra-headers-prefix": JSON.stringify(["X-Remote-Extra-"]),
+    "requestheader-group-headers": JSON.stringify(["X-Remote-Group"]),
+    "requestheader-uid-headers": JSON.stringify(["X-Remote-Uid"]),
+    "requestheader-username-headers": JSON.stringify(["X-Remote-User"]),
+  };
+  const config = { kind: "ConfigMap", apiVersion: "v1", metadata: { name, namespace: "kube-system" }, data };
+  const path = "/api/v1/namespaces/kube-system/configmaps";
+  const there = o.cache.of("", "configmaps").get("kube-system", name)?.object;
+  if (!there) await post(o, path, config);
+  else if (JSON.stringify(there["data"]) !== JSON.stringify(data)) await put(o, `${path}/${name}`, config);
 }
 
 async function kubernetesService(o: BootstrapOptions): Promise<void> {

@@ -3,12 +3,13 @@
 import { createHash } from "node:crypto";
 import type { ResourceInfo } from "@podwire/api";
 import { statusErrors } from "@podwire/api";
+import type { RemoteVersion } from "../aggregation/aggregator.ts";
 import type { ApiResponse } from "../call.ts";
 import type { RequestInfo } from "../request/request-info.ts";
-import { apiVersionOf, type Catalogue } from "../resources/catalogue.ts";
+import { apiVersionOf, type Catalogue, compareVersions } from "../resources/catalogue.ts";
 import { jsonResponse, textResponse } from "../response.ts";
 
-/** Order of the built-in groups in lists, as kube-apiserver registers them; others follow by name. */
+/** Order of the built-in groups in lists, as kube-apiserver registers them; others follow by priority, then name. */
 const GROUP_ORDER = [
   "apiregistration.k8s.io",
   "apps",
@@ -32,6 +33,10 @@ const GROUP_ORDER = [
   "flowcontrol.apiserver.k8s.io",
 ];
 
+/** Priority of the groups of custom resources among those of other servers. */
+const CUSTOM_PRIORITY = 1000;
+const CUSTOM_VERSION_PRIORITY = 100;
+
 interface Cached {
   body: string;
   etag: string;
@@ -41,6 +46,7 @@ export class Discovery {
   readonly #catalogue: Catalogue;
   readonly #serverAddress: string;
   readonly #openApi: (info: RequestInfo, accept: string) => ApiResponse | undefined;
+  readonly #remotes: () => readonly RemoteVersion[];
   #generation = 0;
   #documents = new Map<string, Cached>();
 
@@ -48,7 +54,9 @@ export class Discovery {
     catalogue: Catalogue,
     serverAddress: string,
     openApi: (info: RequestInfo, accept: string) => ApiResponse | undefined = () => undefined,
+    remotes: () => readonly RemoteVersion[] = () => [],
   ) {
+    this.#remotes = remotes;
     this.#catalogue = catalogue;
     this.#serverAddress = serverAddress;
     this.#openApi = openApi;
@@ -73,8 +81,8 @@ export class Discovery {
       return this.#document(path, () => this.#resourceList("", "v1"));
     }
     const group = parts[1] as string;
-    const versions = this.#catalogue.groups().get(group);
-    if (!versions || group === "") return textResponse(404, "404 page not found\n");
+    const versions = this.#versions(group);
+    if (versions.length === 0 || group === "") return textResponse(404, "404 page not found\n");
     if (parts.length === 2) return this.#document(path, () => this.#group(group, versions));
     const version = parts[2] as string;
     if (!versions.includes(version)) throw statusErrors.genericNotFound();
@@ -82,12 +90,27 @@ export class Discovery {
   }
 
   groups(): string[] {
-    const present = [...this.#catalogue.groups().keys()].filter((g) => g !== "");
+    const remotes = this.#remotes();
+    const present = new Set([...this.#catalogue.groups().keys(), ...remotes.map((r) => r.group)]);
+    present.delete("");
     const rank = (g: string) => {
       const i = GROUP_ORDER.indexOf(g);
       return i < 0 ? GROUP_ORDER.length : i;
     };
-    return present.sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
+    const own = this.#catalogue.groups();
+    const priority = (g: string) =>
+      Math.max(own.has(g) ? CUSTOM_PRIORITY : 0, ...remotes.filter((r) => r.group === g).map((r) => r.groupPriority));
+    return [...present].sort((a, b) => rank(a) - rank(b) || priority(b) - priority(a) || (a < b ? -1 : 1));
+  }
+
+  /** Versions of a group in order of preference, those of other servers among them. */
+  #versions(group: string): readonly string[] {
+    const own = this.#catalogue.groups().get(group) ?? [];
+    const remotes = this.#remotes().filter((r) => r.group === group);
+    if (remotes.length === 0) return own;
+    const priority = new Map<string, number>(own.map((v) => [v, CUSTOM_VERSION_PRIORITY]));
+    for (const r of remotes) priority.set(r.version, r.versionPriority);
+    return [...priority.keys()].sort((a, b) => (priority.get(b) as number) - (priority.get(a) as number) || compareVersions(a, b));
   }
 
   #document(id: string, make: () => unknown, contentType = "application/json"): ApiResponse {
@@ -126,14 +149,21 @@ export class Discovery {
   }
 
   #groupDiscovery(group: string): unknown {
-    const versions = this.#catalogue.groups().get(group) ?? [];
+    const remotes = new Map(this.#remotes().map((r) => [`${r.group}/${r.version}`, r]));
     return {
       metadata: group === "" ? {} : { name: group },
-      versions: versions.map((version) => ({
-        version,
-        resources: this.#catalogue.inVersion(group, version).map((s) => resourceDiscovery(s.info)),
-        freshness: "Current",
-      })),
+      versions: this.#versions(group).map((version) => {
+        const remote = remotes.get(`${group}/${version}`);
+        if (!remote)
+          return {
+            version,
+            resources: this.#catalogue.inVersion(group, version).map((s) => resourceDiscovery(s.info)),
+            freshness: "Current",
+          };
+        const { available, documents } = remote;
+        const resources = documents?.resources ?? [];
+        return { version, ...(resources.length > 0 ? { resources } : {}), freshness: available && documents ? "Current" : "Stale" };
+      }),
     };
   }
 
@@ -149,7 +179,7 @@ export class Discovery {
     return {
       kind: "APIGroupList",
       apiVersion: "v1",
-      groups: this.groups().map((g) => groupBody(g, this.#catalogue.groups().get(g) ?? [])),
+      groups: this.groups().map((g) => groupBody(g, this.#versions(g))),
     };
   }
 
@@ -196,10 +226,7 @@ export class Discovery {
       "/readyz",
       "/version",
     ];
-    for (const [g, versions] of this.#catalogue.groups()) {
-      if (g === "") continue;
-      paths.push(`/apis/${g}`, ...versions.map((v) => `/apis/${g}/${v}`));
-    }
+    for (const g of this.groups()) paths.push(`/apis/${g}`, ...this.#versions(g).map((v) => `/apis/${g}/${v}`));
     return paths.sort();
   }
 }

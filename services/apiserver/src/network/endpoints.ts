@@ -12,8 +12,9 @@ export interface Target {
 export function serviceTarget(cache: WatchCache, random: Random, namespace: string, name: string, port: string | number): Target {
   const service = cache.of("", "services").get(namespace, name)?.object;
   if (!service) throw statusErrors.notFound({ group: "", resource: "services" }, name);
+  // An external name is called on whatever port was asked for, declared or not.
+  if (service["spec"]?.type === "ExternalName" && Number(port) > 0) return { host: service["spec"].externalName, port: Number(port) };
   const wanted = portOf(service, port);
-  if (service["spec"]?.type === "ExternalName") return { host: service["spec"].externalName, port: wanted?.port ?? Number(port) };
   const targets: Target[] = [];
   for (const s of cache.of("discovery.k8s.io", "endpointslices").values(namespace)) {
     const slice = s.object;

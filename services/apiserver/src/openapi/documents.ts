@@ -2,6 +2,7 @@
 // and kept until what is served changes; JSON, or gnostic's protobuf for clients that ask for it.
 import { createHash } from "node:crypto";
 import { kindType } from "@podwire/api";
+import type { RemoteVersion } from "../aggregation/aggregator.ts";
 import type { ApiResponse } from "../call.ts";
 import type { RequestInfo } from "../request/request-info.ts";
 import type { Catalogue, Served } from "../resources/catalogue.ts";
@@ -59,12 +60,15 @@ const INFO = { title: "Kubernetes", version: "v1.34.9" };
 
 export class OpenApi {
   readonly #catalogue: Catalogue;
+  /** Group-versions of other servers; their documents of version 3 are theirs to answer. */
+  readonly #remotes: () => readonly RemoteVersion[];
   #generation = 0;
   #documents = new Map<string, Document>();
   #descriptions: Descriptions | undefined;
 
-  constructor(catalogue: Catalogue) {
+  constructor(catalogue: Catalogue, remotes: () => readonly RemoteVersion[] = () => []) {
     this.#catalogue = catalogue;
+    this.#remotes = remotes;
   }
 
   /** undefined: not a path of mine. */
@@ -103,7 +107,12 @@ export class OpenApi {
       const hash = createHash("sha512").update(`${p} ${this.#catalogue.generation}`).digest("hex").toUpperCase();
       paths[p] = { serverRelativeURL: `/openapi/v3/${p}?hash=${hash}` };
     }
-    return { paths };
+    for (const { group, version, documents } of this.#remotes()) {
+      if (documents?.openApiHash === undefined) continue;
+      const p = `apis/${group}/${version}`;
+      paths[p] = { serverRelativeURL: `/openapi/v3/${p}?hash=${documents.openApiHash}` };
+    }
+    return { paths: sorted(paths) };
   }
 
   #plainPaths(): string[] {
@@ -126,7 +135,14 @@ export class OpenApi {
     const d = this.#document("v2", () => {
       const served = [...this.#catalogue.all()];
       const { set, schemaOf } = this.#schemas("v2", served);
-      return { swagger: "2.0", info: INFO, paths: pathsOf(served, "v2", schemaOf), definitions: sorted(set.schemas) };
+      const paths: Record<string, unknown> = pathsOf(served, "v2", schemaOf);
+      const definitions: Record<string, unknown> = { ...set.schemas };
+      for (const { documents } of this.#remotes()) {
+        Object.assign(paths, documents?.v2?.paths);
+        // Of two definitions with one name the first is meant: what servers share is the same everywhere.
+        for (const [name, d] of Object.entries(documents?.v2?.definitions ?? {})) definitions[name] ??= d;
+      }
+      return { swagger: "2.0", info: INFO, paths, definitions: sorted(definitions) };
     });
     return respond(d, format);
   }

@@ -7,7 +7,8 @@ import tls, { type TLSSocket } from "node:tls";
 import { gzip } from "node:zlib";
 import { statusErrors } from "@podwire/api";
 import type { Logger } from "@podwire/base";
-import { ANONYMOUS, certificateUser, type TokenAuthenticator } from "../authentication/authenticator.ts";
+import { ANONYMOUS, type TokenAuthenticator } from "../authentication/authenticator.ts";
+import { certificateHolder, FRONT_PROXY, remoteUser } from "../authentication/request-header.ts";
 import { TokenRefusedError } from "../authentication/service-account-tokens.ts";
 import type { ApiRequest, ApiResponse, ResponseSink, User } from "../call.ts";
 import { MAX_BODY_BYTES } from "../handler.ts";
@@ -18,6 +19,8 @@ export interface HttpsOptions {
   key: string;
   /** Authorities whose client certificates count. */
   clientCa: string;
+  /** Authority of front proxies: who shows its certificate says in X-Remote-* headers for whom it asks. */
+  requestHeaderCa: string;
   handle: (request: ApiRequest, user: User) => Promise<ApiResponse>;
   tokens: TokenAuthenticator;
   anonymous: boolean;
@@ -38,7 +41,7 @@ export class HttpsTransport {
   readonly #http1: http.Server;
   readonly #http2: http2.Http2Server;
   readonly #sockets = new Set<TLSSocket>();
-  readonly #users = new WeakMap<TLSSocket, User | null>();
+  readonly #users = new WeakMap<TLSSocket, User | typeof FRONT_PROXY | null>();
 
   constructor(o: HttpsOptions) {
     this.#o = o;
@@ -48,7 +51,7 @@ export class HttpsTransport {
     );
     this.#http1.on("clientError", (e: NodeJS.ErrnoException, socket: Duplex) => refuseBytes(e, socket));
     this.#http1.on("upgrade", (req: IncomingMessage, socket: Duplex, head: Buffer) =>
-      o.upgrade(req, socket, head, () => this.#authenticate(socket as TLSSocket, req.headers.authorization)),
+      o.upgrade(req, socket, head, () => this.#authenticate(socket as TLSSocket, req.headers)),
     );
     this.#http2 = http2.createServer({ settings: { maxConcurrentStreams: MAX_STREAMS_PER_CONNECTION, initialWindowSize: 1 << 20 } });
     this.#http2.on("stream", (stream, headers) => this.#onHttp2(stream as ServerHttp2Stream, headers));
@@ -57,7 +60,7 @@ export class HttpsTransport {
       {
         cert: o.cert,
         key: o.key,
-        ca: o.clientCa,
+        ca: [o.clientCa, o.requestHeaderCa],
         requestCert: true,
         rejectUnauthorized: false,
         ALPNProtocols: ["h2", "http/1.1"],
@@ -102,7 +105,13 @@ export class HttpsTransport {
   }
 
   /** Throws 401. */
-  async #authenticate(socket: TLSSocket, authorization: string | undefined): Promise<User> {
+  async #authenticate(socket: TLSSocket, headers: ApiRequest["headers"]): Promise<User> {
+    const byCertificate = this.#certificate(socket);
+    if (byCertificate === FRONT_PROXY) {
+      const user = remoteUser(headers);
+      if (user) return user;
+    }
+    const authorization = one(headers["authorization"]);
     if (authorization !== undefined) {
       const m = /^bearer +(\S+)/i.exec(authorization);
       if (m) {
@@ -111,8 +120,7 @@ export class HttpsTransport {
         throw statusErrors.unauthorized();
       }
     }
-    const byCertificate = this.#certificate(socket);
-    if (byCertificate) return byCertificate;
+    if (byCertificate && byCertificate !== FRONT_PROXY) return byCertificate;
     if (this.#o.anonymous) return ANONYMOUS;
     throw statusErrors.unauthorized();
   }
@@ -126,11 +134,11 @@ export class HttpsTransport {
     }
   }
 
-  #certificate(socket: TLSSocket): User | undefined {
+  #certificate(socket: TLSSocket): User | typeof FRONT_PROXY | undefined {
     let user = this.#users.get(socket);
     if (user === undefined) {
       const raw = socket.authorized ? socket.getPeerCertificate().raw : undefined;
-      user = (raw && certificateUser(raw)) ?? null;
+      user = (raw && certificateHolder(raw, this.#o.requestHeaderCa)) ?? null;
       this.#users.set(socket, user);
     }
     return user ?? undefined;
@@ -201,7 +209,7 @@ export class HttpsTransport {
   async #respond(request: ApiRequest, body: Uint8Array | "too large", socket: TLSSocket, out: Out): Promise<void> {
     let r: ApiResponse;
     try {
-      const user = await this.#authenticate(socket, one(request.headers["authorization"]));
+      const user = await this.#authenticate(socket, request.headers);
       if (body === "too large") throw statusErrors.requestEntityTooLarge(`limit is ${MAX_BODY_BYTES}`);
       if (body.length > 0) request.body = body;
       r = await this.#o.handle(request, user);

@@ -2,7 +2,7 @@
 // Invariant: what lies there is used as it is; files are written whole (temporary name, then rename) and keys are readable by the owner only.
 import "reflect-metadata";
 import { webcrypto } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as x509 from "@peculiar/x509";
 import type { Clock } from "@podwire/base";
@@ -16,6 +16,9 @@ const YEAR_MS = 365 * 86_400_000;
 const CLIENT_AUTH = "1.3.6.1.5.5.7.3.2";
 const SERVER_AUTH = "1.3.6.1.5.5.7.3.1";
 
+/** Common name of the certificate that X-Remote-* headers are believed from. */
+export const FRONT_PROXY_NAME = "front-proxy-client";
+
 type Key = webcrypto.CryptoKey;
 type KeyPair = webcrypto.CryptoKeyPair;
 
@@ -28,6 +31,10 @@ export interface Pki {
   serviceAccountKeyPem: string;
   adminCertPem: string;
   adminKeyPem: string;
+  /** Authority and certificate by which extension API servers know this server as the one in front of them. */
+  frontProxyCaPem: string;
+  frontProxyCertPem: string;
+  frontProxyKeyPem: string;
 }
 
 /** Loads or makes everything. */
@@ -35,15 +42,20 @@ export async function openPki(dir: string, clock: Clock, sans: readonly string[]
   x509.cryptoProvider.set(webcrypto as never);
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   const file = (name: string) => join(dir, name);
-  if (!existsSync(file("ca.crt")) || !existsSync(file("ca.key"))) {
-    const ca = await makeCa(clock);
-    write(file("ca.key"), ca.key, 0o600);
-    write(file("ca.crt"), ca.cert, 0o644);
-  }
-  const ca = { cert: readFileSync(file("ca.crt"), "utf8"), key: readFileSync(file("ca.key"), "utf8") };
-  const leaf = async (name: string, subject: x509.JsonName, usage: string, names: readonly string[] = []) => {
+  const authority = async (name: string, commonName: string) => {
     if (!existsSync(file(`${name}.crt`)) || !existsSync(file(`${name}.key`))) {
-      const made = await issue(ca, clock, { subject, usage, names });
+      const made = await makeCa(clock, commonName);
+      write(file(`${name}.key`), made.key, 0o600);
+      write(file(`${name}.crt`), made.cert, 0o644);
+    }
+    return { cert: readFileSync(file(`${name}.crt`), "utf8"), key: readFileSync(file(`${name}.key`), "utf8") };
+  };
+  const hadFrontProxyCa = existsSync(file("front-proxy-ca.crt"));
+  const ca = await authority("ca", "kubernetes");
+  const frontProxyCa = await authority("front-proxy-ca", "front-proxy-ca");
+  const leaf = async (name: string, subject: x509.JsonName, usage: string, names: readonly string[] = [], by = ca) => {
+    if (!existsSync(file(`${name}.crt`)) || !existsSync(file(`${name}.key`))) {
+      const made = await issue(by, clock, { subject, usage, names });
       write(file(`${name}.key`), made.key, 0o600);
       write(file(`${name}.crt`), made.cert, 0o644);
     }
@@ -54,7 +66,9 @@ export async function openPki(dir: string, clock: Clock, sans: readonly string[]
   await leaf("controller-manager", [{ CN: ["system:kube-controller-manager"] }], CLIENT_AUTH);
   await leaf("scheduler", [{ CN: ["system:kube-scheduler"] }], CLIENT_AUTH);
   const admin = await leaf("admin", [{ O: ["system:masters"] }, { CN: ["kubernetes-admin"] }], CLIENT_AUTH);
-  await leaf("front-proxy-client", [{ CN: ["front-proxy-client"] }], CLIENT_AUTH);
+  // A folder from before there was an authority for it has a client certificate of another.
+  if (!hadFrontProxyCa) rmSync(file("front-proxy-client.crt"), { force: true });
+  const frontProxy = await leaf("front-proxy-client", [{ CN: [FRONT_PROXY_NAME] }], CLIENT_AUTH, [], frontProxyCa);
   if (!existsSync(file("sa.key"))) write(file("sa.key"), (await newKey()).pem, 0o600);
   return {
     caPem: ca.cert,
@@ -64,14 +78,17 @@ export async function openPki(dir: string, clock: Clock, sans: readonly string[]
     serviceAccountKeyPem: readFileSync(file("sa.key"), "utf8"),
     adminCertPem: admin.cert,
     adminKeyPem: admin.key,
+    frontProxyCaPem: frontProxyCa.cert,
+    frontProxyCertPem: frontProxy.cert,
+    frontProxyKeyPem: frontProxy.key,
   };
 }
 
-async function makeCa(clock: Clock): Promise<{ cert: string; key: string }> {
+async function makeCa(clock: Clock, commonName: string): Promise<{ cert: string; key: string }> {
   const { pair, pem } = await newKey();
   const cert = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: serial(),
-    name: "CN=kubernetes",
+    name: `CN=${commonName}`,
     notBefore: new Date(clock.nowMs() - BACKDATE_MS),
     notAfter: new Date(clock.nowMs() + CA_YEARS * YEAR_MS),
     signingAlgorithm: ALGORITHM,
@@ -83,7 +100,7 @@ async function makeCa(clock: Clock): Promise<{ cert: string; key: string }> {
         true,
       ),
       await x509.SubjectKeyIdentifierExtension.create(pair.publicKey),
-      new x509.SubjectAlternativeNameExtension([{ type: "dns", value: "kubernetes" }]),
+      new x509.SubjectAlternativeNameExtension([{ type: "dns", value: commonName }]),
     ],
   });
   return { cert: `${cert.toString("pem")}\n`, key: pem };
