@@ -2,6 +2,7 @@
 // CPU); the connection is retried for ever with back-off; the inbox prefix is this identity's own.
 // Invariant: a callback that throws never reaches the client's parser, which would stop reading.
 import { randomBytes } from "node:crypto";
+import type { Socket } from "node:net";
 import { connect, type Msg, type MsgHdrs, type NatsConnection, PermissionViolationError, type Status } from "@nats-io/transport-node";
 import { type Clock, type Complaints, type Logger, oncePerMinute, PodwireError, type Random } from "@podwire/base";
 import type { Bus } from "./bus.ts";
@@ -91,6 +92,8 @@ class NatsTransport implements Transport {
   private readonly complaints: Complaints;
   private readonly listeners = new Set<(s: BusStatus) => void>();
   private readonly refusalListeners = new Set<(r: Refusal) => void>();
+  private readonly clock: Clock;
+  private gathering = false;
   private status: BusStatus = "connected";
   private offline: { subject: string; data: Uint8Array; opts: PublishExtras | undefined }[] = [];
   private offlineBytes = 0;
@@ -100,6 +103,7 @@ class NatsTransport implements Transport {
 
   constructor(nc: NatsConnection, opts: NatsConnectOptions, inboxBase: string, complaints: Complaints, onReconnected: () => void) {
     this.nc = nc;
+    this.clock = opts.clock;
     this.identity = opts.identity;
     this.cluster = opts.cluster;
     this.inboxBase = inboxBase;
@@ -118,11 +122,28 @@ class NatsTransport implements Transport {
       this.keep(subject, data, opts);
       return;
     }
+    this.gather();
     if (opts === undefined) {
       this.nc.publish(subject, data);
       return;
     }
     this.nc.publish(subject, data, publishOptions(opts));
+  }
+
+  /**
+   * What is published in one turn of the event loop leaves in one write: the client library writes after each microtask, and a
+   * write into a socket costs more than everything else about a small message.
+   */
+  private gather(): void {
+    if (this.gathering) return;
+    const socket = (this.nc as unknown as { protocol?: { transport?: { socket?: Socket } } }).protocol?.transport?.socket;
+    if (typeof socket?.cork !== "function") return; // Another transport (WebSocket): as the library does it.
+    this.gathering = true;
+    socket.cork();
+    this.clock.soon(() => {
+      this.gathering = false;
+      socket.uncork();
+    });
   }
 
   subscribe(subject: string, onMessage: (m: BusMessage) => void, opts: { queue?: string } = {}): Subscription {

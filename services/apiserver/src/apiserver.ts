@@ -114,7 +114,7 @@ export class ApiServer {
         range: o.config["service-cluster-ip-range"],
         ports: o.config["service-node-port-range"],
       }),
-      readFresh: (signal) => cache.fresh(signal),
+      readFresh: (request) => cache.fresh(request),
     };
     api.admission = new AdmissionChain(this.#plugins(api));
     const authenticators: TokenAuthenticator[] = [];

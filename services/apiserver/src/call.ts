@@ -85,7 +85,7 @@ export interface Api {
   /** ClusterIP and NodePort allocation. */
   allocators: Allocators;
   /** Which reads ask the store's leader first; see WatchCache.fresh. */
-  readFresh(signal?: AbortSignal): Promise<void>;
+  readFresh(request?: { readonly signal?: AbortSignal }): Promise<void>;
 }
 
 /** One resource request on its way through authorization, admission and storage. */

@@ -9,6 +9,7 @@ export class ImpersonationError extends PodwireError {}
 
 /** The user to act as. Throws 403 when not allowed, ImpersonationError when headers contradict. */
 export function impersonated(api: Api, request: ApiRequest, user: User): User {
+  if (!impersonates(request.headers)) return user;
   const name = one(request.headers["impersonate-user"]);
   const groups = many(request.headers["impersonate-group"]);
   const uid = one(request.headers["impersonate-uid"]);
@@ -76,4 +77,9 @@ function decoded(k: string): string {
   } catch {
     return k;
   }
+}
+
+function impersonates(headers: ApiRequest["headers"]): boolean {
+  for (const k in headers) if (k.startsWith("impersonate-")) return true;
+  return false;
 }

@@ -73,9 +73,9 @@ export class WatchCache {
    * Resolves when the cache has seen everything that was committed before the call. Callers that come while a question to the
    * store is under way share the next one, so a busy server asks once a round trip.
    */
-  async fresh(signal?: AbortSignal): Promise<void> {
+  async fresh(request?: { readonly signal?: AbortSignal }): Promise<void> {
     const revision = await this.#currentRevision();
-    if (revision > this.revision) await this.reached(revision, signal);
+    if (revision > this.revision) await this.reached(revision, request?.signal);
   }
 
   #currentRevision(): Promise<number> {

@@ -145,15 +145,8 @@ export class HttpsTransport {
   }
 
   #onHttp1(req: IncomingMessage, res: ServerResponse): void {
-    const gone = new AbortController();
-    res.on("close", () => gone.abort());
-    const request: ApiRequest = {
-      method: req.method ?? "GET",
-      path: req.url ?? "/",
-      headers: req.headers,
-      signal: gone.signal,
-      sourceAddress: req.socket.remoteAddress ?? "",
-    };
+    const request = new HttpRequest(req.method ?? "GET", req.url ?? "/", req.headers, req.socket.remoteAddress ?? "");
+    res.on("close", () => request.over());
     collect(req, (body) => {
       void this.#respond(request, body, req.socket as TLSSocket, {
         send: (r, bytes) => {
@@ -172,18 +165,16 @@ export class HttpsTransport {
   }
 
   #onHttp2(stream: ServerHttp2Stream, headers: http2.IncomingHttpHeaders): void {
-    const gone = new AbortController();
-    stream.on("close", () => gone.abort());
     stream.on("error", () => {});
     const session = stream.session as http2.ServerHttp2Session;
     const socket = session.socket as unknown as TLSSocket;
-    const request: ApiRequest = {
-      method: String(headers[":method"]),
-      path: String(headers[":path"]),
-      headers: headers as ApiRequest["headers"],
-      signal: gone.signal,
-      sourceAddress: socket.remoteAddress ?? "",
-    };
+    const request = new HttpRequest(
+      String(headers[":method"]),
+      String(headers[":path"]),
+      headers as ApiRequest["headers"],
+      socket.remoteAddress ?? "",
+    );
+    stream.on("close", () => request.over());
     const respond = (body: Uint8Array | "too large") =>
       void this.#respond(request, body, socketOf(session), {
         send: (r, bytes) => {
@@ -234,6 +225,38 @@ export class HttpsTransport {
     } catch (err) {
       this.#o.log.warn({ err, path: request.path }, "an answer could not be sent");
     }
+  }
+}
+
+/** A request whose signal is made when somebody asks for it: most are answered before anybody could wait. */
+class HttpRequest implements ApiRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly headers: ApiRequest["headers"];
+  readonly sourceAddress: string;
+  body?: Uint8Array;
+  #gone: AbortController | undefined;
+  #over = false;
+
+  constructor(method: string, path: string, headers: ApiRequest["headers"], sourceAddress: string) {
+    this.method = method;
+    this.path = path;
+    this.headers = headers;
+    this.sourceAddress = sourceAddress;
+  }
+
+  get signal(): AbortSignal {
+    if (!this.#gone) {
+      this.#gone = new AbortController();
+      if (this.#over) this.#gone.abort();
+    }
+    return this.#gone.signal;
+  }
+
+  /** The exchange has ended, answered or not. */
+  over(): void {
+    this.#over = true;
+    this.#gone?.abort();
   }
 }
 

@@ -15,7 +15,7 @@ export async function get(api: Api, call: Call): Promise<ApiResponse> {
 
 /** The object of a call, or 404. */
 export async function readOne(api: Api, call: Call, resourceVersion = ""): Promise<CachedObject> {
-  await awaitRevision(api, resourceVersion, call.request.signal);
+  await awaitRevision(api, resourceVersion, call.request);
   const { group, resource } = call.served.storage;
   const o = api.cache.of(group, resource).get(call.namespace, call.name);
   if (!o) throw statusErrors.notFound(call.served.info, call.name);
@@ -23,9 +23,9 @@ export async function readOne(api: Api, call: Call, resourceVersion = ""): Promi
 }
 
 /** "" waits until the cache is as fresh as the store, "0" does not wait, N waits for N or answers 504. */
-export async function awaitRevision(api: Api, resourceVersion: string, signal?: AbortSignal): Promise<number> {
+export async function awaitRevision(api: Api, resourceVersion: string, request: { readonly signal?: AbortSignal }): Promise<number> {
   if (resourceVersion === "") {
-    await api.readFresh(signal);
+    await api.readFresh(request);
     return 0;
   }
   if (resourceVersion === "0") return 0;

@@ -30,14 +30,14 @@ export async function findList(api: Api, call: Call, o: ListOptions): Promise<{ 
       throw statusErrors.badRequest("specifying resource version is not allowed when using continue");
     const token = decodeContinue(o.continue);
     after = token.after;
-    if (token.revision < 0) await awaitRevision(api, "", call.request.signal);
+    if (token.revision < 0) await awaitRevision(api, "", call.request);
     else {
-      await awaitRevision(api, String(token.revision), call.request.signal);
+      await awaitRevision(api, String(token.revision), call.request);
       if (token.revision < resources.windowStart) throw continueExpired(after);
       revision = token.revision;
     }
   } else {
-    const asked = await awaitRevision(api, o.resourceVersion, call.request.signal);
+    const asked = await awaitRevision(api, o.resourceVersion, call.request);
     const legacyExact = o.resourceVersionMatch === "" && limit > 0 && asked > 0;
     if (o.resourceVersionMatch === "Exact" || legacyExact) {
       revision = parseRevision(o.resourceVersion);

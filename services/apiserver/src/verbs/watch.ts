@@ -32,7 +32,7 @@ export async function watch(api: Api, call: Call): Promise<ApiResponse> {
     ]);
   const from = options.resourceVersion;
   const initial = options.sendInitialEvents ?? (from === "" || from === "0");
-  if (from === "" || (options.sendInitialEvents && from !== "0")) await awaitRevision(api, from, call.request.signal);
+  if (from === "" || (options.sendInitialEvents && from !== "0")) await awaitRevision(api, from, call.request);
   const start = initial ? -1 : from === "" || from === "0" ? api.cache.revision : parseRevision(from);
   return {
     status: 200,
