@@ -28,6 +28,7 @@ import { escalationCheck } from "./authorization/escalation.ts";
 import { NodeAuthorizer } from "./authorization/node.ts";
 import { RbacAuthorizer } from "./authorization/rbac.ts";
 import { bootstrap } from "./bootstrap/bootstrap.ts";
+import { ListBytes } from "./cache/list-bytes.ts";
 import { WatchCache } from "./cache/watch-cache.ts";
 import type { Api, ApiRequest, ApiResponse, User } from "./call.ts";
 import type { ApiServerConfig } from "./config.ts";
@@ -98,6 +99,7 @@ export class ApiServer {
       log,
       cache,
       storage,
+      lists: new ListBytes(),
       catalogue: new Catalogue(),
       admission: new AdmissionChain([]),
       authorizer: chainOf([mastersAuthorizer, new NodeAuthorizer(cache), this.#rbac]),

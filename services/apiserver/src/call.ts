@@ -4,6 +4,7 @@ import type { Clock, Logger, Random } from "@podwire/base";
 import type { BusStream } from "@podwire/bus";
 import type { AdmissionChain } from "./admission/chain.ts";
 import type { Authorizer } from "./authorization/authorizer.ts";
+import type { ListBytes } from "./cache/list-bytes.ts";
 import type { WatchCache } from "./cache/watch-cache.ts";
 import type { Dialer } from "./network/cluster-network.ts";
 import type { Output } from "./request/accept.ts";
@@ -48,7 +49,8 @@ export interface ResponseSink {
 export interface ApiResponse {
   status: number;
   headers: Record<string, string | string[]>;
-  body?: Uint8Array | string;
+  /** Several pieces are sent one after the other; they may be shared, nobody changes them. */
+  body?: Uint8Array | string | readonly Uint8Array[];
   /** Streams instead of `body`; called once, after the headers are on their way. */
   stream?: (sink: ResponseSink) => void;
   /** A two-way stream (exec, attach): opened once the transport has switched protocols, and bridged to its framing. */
@@ -72,6 +74,7 @@ export interface Api {
   log: Logger;
   cache: WatchCache;
   storage: ObjectStorage;
+  lists: ListBytes;
   catalogue: Catalogue;
   admission: AdmissionChain;
   authorizer: Authorizer;

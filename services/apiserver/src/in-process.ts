@@ -10,6 +10,7 @@ import { openMemoryStore } from "@podwire/store";
 import { ApiServer, type ApiServerOptions } from "./apiserver.ts";
 import type { ResponseSink, User } from "./call.ts";
 import { FLAGS } from "./config.ts";
+import { bytesOf } from "./response.ts";
 import { openPki, type Pki } from "./transport/pki.ts";
 
 export interface Answer {
@@ -45,7 +46,7 @@ export async function startInProcess(o: Partial<ApiServerOptions> & { flags?: Re
         ...(body === undefined ? {} : { body: new TextEncoder().encode(typeof body === "string" ? body : JSON.stringify(body)) }),
       };
       const answer = await server.handler.handle(request, r.user ?? ADMIN);
-      const text = answer.stream ? await collected(answer.stream) : Buffer.from(answer.body ?? "").toString("utf8");
+      const text = answer.stream ? await collected(answer.stream) : Buffer.from(bytesOf(answer.body)).toString("utf8");
       return { status: answer.status, headers: answer.headers, body: parsed(text) };
     },
     async watch(path) {

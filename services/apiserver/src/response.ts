@@ -151,13 +151,12 @@ export function listResponse(
 ): ApiResponse {
   if (output.shape === "object" && output.encoding === "json") {
     if (served.custom && meta.continue === undefined) meta.continue = "";
-    const head = `{"kind":"${served.info.listKind}","apiVersion":"${served.apiVersion}","metadata":${JSON.stringify(meta)},"items":[`;
-    const parts: Uint8Array[] = [Buffer.from(head)];
+    const parts: Uint8Array[] = [listHead(served, meta)];
     for (let i = 0; i < objects.length; i++) {
       if (i > 0) parts.push(COMMA);
       parts.push(served.item(objects[i] as CachedObject));
     }
-    parts.push(Buffer.from("]}"));
+    parts.push(LIST_END);
     return { status: 200, headers: { ...JSON_HEADERS }, body: Buffer.concat(parts) };
   }
   if (output.shape === "object" && output.encoding === "protobuf") {
@@ -194,6 +193,27 @@ export function listResponse(
     output,
   );
 }
+
+/** A whole list from its encoded items. */
+export function wholeListResponse(items: Uint8Array, meta: ListMeta, served: Served): ApiResponse {
+  if (served.custom) meta.continue = "";
+  return { status: 200, headers: { ...JSON_HEADERS }, body: [listHead(served, meta), items, LIST_END] };
+}
+
+const LIST_END = Buffer.from("]}");
+
+function listHead(served: Served, meta: ListMeta): Buffer {
+  return Buffer.from(`{"kind":"${served.info.listKind}","apiVersion":"${served.apiVersion}","metadata":${JSON.stringify(meta)},"items":[`);
+}
+
+/** A body in one piece. */
+export function bytesOf(body: ApiResponse["body"]): Uint8Array {
+  if (body === undefined) return NO_BYTES;
+  if (typeof body === "string") return Buffer.from(body);
+  return body instanceof Uint8Array ? body : Buffer.concat(body);
+}
+
+const NO_BYTES = new Uint8Array(0);
 
 function notConvertible(): StatusError {
   return statusErrors.notAcceptable(ACCEPTED);

@@ -177,7 +177,7 @@ async function ask(server: ApiServer, method: string, path: string, headers: Rec
     const status = (e as { status?: { code: number } }).status ?? { code: 500 };
     r = { status: status.code, headers: { "content-type": "application/json" }, body: JSON.stringify(status) };
   }
-  if (!r.stream) return { r, bytes: Buffer.from(r.body ?? "") };
+  if (!r.stream) return { r, bytes: Array.isArray(r.body) ? Buffer.concat(r.body) : Buffer.from((r.body as string | undefined) ?? "") };
   const chunks: Buffer[] = [];
   await new Promise<void>((resolve) => {
     let closed = false;

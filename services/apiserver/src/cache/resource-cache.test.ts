@@ -22,3 +22,23 @@ it("is in order after a snapshot that was not, also when no load was begun", () 
   expect(names(cache)).toEqual(["b", "bb", "c"]);
   expect(cache.size).toBe(3);
 });
+
+it("pages of an earlier revision show that state and count what follows, whatever was written since", () => {
+  const cache = new ResourceCache();
+  for (let i = 0; i < 10; i++) cache.load(pod(`p${i}`, i + 1));
+  cache.endLoad(10);
+  cache.apply(pod("p0a", 11), false); // came since
+  cache.apply(pod("p7", 12), true); // went since
+  cache.apply(pod("z", 13), false);
+  const seen: string[] = [];
+  const left: number[] = [];
+  for (let after: string | undefined; ; ) {
+    const page = cache.slice({ limit: 3, revision: 10, ...(after === undefined ? {} : { after }) });
+    seen.push(...page.objects.map((o) => o.key.name));
+    left.push(page.remaining);
+    if (page.next === undefined) break;
+    after = page.next;
+  }
+  expect(seen).toEqual(["p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7", "p8", "p9"]);
+  expect(left).toEqual([7, 4, 1, 0]);
+});

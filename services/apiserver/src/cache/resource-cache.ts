@@ -186,8 +186,7 @@ export class ResourceCache {
     let g = opts.after === undefined ? 0 : upperBound(gone, opts.after);
     const objects: CachedObject[] = [];
     let last: string | undefined;
-    let remaining = 0;
-    while (i < to || g < gone.length) {
+    while ((i < to || g < gone.length) && (opts.limit === 0 || objects.length < opts.limit)) {
       const live = i < to ? (this.#keys[i] as string) : undefined;
       const dead = g < gone.length ? (gone[g] as string) : undefined;
       const id = live === undefined ? (dead as string) : dead === undefined || live < dead ? live : dead;
@@ -195,14 +194,16 @@ export class ResourceCache {
       if (id === dead) g++;
       const o = undone.has(id) ? undone.get(id) : this.#live.get(id);
       if (!o) continue;
-      if (opts.limit > 0 && objects.length >= opts.limit) {
-        remaining++;
-        continue;
-      }
       if (opts.accept && !opts.accept(o)) continue;
       objects.push(o);
       last = id;
     }
+    // What follows: the live keys, without those that came after the revision, and with those that went since.
+    let remaining = to - i + (gone.length - g);
+    const [from, until] = [this.#keys[i], to < this.#keys.length ? this.#keys[to] : undefined];
+    if (i < to)
+      for (const [id, o] of undone)
+        if (!o && id >= (from as string) && (until === undefined || id < until) && this.#live.has(id)) remaining--;
     return { objects, next: remaining > 0 ? last : undefined, remaining };
   }
 }

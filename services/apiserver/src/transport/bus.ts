@@ -3,6 +3,7 @@
 import type { Logger } from "@podwire/base";
 import { type Bus, type BusStream, RemoteError, type Subscription, subjectsOf } from "@podwire/bus";
 import type { ApiRequest, ApiResponse, Duplexed, ResponseSink, User } from "../call.ts";
+import { bytesOf } from "../response.ts";
 
 export interface BusTransportOptions {
   bus: Bus;
@@ -160,9 +161,4 @@ function splice(a: BusStream, b: BusStream): void {
 
 function flat(headers: ApiResponse["headers"]): Record<string, string> {
   return Object.fromEntries(Object.entries(headers).map(([k, v]) => [k, Array.isArray(v) ? v.join(", ") : v]));
-}
-
-function bytesOf(body: Uint8Array | string | undefined): Uint8Array {
-  if (body === undefined) return new Uint8Array(0);
-  return typeof body === "string" ? new TextEncoder().encode(body) : body;
 }

@@ -12,7 +12,7 @@ import { certificateHolder, FRONT_PROXY, remoteUser } from "../authentication/re
 import { TokenRefusedError } from "../authentication/service-account-tokens.ts";
 import type { ApiRequest, ApiResponse, ResponseSink, User } from "../call.ts";
 import { MAX_BODY_BYTES } from "../handler.ts";
-import { errorResponse } from "../response.ts";
+import { bytesOf, errorResponse } from "../response.ts";
 
 export interface HttpsOptions {
   cert: string;
@@ -150,10 +150,16 @@ export class HttpsTransport {
     collect(req, (body) => {
       void this.#respond(request, body, req.socket as TLSSocket, {
         send: (r, bytes) => {
-          if (bytes !== undefined) r.headers["content-length"] = String(bytes.length);
+          let length = 0;
+          for (const b of bytes) length += b.length;
+          r.headers["content-length"] = String(length);
           res.writeHead(r.status, r.headers);
-          if (req.method === "HEAD") res.end();
-          else res.end(bytes);
+          if (req.method === "HEAD") {
+            res.end();
+            return;
+          }
+          for (let i = 0; i < bytes.length - 1; i++) res.write(bytes[i] as Uint8Array);
+          res.end(bytes[bytes.length - 1]);
         },
         stream: (r) => {
           res.writeHead(r.status, r.headers);
@@ -180,13 +186,16 @@ export class HttpsTransport {
         send: (r, bytes) => {
           if (stream.destroyed || stream.closed) return;
           const head: http2.OutgoingHttpHeaders = { ":status": r.status, ...r.headers };
-          if (bytes === undefined || bytes.length === 0 || request.method === "HEAD") {
+          let length = 0;
+          for (const b of bytes) length += b.length;
+          if (length === 0 || request.method === "HEAD") {
             stream.respond(head, { endStream: true });
             return;
           }
-          head["content-length"] = bytes.length;
+          head["content-length"] = length;
           stream.respond(head);
-          stream.end(bytes);
+          for (let i = 0; i < bytes.length - 1; i++) stream.write(bytes[i] as Uint8Array);
+          stream.end(bytes[bytes.length - 1]);
         },
         stream: (r) => {
           if (!stream.destroyed) stream.respond({ ":status": r.status, ...r.headers });
@@ -213,15 +222,19 @@ export class HttpsTransport {
         r.stream(out.stream(r));
         return;
       }
-      const bytes = typeof r.body === "string" ? Buffer.from(r.body) : r.body;
-      if (bytes && bytes.length >= GZIP_FROM_BYTES && takesGzip(request)) {
-        gzip(bytes, { level: GZIP_LEVEL }, (err, zipped) => {
-          if (err) return out.send(r, bytes);
-          out.send({ ...r, headers: { ...r.headers, "content-encoding": "gzip", vary: "Accept-Encoding" } }, zipped);
-        });
-        return;
+      const { body } = r;
+      const pieces = Array.isArray(body) ? (body as readonly Uint8Array[]) : [bytesOf(body)];
+      if (takesGzip(request)) {
+        const whole = bytesOf(body);
+        if (whole.length >= GZIP_FROM_BYTES) {
+          gzip(whole, { level: GZIP_LEVEL }, (err, zipped) => {
+            if (err) return out.send(r, [whole]);
+            out.send({ ...r, headers: { ...r.headers, "content-encoding": "gzip", vary: "Accept-Encoding" } }, [zipped]);
+          });
+          return;
+        }
       }
-      out.send(r, bytes ?? EMPTY);
+      out.send(r, pieces);
     } catch (err) {
       this.#o.log.warn({ err, path: request.path }, "an answer could not be sent");
     }
@@ -261,7 +274,8 @@ class HttpRequest implements ApiRequest {
 }
 
 interface Out {
-  send(r: ApiResponse, bytes: Uint8Array | undefined): void;
+  /** The body in pieces. */
+  send(r: ApiResponse, bytes: readonly Uint8Array[]): void;
   stream(r: ApiResponse): ResponseSink;
 }
 

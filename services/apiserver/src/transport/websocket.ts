@@ -4,7 +4,7 @@ import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { type WebSocket, WebSocketServer } from "ws";
 import type { ApiRequest, ApiResponse, User } from "../call.ts";
-import { errorResponse } from "../response.ts";
+import { bytesOf, errorResponse } from "../response.ts";
 import { Buffered } from "./buffered.ts";
 import { tunnelPortForward } from "./portforward.ts";
 import { serveSpdy } from "./spdy-upgrade.ts";
@@ -128,7 +128,7 @@ async function serveChannels(ws: WebSocket, open: NonNullable<ApiResponse["conne
 function serveMessages(ws: WebSocket, r: ApiResponse): void {
   ws.on("error", () => ws.terminate());
   if (!r.stream) {
-    ws.send(r.body ?? "");
+    ws.send(typeof r.body === "string" ? r.body : bytesOf(r.body));
     ws.close(1000);
     return;
   }
@@ -153,7 +153,7 @@ function serveMessages(ws: WebSocket, r: ApiResponse): void {
 }
 
 function refuse(socket: Duplex, r: ApiResponse): void {
-  const body = typeof r.body === "string" ? Buffer.from(r.body) : Buffer.from(r.body ?? "");
+  const body = bytesOf(r.body);
   const status = Math.max(r.status, 400);
   const type = r.headers["content-type"] ?? "text/plain";
   socket.end(

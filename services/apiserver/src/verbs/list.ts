@@ -4,7 +4,7 @@ import { type StatusError, statusErrors } from "@podwire/api";
 import type { CachedObject } from "../cache/cached-object.ts";
 import type { Api, ApiResponse, Call } from "../call.ts";
 import { type ListOptions, listOptions } from "../request/options.ts";
-import { type ListMeta, listResponse } from "../response.ts";
+import { type ListMeta, listResponse, wholeListResponse } from "../response.ts";
 import { decodeContinue, encodeContinue } from "./continue-token.ts";
 import { awaitRevision, parseRevision } from "./get.ts";
 
@@ -13,9 +13,25 @@ const CONTINUE_EXPIRED =
 
 export async function list(api: Api, call: Call): Promise<ApiResponse> {
   const options = listOptions(call.info.query, call.served.info, false, call.served.custom?.selectableFields);
+  if (isWhole(call, options)) {
+    await awaitRevision(api, options.resourceVersion, call.request);
+    const { storage, apiVersion, item } = call.served;
+    const resources = api.cache.of(storage.group, storage.resource);
+    const items = api.lists.items(`${apiVersion} ${storage.resource} ${call.namespace}`, resources, () =>
+      Array.from(resources.values(call.namespace || undefined), item),
+    );
+    return wholeListResponse(items, { resourceVersion: String(api.cache.revision) }, call.served);
+  }
   const found = await findList(api, call, options);
   await call.served.prepare?.(found.objects);
   return listResponse(found.objects, found.meta, call.served, call.output, api.clock.nowMs(), call.info.query.get("includeObject"));
+}
+
+/** Whether everything there is now is asked for, as plain JSON. */
+function isWhole(call: Call, o: ListOptions): boolean {
+  if (call.output.shape !== "object" || call.output.encoding !== "json" || call.name !== "") return false;
+  if (o.limit > 0 || o.continue !== "" || o.fieldSelector || (o.labelSelector && !o.labelSelector.empty)) return false;
+  return o.resourceVersionMatch !== "Exact";
 }
 
 /** The objects of a list request and its metadata. */
