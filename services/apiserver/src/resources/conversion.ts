@@ -63,8 +63,10 @@ const CURRENT_METRICS = "autoscaling.alpha.kubernetes.io/current-metrics";
 const HPA_V1: Conversion = {
   storage: { group: "autoscaling", resource: "horizontalpodautoscalers" },
   toServed(o) {
-    const { metrics = [], behavior, ...spec } = o["spec"] ?? {};
-    const { conditions, currentMetrics = [], ...status } = o["status"] ?? {};
+    const { metrics: listed, behavior, ...spec } = o["spec"] ?? {};
+    const metrics = listed ?? []; // null is an empty list, as Go writes it.
+    const { conditions, currentMetrics: read, ...status } = o["status"] ?? {};
+    const currentMetrics = read ?? [];
     const annotations: Record<string, string> = { ...o.metadata.annotations };
     const isCpu = (m: any) => m?.type === "Resource" && m.resource?.name === "cpu" && m.resource.target?.averageUtilization !== undefined;
     const cpu = metrics.find(isCpu);

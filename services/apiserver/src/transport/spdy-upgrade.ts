@@ -52,7 +52,8 @@ function serveExec(
     ...(tty ? ["resize"] : []),
   ]);
   const streams = new Map<number, SpdyStream>();
-  const early: [number, Uint8Array][] = [];
+  /** What came before the container's side was there; no data is the end of the channel. */
+  const early: [number, Uint8Array | undefined][] = [];
   let started = false;
   connection.onStream = (s) => {
     const type = s.headers["streamtype"] ?? "";
@@ -61,6 +62,8 @@ function serveExec(
     streams.set(channel, s);
     void s.reply();
     s.onData = (d) => void early.push([channel, new Uint8Array(d)]);
+    // Only stdin has an end that means something: clients also close the halves that they never write to.
+    if (channel === CHANNELS["stdin"]) s.onEnd = () => void early.push([channel, undefined]);
     wanted.delete(type);
     if (wanted.size === 0 && !started) {
       started = true;
@@ -76,10 +79,14 @@ function serveExec(
       for (const s of streams.values()) s.end();
       return close();
     }
-    for (const [channel, data] of early.splice(0)) await d.send(channel, data);
+    let order: Promise<void> = Promise.resolve(); // An end must not overtake the data before it.
+    const pass = (channel: number, data: Uint8Array | undefined) => {
+      order = order.then(() => (data === undefined ? d.end(channel) : d.send(channel, data))).catch(() => d.end());
+    };
+    for (const [channel, data] of early.splice(0)) pass(channel, data);
     for (const [channel, s] of streams) {
-      s.onData = (data) => void d.send(channel, new Uint8Array(data));
-      s.onEnd = () => d.end(channel);
+      s.onData = (data) => pass(channel, new Uint8Array(data));
+      if (channel === CHANNELS["stdin"]) s.onEnd = () => pass(channel, undefined);
     }
     connection.onClose = () => d.end();
     d.onFrame((channel, data) => streams.get(channel)?.write(data));
