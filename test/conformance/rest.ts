@@ -68,7 +68,10 @@ export function restApi(kubeconfig: string, as: { token?: string } = {}) {
     const body = o.body === undefined ? undefined : typeof o.body === "string" ? o.body : JSON.stringify(o.body);
     const headers: Record<string, string> = { accept: o.accept ?? "application/json", ...o.headers };
     if (token !== undefined) headers["authorization"] = `Bearer ${token}`;
-    if (body !== undefined) headers["content-type"] = o.contentType ?? "application/json";
+    if (body !== undefined) {
+      headers["content-type"] = o.contentType ?? "application/json";
+      headers["content-length"] = String(Buffer.byteLength(body)); // Node says no length of a DELETE's body by itself.
+    }
     const req = request(url, { method, agent, headers });
     req.end(body);
     return req;

@@ -38,7 +38,7 @@ export function callWebhook(
     const ca = config.caBundle ? [Buffer.from(config.caBundle, "base64").toString("utf8")] : undefined;
     const options: https.RequestOptions = {
       method: "POST",
-      agent: false,
+      ...(s ? {} : { agent: false }), // An agent, also a new one, would look the name up itself in place of createConnection.
       headers: {
         "content-type": "application/json",
         accept: "application/json, */*",
