@@ -23,6 +23,7 @@ export * from "./kernel/process.ts";
 export * from "./kernel/process-table.ts";
 export * from "./kernel/signals.ts";
 export * from "./kernel/tty.ts";
+export * from "./kernel/usage.ts";
 export * from "./net/net-stack.ts";
 export * from "./net/pod-net.ts";
 export * from "./net/resolver.ts";

@@ -178,9 +178,10 @@ async function fetchOne(p: Process, start: URL, o: Awaited<ReturnType<typeof opt
   let url = start;
   const quiet = o.flags.has("q");
   for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
-    if (url.protocol !== "http:") return die(p, `not an http or ftp url: ${url.href}`);
+    if (url.protocol !== "http:" && url.protocol !== "https:") return die(p, `not an http or ftp url: ${url.href}`);
+    const tls = url.protocol === "https:";
     const host = url.hostname.replace(/^\[|\]$/g, "");
-    const port = url.port === "" ? 80 : Number(url.port);
+    const port = url.port === "" ? (tls ? 443 : 80) : Number(url.port);
     let address: string;
     try {
       address = (await p.until(p.net.lookup(host)))[0] as string;
@@ -188,7 +189,8 @@ async function fetchOne(p: Process, start: URL, o: Awaited<ReturnType<typeof opt
       p.check();
       return die(p, `bad address '${host}'`);
     }
-    if (!quiet) await p.printError(`Connecting to ${url.host.includes(":") ? url.host : url.host} (${address}:${port})\n`);
+    if (!quiet) await p.printError(`Connecting to ${url.host} (${address}:${port})\n`);
+    if (!quiet && tls) await p.printError(`${p.name}: note: TLS certificate validation not implemented\n`);
     const body = o.values.has("F")
       ? Buffer.from(p.fs.readFile(o.values.get("F") as string))
       : o.values.has("D")
@@ -211,6 +213,7 @@ async function fetchOne(p: Process, start: URL, o: Awaited<ReturnType<typeof opt
           method: body ? "POST" : "GET",
           headers,
           timeoutMs,
+          ...(tls ? { tlsName: host } : {}),
           ...(body ? { body } : {}),
         }),
       );
@@ -263,6 +266,8 @@ interface Exchange {
   headers: Record<string, string>;
   timeoutMs: number;
   body?: Buffer;
+  /** HTTPS, with this server name. The certificate is not checked, as busybox's own TLS does not. */
+  tlsName?: string;
 }
 
 export async function exchange(p: Process, x: Exchange): Promise<{ res: http.IncomingMessage; body: Buffer }> {
@@ -273,6 +278,7 @@ export async function exchange(p: Process, x: Exchange): Promise<{ res: http.Inc
     method: x.method,
     headers: x.headers,
     connectTimeoutMs: x.timeoutMs,
+    ...(x.tlsName === undefined ? {} : { tls: { host: x.tlsName, insecure: true } }),
   });
   return new Promise((resolve, reject) => {
     const timer = p.clock.after(x.timeoutMs, () =>

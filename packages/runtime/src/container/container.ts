@@ -9,6 +9,7 @@ import { type ContainerContext, DEFAULT_CAPS, type ExitStatus, type Identity, ty
 import type { PidNamespace } from "../kernel/process-table.ts";
 import { SIGKILL, SIGWINCH } from "../kernel/signals.ts";
 import { Tty } from "../kernel/tty.ts";
+import { ResourceUsage } from "../kernel/usage.ts";
 import { PodNet } from "../net/pod-net.ts";
 import { FileInode } from "../vfs/inode.ts";
 import type { MountTable, Place } from "../vfs/mounts.ts";
@@ -38,6 +39,20 @@ export interface ContainerOptions {
   /** What the node gives to this container's programs, over the sandbox's. */
   annex?: ReadonlyMap<string, unknown>;
   ephemeralStorageBytes?: number;
+}
+
+/** What a small program's memory is taken as, beside what it says that it holds; it shows in stats, not at the limit. */
+const PROCESS_BYTES = 512 * 1024;
+
+export interface ContainerStats {
+  /** Since the container was made, milliseconds of one core. */
+  cpuMs: number;
+  memoryBytes: number;
+  memoryLimitBytes: number | undefined;
+  processes: number;
+  /** The writable layer; the image's own files are counted as they are looked at. */
+  rootfsBytes: number;
+  rootfsInodes: number;
 }
 
 export type OutputStream = "stdout" | "stderr";
@@ -116,6 +131,7 @@ export class Container {
       cpu: sandbox.cpu,
       resolveProgram,
       memory: this.memory,
+      usage: new ResourceUsage(clock),
       annex: o.annex ? new Map([...(sandbox.options.annex ?? []), ...o.annex]) : (sandbox.options.annex ?? NO_ANNEX),
       processes: new Set(),
     };
@@ -185,6 +201,21 @@ export class Container {
   wait(): Promise<ExitStatus> {
     if (this.#exit) return Promise.resolve(this.#exit);
     return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  /** What the container uses now, for /stats and metrics. */
+  stats(): ContainerStats {
+    let processes = 0;
+    for (const p of this.context.processes) if (!p.ended) processes++;
+    const fs = this.mounts.rootMount.root.fs;
+    return {
+      cpuMs: this.context.usage.cpuMs,
+      memoryBytes: this.memory.usedBytes + processes * PROCESS_BYTES,
+      memoryLimitBytes: this.memory.limitBytes,
+      processes,
+      rootfsBytes: fs.usedBytes,
+      rootfsInodes: fs.inodes,
+    };
   }
 
   /** A file's text as root sees it; undefined when it cannot be read. */

@@ -8,22 +8,34 @@ export const SLICE_MS = 4;
 /** Steps between two looks at the clock. */
 const STEPS_PER_LOOK = 16;
 
+/** Whom the time between two looks is charged to. */
+export interface CpuConsumer {
+  addCpu(ms: number): void;
+}
+
 export class Cpu {
   readonly #clock: Clock;
   #sliceStartMs = -1;
   #steps = 0;
   #queue: (() => void)[] = [];
   #turnAsked = false;
+  #lastSeen: CpuConsumer | undefined;
+  #lastLookMs = 0;
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
   /** undefined when the process may go on at once; else what to await. Cheap enough for every simple command. */
-  checkpoint(): Promise<void> | undefined {
+  checkpoint(p?: CpuConsumer): Promise<void> | undefined {
     if (++this.#steps < STEPS_PER_LOOK && this.#queue.length === 0) return undefined;
     this.#steps = 0;
     const now = this.#clock.monotonicMs();
-    if (this.#sliceStartMs < 0) {
+    const first = this.#sliceStartMs < 0;
+    // Steps between two looks in one slice are taken as those of whoever is seen at both.
+    if (!first && p !== undefined && p === this.#lastSeen) p.addCpu(now - this.#lastLookMs);
+    this.#lastSeen = p;
+    this.#lastLookMs = now;
+    if (first) {
       this.#sliceStartMs = now;
       this.#askTurn();
       return undefined;
@@ -44,6 +56,8 @@ export class Cpu {
       const next = this.#queue.shift();
       if (next === undefined) return;
       this.#sliceStartMs = this.#clock.monotonicMs();
+      this.#lastLookMs = this.#sliceStartMs;
+      this.#lastSeen = undefined;
       this.#askTurn();
       next();
     });

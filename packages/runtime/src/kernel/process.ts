@@ -13,6 +13,7 @@ import { FdTable, type OpenFile, type Wake } from "./open-file.ts";
 import { openPipe, PipeEnd, WakeList } from "./pipe.ts";
 import type { PidNamespace } from "./process-table.ts";
 import { defaultAction, SIGCHLD, SIGCONT, SIGKILL, SIGPIPE, SIGSTOP } from "./signals.ts";
+import type { ResourceUsage } from "./usage.ts";
 
 export type Program = (p: Process) => Promise<number>;
 export type SignalHandler = (signal: number) => void;
@@ -53,6 +54,7 @@ export interface ContainerContext {
   readonly resolveProgram: (p: Process, name: string) => { program: Program; path: string; argvPrefix: string[] };
   /** Bytes the container may use; absent is without a limit. */
   readonly memory: MemoryAccount;
+  readonly usage: ResourceUsage;
   /** Things a node hands to built-in images (an API client for coredns); by name. */
   readonly annex: ReadonlyMap<string, unknown>;
   readonly processes: Set<Process>;
@@ -113,7 +115,7 @@ export class Process {
   status: ExitStatus | undefined;
   stopped = false;
   memoryBytes = 0;
-  /** Simulated CPU time, milliseconds. */
+  /** Processor time taken of the event loop, milliseconds. */
   cpuMs = 0;
   readonly fs: ProcessFs;
   readonly childChanged = new WakeList();
@@ -124,6 +126,7 @@ export class Process {
   readonly #resumed = new WakeList();
   #onExit: (() => void)[] = [];
   #endedCalls = 0;
+  #millicores = 0;
 
   constructor(o: { pid: number; namespace: PidNamespace; container: ContainerContext; parent?: Process } & SpawnOptions) {
     this.pid = o.pid;
@@ -264,7 +267,7 @@ export class Process {
   checkpoint(): Promise<void> | undefined {
     if (this.status !== undefined) return this.#over();
     if (this.stopped) return this.#whileStopped();
-    const wait = this.container.cpu.checkpoint();
+    const wait = this.container.cpu.checkpoint(this);
     return wait === undefined
       ? undefined
       : wait.then(() => (this.status !== undefined ? this.#over() : this.stopped ? this.#whileStopped() : undefined));
@@ -444,6 +447,20 @@ export class Process {
   childEnded(): void {
     this.childChanged.wakeAll();
     if (this.status === undefined) this.take(SIGCHLD);
+  }
+
+  /** Processor time that this process took. */
+  addCpu(ms: number): void {
+    this.cpuMs += ms;
+    this.container.usage.add(ms);
+  }
+
+  /** Simulated load from now on: thousandths of a core, negative to take it back. Ends with the process. */
+  simulateCpu(millicores: number): void {
+    if (this.status !== undefined) return;
+    if (this.#millicores === 0) this.onExit(() => this.container.usage.changeRate(-this.#millicores));
+    this.#millicores += millicores;
+    this.container.usage.changeRate(millicores);
   }
 
   /** Reports simulated memory; past the container's limit the process is OOM-killed. */

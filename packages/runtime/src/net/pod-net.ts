@@ -1,6 +1,7 @@
 // The network as a program sees it: sockets of the pod's namespace, names by /etc/hosts and /etc/resolv.conf of its container.
 // Invariant: a socket or listener that a process opened closes when the process ends.
 import http from "node:http";
+import tls from "node:tls";
 import type { Clock, Random } from "@podwire/base";
 import type { DatagramSocket, NetStack, StreamServer, StreamSocket } from "./net-stack.ts";
 import { candidateNames, type DnsAnswer, dnsQuery, LookupError, lookupHosts, parseResolvConf, type ResolvConf } from "./resolver.ts";
@@ -96,6 +97,27 @@ export class PodNet {
     });
   }
 
+  /** TLS over a connection; resolves after the handshake. A host that is an address sends no server name. */
+  secure(socket: StreamSocket, o: { host: string; ca?: string | Buffer; insecure?: boolean }): Promise<tls.TLSSocket> {
+    return new Promise((resolve, reject) => {
+      const s = tls.connect(
+        {
+          socket: socket as never,
+          rejectUnauthorized: !(o.insecure ?? false),
+          host: o.host,
+          ...(IP.test(o.host) ? {} : { servername: o.host }),
+          ...(o.ca === undefined ? {} : { ca: o.ca }),
+        },
+        () => {
+          s.off("error", reject);
+          s.on("error", () => s.destroy());
+          resolve(s);
+        },
+      );
+      s.once("error", reject);
+    });
+  }
+
   listen(
     owner: Owner,
     o: { host?: string; port: number; backlog?: number; allowHalfOpen?: boolean },
@@ -135,16 +157,25 @@ export class PodNet {
   /** A node:http agent-free request through the pod's network. The caller ends the request and handles "error". */
   async request(
     owner: Owner,
-    o: { host: string; port: number; path: string; method?: string; headers?: Record<string, string>; connectTimeoutMs?: number },
+    o: {
+      host: string;
+      port: number;
+      path: string;
+      method?: string;
+      headers?: Record<string, string>;
+      connectTimeoutMs?: number;
+      tls?: { host: string; ca?: string | Buffer; insecure?: boolean };
+    },
   ): Promise<http.ClientRequest> {
     const socket = await this.connect(owner, {
       host: o.host,
       port: o.port,
       ...(o.connectTimeoutMs === undefined ? {} : { timeoutMs: o.connectTimeoutMs }),
     });
+    const stream = o.tls === undefined ? socket : await this.secure(socket, o.tls);
     const bracketed = o.host.includes(":") ? `[${o.host}]` : o.host;
     return http.request({
-      createConnection: () => socket as never,
+      createConnection: () => stream as never,
       path: o.path,
       method: o.method ?? "GET",
       headers: Object.keys(o.headers ?? {}).some((h) => h.toLowerCase() === "host")

@@ -4,6 +4,7 @@
 import { JsonSyntaxError, parseYaml, YamlSyntaxError } from "@podwire/api";
 import { stringify } from "yaml";
 import type { Process } from "../../kernel/process.ts";
+import { inClusterConfig } from "./cluster-clients.ts";
 import { checkArgs, goJson, klogLine, parseFlags, parseGoJson, quote } from "./go.ts";
 import { type GoRequest, type GoResponse, serve, serveMux } from "./http-server.ts";
 import { klogFatal, TLS_FLAGS, tlsPair } from "./tls-flags.ts";
@@ -136,7 +137,9 @@ function respond(log: Log, w: GoResponse, r: GoRequest): undefined {
 export async function crdConversionWebhook(p: Process, argv: readonly string[]): Promise<number> {
   const { flags, args } = parseFlags(argv, TLS_FLAGS);
   checkArgs(args, 0, 0);
-  await inClusterConfig(p);
+  // Made, and never used.
+  const config = inClusterConfig(p);
+  if (typeof config === "string") await klogFatal(p, "config.go:31", config);
   const tls = await tlsPair(p, flags, "config.go:48");
   const log: Log = {
     info: (where, line) => {
@@ -151,23 +154,4 @@ export async function crdConversionWebhook(p: Process, argv: readonly string[]):
   serve(p, flags["port"] as number, serveMux(routes), tls);
   await p.block(() => () => undefined);
   return 0;
-}
-
-const SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount";
-
-/** client-go's rest.InClusterConfig, which the program makes and never uses. */
-async function inClusterConfig(p: Process): Promise<void> {
-  if (!p.env.get("KUBERNETES_SERVICE_HOST") || !p.env.get("KUBERNETES_SERVICE_PORT"))
-    await klogFatal(
-      p,
-      "config.go:31",
-      "unable to load in-cluster configuration, KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT must be defined",
-    );
-  const token = `${SERVICE_ACCOUNT}/token`;
-  if (!p.fs.exists(token)) await klogFatal(p, "config.go:31", `open ${token}: no such file or directory`);
-  const ca = `${SERVICE_ACCOUNT}/ca.crt`;
-  if (!p.fs.exists(ca))
-    await p.printError(
-      klogLine(p, "E", "config.go:562", `Expected to load root CA config from ${ca}, but got err: open ${ca}: no such file or directory`),
-    );
 }

@@ -4,15 +4,18 @@ import type { Process } from "../../kernel/process.ts";
 import { busyboxFiles, GROUP, PASSWD } from "../busybox/index.ts";
 import { NETWORK_TOOLS } from "../curl/index.ts";
 import type { ImageSpec } from "../image.ts";
+import { inclusterclient, issuerDiscovery } from "./cluster-clients.ts";
 import { connect } from "./connect.ts";
 import { crdConversionWebhook } from "./crd-conversion-webhook.ts";
 import { GOROUTINE, GoPanic, HelpRequest, parseFlags, UsageError } from "./go.ts";
 import { grpcHealthChecking } from "./grpc-health-checking.ts";
 import { guestbook } from "./guestbook.ts";
+import { resourceConsumer, resourceConsumerController, stress } from "./load.ts";
 import { LOCALHOST_CERT, LOCALHOST_KEY } from "./localhost-cert.ts";
 import { mounttest } from "./mounttest.ts";
 import { netexec } from "./netexec.ts";
 import { nettest } from "./nettest.ts";
+import { net, noSnatTest, portForwardTester } from "./network-testers.ts";
 import { dnsServerList, dnsSuffix, entrypointTester, etcHosts, logsGenerator, pause } from "./one-shot.ts";
 import { liveness, porter, serveHostname } from "./small-servers.ts";
 import { webhook } from "./webhook.ts";
@@ -29,33 +32,28 @@ const SUBCOMMANDS: { [name: string]: Subcommand } = {
   "etc-hosts": etcHosts,
   "grpc-health-checking": grpcHealthChecking,
   guestbook,
+  inclusterclient,
   liveness,
   "logs-generator": logsGenerator,
   mounttest,
+  net,
   netexec,
   nettest,
+  "no-snat-test": noSnatTest,
   pause,
+  "port-forward-tester": portForwardTester,
   porter,
+  "resource-consumer": resourceConsumer,
+  "resource-consumer-controller": resourceConsumerController,
   "serve-hostname": serveHostname,
+  stress,
+  "test-service-account-issuer-discovery": issuerDiscovery,
   "test-webserver": testWebserver,
   webhook,
 };
 
 /** Subcommands of the real program that are not built. */
-const NOT_BUILT = [
-  "audit-proxy",
-  "fake-gitserver",
-  "inclusterclient",
-  "net",
-  "no-snat-test",
-  "openidmetadata",
-  "port-forward-tester",
-  "resource-consumer",
-  "resource-consumer-controller",
-  "stress",
-  "tcp-reset",
-  "test-service-account-issuer-discovery",
-];
+const NOT_BUILT = ["audit-proxy", "fake-gitserver", "openidmetadata", "tcp-reset"];
 
 export async function agnhostMain(p: Process): Promise<number> {
   const words = p.argv.slice(1);
