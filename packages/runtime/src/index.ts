@@ -15,6 +15,7 @@ export {
 } from "./images/coredns/records.ts";
 export * from "./images/image.ts";
 export * from "./images/reference.ts";
+export * from "./kernel/capabilities.ts";
 export * from "./kernel/cpu.ts";
 export * from "./kernel/errno.ts";
 export * from "./kernel/open-file.ts";
@@ -23,6 +24,7 @@ export * from "./kernel/process.ts";
 export * from "./kernel/process-table.ts";
 export * from "./kernel/signals.ts";
 export * from "./kernel/tty.ts";
+export * from "./kernel/unix-socket.ts";
 export * from "./kernel/usage.ts";
 export * from "./net/net-stack.ts";
 export * from "./net/pod-net.ts";

@@ -1,7 +1,9 @@
 // Applets on the network: nc, wget, nslookup, ping, ip (addresses, links, routes), sysctl, getent.
 import type http from "node:http";
+import type { Duplex } from "node:stream";
 import { SysError, strerror } from "../kernel/errno.ts";
 import type { Process } from "../kernel/process.ts";
+import { connectUnix, listenUnix, UnixStream } from "../kernel/unix-socket.ts";
 import { LookupError } from "../net/resolver.ts";
 import { complain, die, options, usage } from "./options.ts";
 
@@ -12,8 +14,9 @@ export function netError(e: unknown): string {
 }
 
 export async function nc(p: Process): Promise<number> {
-  const o = await options(p, "lp:w:i:ukvzne:s:tqN", "[-iN] [-wN] [-l] [-p PORT] [-f FILE|IPADDR PORT] [-e PROG]");
+  const o = await options(p, "lp:w:i:ukvzne:s:tqNU", "[-iN] [-wN] [-l] [-p PORT] [-U PATH] [-f FILE|IPADDR PORT] [-e PROG]");
   const timeoutMs = o.values.has("w") ? Number(o.values.get("w")) * 1000 : undefined;
+  if (o.flags.has("U")) return unixNc(p, o.args[0] ?? "", o.flags.has("l"), timeoutMs);
   if (o.flags.has("l")) {
     const port = Number(o.values.get("p") ?? o.args.at(-1) ?? 0);
     return o.flags.has("u") ? udpServer(p, port) : tcpServer(p, port);
@@ -38,8 +41,25 @@ export async function nc(p: Process): Promise<number> {
   return relay(p, socket, timeoutMs);
 }
 
+/** nc -U, as OpenBSD's nc has it. */
+async function unixNc(p: Process, path: string, listening: boolean, timeoutMs: number | undefined): Promise<number> {
+  try {
+    if (!listening) return await relay(p, new UnixStream(p, connectUnix(p, path)), timeoutMs);
+    const accepted = new Promise<UnixStream>((resolve) => {
+      const server = listenUnix(p, path, (s) => {
+        server.close();
+        resolve(new UnixStream(p, s));
+      });
+    });
+    return await relay(p, await p.until(accepted), timeoutMs);
+  } catch (e) {
+    if (!(e instanceof SysError)) throw e;
+    return die(p, `unix connect failed: ${strerror(e)}`);
+  }
+}
+
 /** Standard input to the socket, the socket to standard output; ends when the peer has, or after `idleMs` of silence. */
-async function relay(p: Process, socket: Awaited<ReturnType<Process["net"]["connect"]>>, idleMs: number | undefined): Promise<number> {
+async function relay(p: Process, socket: Duplex, idleMs: number | undefined): Promise<number> {
   let finish: () => void = () => undefined;
   const over = new Promise<void>((resolve) => {
     finish = resolve;

@@ -205,9 +205,13 @@ async function words(p: Process, text: string): Promise<string[]> {
 
 export async function id(p: Process): Promise<number> {
   const o = await options(p, "ugGnr", "[-ugGnr] [USER]");
-  let { uid, gid } = p.identity;
+  const effective = p.identity;
+  let uid = effective.realUid ?? effective.uid;
+  let gid = effective.realGid ?? effective.gid;
   let groups = [...p.identity.groups];
   const user = o.args[0];
+  let other = "";
+  if (user === undefined && uid !== effective.uid) other = ` euid=${effective.uid}(${nameOfId(p, "/etc/passwd", effective.uid)})`;
   if (user !== undefined) {
     const row = (p.fs.exists("/etc/passwd") ? p.fs.readText("/etc/passwd") : "")
       .split("\n")
@@ -221,13 +225,14 @@ export async function id(p: Process): Promise<number> {
   const u = nameOfId(p, "/etc/passwd", uid);
   const g = (n: number) => nameOfId(p, "/etc/group", n);
   const named = o.flags.has("n");
-  if (o.flags.has("u")) await p.print(`${named ? u : uid}\n`);
+  const shownUid = user === undefined && !o.flags.has("r") ? effective.uid : uid;
+  if (o.flags.has("u")) await p.print(`${named ? nameOfId(p, "/etc/passwd", shownUid) : shownUid}\n`);
   else if (o.flags.has("G")) await p.print(`${groups.map((n) => (named ? g(n) : n)).join(" ")}\n`);
   else if (o.flags.has("g")) await p.print(`${named ? g(gid) : gid}\n`);
   else {
     const label = (n: number, name: string) => (name === String(n) ? String(n) : `${n}(${name})`);
     await p.print(
-      `uid=${label(uid, u)} gid=${label(gid, g(gid))}${user !== undefined || groups.some((n) => n !== gid) ? ` groups=${groups.map((n) => label(n, g(n))).join(",")}` : ""}\n`,
+      `uid=${label(uid, u)} gid=${label(gid, g(gid))}${other}${user !== undefined || groups.some((n) => n !== gid) ? ` groups=${groups.map((n) => label(n, g(n))).join(",")}` : ""}\n`,
     );
   }
   return 0;

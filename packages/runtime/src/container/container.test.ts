@@ -6,7 +6,7 @@ import { ImageCatalogue } from "../images/catalogue.ts";
 import type { NetStack } from "../net/net-stack.ts";
 import { FileSystem } from "../vfs/inode.ts";
 import { type Container, type ContainerOptions, StartError } from "./container.ts";
-import { createPodSandbox, type PodSandbox, type SandboxOptions } from "./sandbox.ts";
+import { createHostSandbox, createPodSandbox, type PodSandbox, type SandboxOptions } from "./sandbox.ts";
 
 const clock = systemClock;
 let netns: NetNamespace;
@@ -161,6 +161,82 @@ describe("files", () => {
   });
 });
 
+describe("sockets of the file system", () => {
+  it("two containers talk over a Unix socket in a shared volume; its name alone refuses", async () => {
+    const volume = new FileSystem({ type: "tmpfs", now: () => clock.nowMs() });
+    volume.root.mode = 0o777;
+    const mounts = [{ mountPath: "/v", root: volume.root, readOnly: false }];
+    const server = make("echo from server | nc -lU /v/s", { mounts });
+    server.start();
+    await sleep(50);
+    const client = make("ls -l /v/s | cut -c1; echo from client | nc -U /v/s", { mounts });
+    client.start();
+    await Promise.all([server.wait(), client.wait()]);
+    expect(client.text).toBe("s\nfrom server\n");
+    expect(server.text).toBe("from client\n");
+    const late = make("nc -U /v/s; nc -lU /v/s; nc -U /v/none", { mounts });
+    late.start();
+    await late.wait();
+    expect(late.text).toBe(
+      "nc: unix connect failed: Connection refused\nnc: unix connect failed: Address already in use\nnc: unix connect failed: No such file or directory\n",
+    );
+  });
+});
+
+describe("privileges", () => {
+  const nonewprivs = () => {
+    const r = new ImageCatalogue({ strict: true }).resolve("registry.k8s.io/e2e-test-images/nonewprivs:1.3");
+    if (r.kind !== "image") throw new Error("no nonewprivs");
+    return r.image;
+  };
+  it("a set-user-ID program runs as its owner, unless privileges may not grow", async () => {
+    for (const [noNewPrivileges, uid] of [
+      [false, 0],
+      [true, 1000],
+    ] as const) {
+      const c = make([], { image: nonewprivs(), user: { uid: 1000, noNewPrivileges } });
+      c.start();
+      await c.wait();
+      expect(c.text).toBe(`Effective uid: ${uid}\n`);
+    }
+  });
+
+  it("capabilities show in /proc and decide", async () => {
+    const status = "grep -E 'Cap(Eff|Bnd)|NoNew' /proc/self/status | tr -s '\\t' ' '";
+    expect((await run(status)).text).toBe("CapEff: 00000000a80425fb\nCapBnd: 00000000a80425fb\nNoNewPrivs: 0\n");
+    const dropped = await run(`${status}; touch /tmp/f; chown 5 /tmp/f; kill -0 1`, {
+      user: { dropCaps: ["ALL"], addCaps: ["NET_ADMIN"], noNewPrivileges: true },
+    });
+    expect(dropped.text).toBe(
+      "CapEff: 0000000000001000\nCapBnd: 0000000000001000\nNoNewPrivs: 1\nchown: /tmp/f: Operation not permitted\n",
+    );
+    const user = await run(status, { user: { uid: 1000 } });
+    expect(user.text).toBe("CapEff: 0000000000000000\nCapBnd: 00000000a80425fb\nNoNewPrivs: 0\n");
+  });
+});
+
+describe("accounting", () => {
+  it("a busy loop's processor time and a program's memory show in the container's stats", async () => {
+    const c = make("while :; do :; done");
+    c.start();
+    await sleep(300);
+    const s = c.stats();
+    expect(s.cpuMs).toBeGreaterThan(20);
+    c.init?.charge(5_000_000);
+    expect(c.stats().memoryBytes - s.memoryBytes).toBe(5_000_000);
+    c.init?.simulateCpu(2000);
+    const before = c.stats().cpuMs;
+    await sleep(100);
+    expect(c.stats().cpuMs - before).toBeGreaterThan(190);
+    c.kill(9);
+    await c.wait();
+    const ended = c.stats().cpuMs;
+    await sleep(20);
+    expect(c.stats().cpuMs).toBe(ended);
+    expect(c.stats().processes).toBe(0);
+  });
+});
+
 describe("processes", () => {
   it("shareProcessNamespace: /pause is PID 1 and the others are seen and signalled", async () => {
     const shared = pod({ shareProcessNamespace: true });
@@ -172,6 +248,31 @@ describe("processes", () => {
     await b.wait();
     expect(b.text).toMatch(/^ +1 \/pause$/m);
     expect(a.text).toBe("got\n");
+  });
+
+  it("hostPID and hostIPC: pods see the node's processes and shared memory", async () => {
+    const host = createHostSandbox({
+      name: "n",
+      namespace: "",
+      uid: "",
+      hostname: "n",
+      netns: netns as unknown as NetStack,
+      clock,
+      random: seededRandom(1),
+      log: silentLogger,
+    });
+    open.push(host);
+    const own = { pidNamespace: host.sharedPids!, sharedMemory: host.sharedMemory };
+    const a = make("echo seen > /dev/shm/a; sleep 100", {}, pod(own));
+    a.start();
+    await sleep(30);
+    const b = make("ps -o pid,args; cat /dev/shm/a", {}, pod(own));
+    b.start();
+    await b.wait();
+    expect(b.text).toMatch(/^ +1 \/sbin\/init$/m);
+    expect(b.text).toMatch(/sleep 100/);
+    expect(b.text).toMatch(/seen\n$/);
+    expect(a.running).toBe(true);
   });
 
   it("a pipe holds back a writer, and SIGPIPE ends it", async () => {

@@ -2,10 +2,11 @@
 // Invariant: `start` happens at most once; when the first process ends, every process of the container ends with it.
 import { PodwireError } from "@podwire/base";
 import type { Image } from "../images/image.ts";
+import { DEFAULT_CAPS } from "../kernel/capabilities.ts";
 import { SysError } from "../kernel/errno.ts";
 import { FdTable, OpenFile, type Wake } from "../kernel/open-file.ts";
 import { Pipe, PipeEnd } from "../kernel/pipe.ts";
-import { type ContainerContext, DEFAULT_CAPS, type ExitStatus, type Identity, type MemoryAccount, Process } from "../kernel/process.ts";
+import { type ContainerContext, type ExitStatus, type Identity, type MemoryAccount, Process } from "../kernel/process.ts";
 import type { PidNamespace } from "../kernel/process-table.ts";
 import { SIGKILL, SIGWINCH } from "../kernel/signals.ts";
 import { Tty } from "../kernel/tty.ts";

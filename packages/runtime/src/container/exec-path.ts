@@ -28,10 +28,26 @@ function programAt(p: Process, path: string, depth: number): { program: Program;
   const inode = p.fs.resolve(path).inode;
   if (!(inode instanceof FileInode)) throw new SysError("EACCES", path);
   p.fs.access(path, 1);
-  if (inode.program) return { program: inode.program, path, argvPrefix: [] };
+  if (inode.program) return { program: withFileIdentity(inode, inode.program), path, argvPrefix: [] };
   const head = Buffer.from(inode.view().subarray(0, 256)).toString("utf8");
   const m = /^#![ \t]*(\S+)(?:[ \t]+([^\n]*?))?[ \t]*(?:\n|$)/.exec(head);
   if (!m) throw new SysError("ENOEXEC", path);
   const interpreter = programAt(p, m[1] as string, depth + 1);
   return { program: interpreter.program, path, argvPrefix: [...interpreter.argvPrefix, m[1] as string, ...(m[2] ? [m[2]] : []), path] };
+}
+
+/** A set-user-ID or set-group-ID program runs as its file's owner or group, unless the process may gain no privileges. */
+function withFileIdentity(file: FileInode, program: Program): Program {
+  if ((file.mode & 0o6000) === 0) return program;
+  return (p) => {
+    const old = p.identity;
+    if (!old.noNewPrivileges) {
+      const uid = file.mode & 0o4000 ? file.uid : old.uid;
+      const gid = file.mode & 0o2000 ? file.gid : old.gid;
+      const bounding = old.bounding ?? old.caps;
+      const caps = uid === 0 ? bounding : old.caps;
+      p.identity = { ...old, uid, gid, caps, realUid: old.realUid ?? old.uid, realGid: old.realGid ?? old.gid };
+    }
+    return program(p);
+  };
 }

@@ -1,6 +1,6 @@
 // A pod's sandbox: the network namespace, host name, shared memory and (when asked) the process table that its containers share.
 import type { Clock, Logger, Random } from "@podwire/base";
-import { pause } from "../images/pause/index.ts";
+import { pause, pauseMain } from "../images/pause/index.ts";
 import { Cpu } from "../kernel/cpu.ts";
 import { PidNamespace } from "../kernel/process-table.ts";
 import type { NetStack } from "../net/net-stack.ts";
@@ -20,6 +20,8 @@ export interface SandboxOptions {
   /** Shared by all pods of a node. */
   cpu?: Cpu;
   shareProcessNamespace?: boolean;
+  /** What PID 1 of a shared namespace is called; /pause when absent. */
+  initCommand?: string[];
   /** The node's, for hostPID. */
   pidNamespace?: PidNamespace;
   /** The node's /dev/shm, for hostIPC. */
@@ -52,7 +54,9 @@ export class PodSandbox {
   #sharedPids(): PidNamespace {
     const pids = this.newPidNamespace();
     const image = { ...pause, reference: "registry.k8s.io/pause:3.10.1", digest: "", standIn: false };
-    this.#infra = new Container(this, { name: "POD", image, env: {}, mounts: [] });
+    const command = this.options.initCommand ?? ["/pause"];
+    if (command[0] !== "/pause") image.files = [...image.files, { path: command[0] as string, program: pauseMain }];
+    this.#infra = new Container(this, { name: "POD", image, command, env: {}, mounts: [] });
     this.#infra.start(pids);
     return pids;
   }
@@ -89,6 +93,11 @@ export class PodSandbox {
     this.containers.clear();
     this.#infra?.kill(9);
   }
+}
+
+/** The node itself, for pods with hostPID (its process table, with an init) and hostIPC (its shared memory). */
+export function createHostSandbox(o: Omit<SandboxOptions, "shareProcessNamespace" | "initCommand">): PodSandbox {
+  return new PodSandbox({ ...o, shareProcessNamespace: true, initCommand: ["/sbin/init"] });
 }
 
 export function createPodSandbox(o: SandboxOptions): PodSandbox {

@@ -1,4 +1,5 @@
 // Who a container's processes run as: the image's user, the pod's securityContext, /etc/passwd and /etc/group of the container.
+import { ALL_CAPS } from "../kernel/capabilities.ts";
 import type { Identity } from "../kernel/process.ts";
 
 export interface UserRequest {
@@ -9,51 +10,9 @@ export interface UserRequest {
   addCaps?: readonly string[];
   dropCaps?: readonly string[];
   privileged?: boolean;
+  /** allowPrivilegeEscalation: false. */
+  noNewPrivileges?: boolean;
 }
-
-const ALL_CAPS = [
-  "CHOWN",
-  "DAC_OVERRIDE",
-  "DAC_READ_SEARCH",
-  "FOWNER",
-  "FSETID",
-  "KILL",
-  "SETGID",
-  "SETUID",
-  "SETPCAP",
-  "LINUX_IMMUTABLE",
-  "NET_BIND_SERVICE",
-  "NET_BROADCAST",
-  "NET_ADMIN",
-  "NET_RAW",
-  "IPC_LOCK",
-  "IPC_OWNER",
-  "SYS_MODULE",
-  "SYS_RAWIO",
-  "SYS_CHROOT",
-  "SYS_PTRACE",
-  "SYS_PACCT",
-  "SYS_ADMIN",
-  "SYS_BOOT",
-  "SYS_NICE",
-  "SYS_RESOURCE",
-  "SYS_TIME",
-  "SYS_TTY_CONFIG",
-  "MKNOD",
-  "LEASE",
-  "AUDIT_WRITE",
-  "AUDIT_CONTROL",
-  "SETFCAP",
-  "MAC_OVERRIDE",
-  "MAC_ADMIN",
-  "SYSLOG",
-  "WAKE_ALARM",
-  "BLOCK_SUSPEND",
-  "AUDIT_READ",
-  "PERFMON",
-  "BPF",
-  "CHECKPOINT_RESTORE",
-] as const;
 
 /** Turns "name", "uid", "uid:gid", "name:group" of an image into numbers; an unknown name is root, as nobody else is meant. */
 export function identityOf(
@@ -75,23 +34,20 @@ export function identityOf(
   const name = own?.[0];
   const memberOf = name === undefined ? [] : groupLines.filter((g) => (g[3] ?? "").split(",").includes(name)).map((g) => Number(g[2]));
   const groups = [...new Set([gid, ...memberOf, ...(r.groups ?? [])])];
-  return {
-    uid,
-    gid,
-    groups,
-    caps: r.privileged ? new Set(ALL_CAPS) : uid === 0 || (r.addCaps?.length ?? 0) > 0 ? capsOf(r, uid, files.defaultCaps) : NONE,
-  };
+  const bounding = r.privileged ? new Set<string>(ALL_CAPS) : capsOf(r, files.defaultCaps);
+  // Without ambient capabilities only root keeps them effective.
+  const caps = r.privileged || uid === 0 ? bounding : NONE;
+  return { uid, gid, groups, caps, bounding, ...(r.noNewPrivileges ? { noNewPrivileges: true } : {}) };
 }
 
 const NONE: ReadonlySet<string> = new Set();
 
-function capsOf(r: UserRequest, uid: number, defaults: readonly string[]): ReadonlySet<string> {
+function capsOf(r: UserRequest, defaults: readonly string[]): ReadonlySet<string> {
   const plain = (list: readonly string[] | undefined) => (list ?? []).map((c) => c.toUpperCase().replace(/^CAP_/, ""));
   const drop = plain(r.dropCaps);
   const add = plain(r.addCaps);
   const caps = new Set<string>(drop.includes("ALL") ? [] : add.includes("ALL") ? ALL_CAPS : defaults);
   for (const c of drop) caps.delete(c);
   for (const c of add) if (c !== "ALL") caps.add(c);
-  // Without ambient capabilities only root keeps them effective.
-  return uid === 0 ? caps : NONE;
+  return caps;
 }

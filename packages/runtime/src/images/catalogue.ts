@@ -13,6 +13,7 @@ import { httpd } from "./httpd/index.ts";
 import type { Image, ImageSpec } from "./image.ts";
 import { jessieDnsutils } from "./jessie-dnsutils/index.ts";
 import { nginx } from "./nginx/index.ts";
+import { nonewprivs } from "./nonewprivs/index.ts";
 import { pause } from "./pause/index.ts";
 import { redis } from "./redis/index.ts";
 import { type ImageReference, parseImageReference, referenceName } from "./reference.ts";
@@ -37,6 +38,7 @@ const IMAGES: readonly ImageSpec[] = [
   redis,
   etcd,
   sampleApiserver,
+  nonewprivs,
 ];
 
 /** Names that the conformance suite needs to be absent, and registries that nobody may use. */

@@ -7,6 +7,7 @@ import { PodwireError } from "@podwire/base";
 import type { PodNet } from "../net/pod-net.ts";
 import { type FifoOpen, isFifoOpen, type MountTable, type OpenOptions, type Place, pathOf } from "../vfs/mounts.ts";
 import { ProcessFs } from "../vfs/process-fs.ts";
+import { DEFAULT_CAPS } from "./capabilities.ts";
 import type { Cpu } from "./cpu.ts";
 import { SysError } from "./errno.ts";
 import { FdTable, type OpenFile, type Wake } from "./open-file.ts";
@@ -74,6 +75,13 @@ export interface Identity {
   groups: readonly number[];
   /** Effective capabilities, without "CAP_". */
   caps: ReadonlySet<string>;
+  /** What a set-user-ID program may gain at most; absent is `caps`. */
+  bounding?: ReadonlySet<string>;
+  /** Real ids, where a set-user-ID or set-group-ID program made `uid` and `gid` others. */
+  realUid?: number;
+  realGid?: number;
+  /** prctl(PR_SET_NO_NEW_PRIVS): set-user-ID bits of programs do nothing. */
+  noNewPrivileges?: boolean;
 }
 
 export interface SpawnOptions {
@@ -362,7 +370,16 @@ export class Process {
 
   get cred() {
     const i = this.identity;
-    return { uid: i.uid, gid: i.gid, groups: i.groups, override: i.uid === 0 && i.caps.has("DAC_OVERRIDE"), pid: this.pid };
+    const has = (cap: string) => i.uid === 0 && i.caps.has(cap);
+    return {
+      uid: i.uid,
+      gid: i.gid,
+      groups: i.groups,
+      override: has("DAC_OVERRIDE"),
+      owner: has("FOWNER"),
+      chown: has("CHOWN"),
+      pid: this.pid,
+    };
   }
 
   // --- signals and children
@@ -483,23 +500,5 @@ export class Process {
 
 /** Names of the caller's own descriptors: opening one is a dup. */
 const OWN_DESCRIPTOR = /^(?:\/dev\/fd\/|\/proc\/self\/fd\/)(\d+)$|^\/dev\/std(in|out|err)$/;
-
-/** Docker's and containerd's default capabilities. */
-export const DEFAULT_CAPS = [
-  "CHOWN",
-  "DAC_OVERRIDE",
-  "FSETID",
-  "FOWNER",
-  "MKNOD",
-  "NET_RAW",
-  "SETGID",
-  "SETUID",
-  "SETFCAP",
-  "SETPCAP",
-  "NET_BIND_SERVICE",
-  "SYS_CHROOT",
-  "KILL",
-  "AUDIT_WRITE",
-] as const;
 
 export const ROOT: Identity = { uid: 0, gid: 0, groups: [0], caps: new Set<string>(DEFAULT_CAPS) };

@@ -13,6 +13,10 @@ export interface Credentials {
   groups: readonly number[];
   /** CAP_DAC_OVERRIDE and relatives: root in a container has them unless dropped. */
   override: boolean;
+  /** CAP_FOWNER: acts as the owner of every file. Absent is as `override`. */
+  owner?: boolean;
+  /** CAP_CHOWN. Absent is as `override`. */
+  chown?: boolean;
   /** For /proc/self. */
   pid?: number;
 }
@@ -285,7 +289,7 @@ export class MountTable {
     if (p.mount.readOnly) throw new SysError("EROFS", path);
     const groupOnly = uid === -1 || uid === p.inode.uid;
     const ownGroup = gid === -1 || gid === cred.gid || cred.groups.includes(gid);
-    if (!cred.override && !(cred.uid === p.inode.uid && groupOnly && ownGroup)) throw new SysError("EPERM", path);
+    if (!(cred.chown ?? cred.override) && !(cred.uid === p.inode.uid && groupOnly && ownGroup)) throw new SysError("EPERM", path);
     if (uid !== -1) p.inode.uid = uid;
     if (gid !== -1) p.inode.gid = gid;
     if (p.inode.kind === "file") p.inode.mode &= ~0o6000;
@@ -295,7 +299,7 @@ export class MountTable {
   utimes(from: Place, path: string, cred: Credentials, atimeMs: number, mtimeMs: number): void {
     const p = this.resolve(from, path, cred);
     if (p.mount.readOnly) throw new SysError("EROFS", path);
-    if (!cred.override && cred.uid !== p.inode.uid) allow(p.inode, 2, cred, path);
+    if (!(cred.owner ?? cred.override) && cred.uid !== p.inode.uid) allow(p.inode, 2, cred, path);
     p.inode.atimeMs = atimeMs;
     p.inode.mtimeMs = mtimeMs;
   }
@@ -314,7 +318,7 @@ export class MountTable {
   #owned(from: Place, path: string, cred: Credentials): Place {
     const p = this.resolve(from, path, cred);
     if (p.mount.readOnly) throw new SysError("EROFS", path);
-    if (!cred.override && cred.uid !== p.inode.uid) throw new SysError("EPERM", path);
+    if (!(cred.owner ?? cred.override) && cred.uid !== p.inode.uid) throw new SysError("EPERM", path);
     return p;
   }
 
@@ -383,5 +387,6 @@ export function allow(inode: Inode, bits: number, cred: Credentials, path?: stri
 }
 
 function sticky(dir: DirInode, inode: Inode, cred: Credentials, path: string): void {
-  if (dir.mode & 0o1000 && !cred.override && cred.uid !== inode.uid && cred.uid !== dir.uid) throw new SysError("EPERM", path);
+  if (dir.mode & 0o1000 && !(cred.owner ?? cred.override) && cred.uid !== inode.uid && cred.uid !== dir.uid)
+    throw new SysError("EPERM", path);
 }

@@ -1,5 +1,6 @@
 // /proc and /sys of a container, as far as programs and people look: processes, mounts, memory, CPUs, a few sysctls.
 // Directories are made anew at each look, so that they show what is true now.
+import { capabilityMask } from "../kernel/capabilities.ts";
 import type { ContainerContext, Process } from "../kernel/process.ts";
 import type { PidNamespace } from "../kernel/process-table.ts";
 import { DirInode, FileInode, FileSystem, type Inode, SymlinkInode } from "./inode.ts";
@@ -148,13 +149,18 @@ function processDir(fs: FileSystem, p: Process): DirInode {
 }
 
 function statusText(p: Process, state: string): string {
-  const caps = [...p.identity.caps].length === 0 ? "0000000000000000" : "00000000a80425fb";
+  const i = p.identity;
+  const ids = (real: number, effective: number) => `${real}\t${effective}\t${effective}\t${effective}`;
+  const eff = capabilityMask(i.caps);
   return (
     `Name:\t${p.name}\nUmask:\t${p.umask.toString(8).padStart(4, "0")}\nState:\t${state}\nTgid:\t${p.pid}\nPid:\t${p.pid}\nPPid:\t${p.ppid}\n` +
-    `Uid:\t${`${p.identity.uid}\t`.repeat(4).trimEnd()}\nGid:\t${`${p.identity.gid}\t`.repeat(4).trimEnd()}\nGroups:\t${p.identity.groups.join(" ")} \n` +
-    `VmRSS:\t${Math.round(p.memoryBytes / 1024)} kB\nThreads:\t1\nCapEff:\t${caps}\nNoNewPrivs:\t0\nSeccomp:\t0\n`
+    `Uid:\t${ids(i.realUid ?? i.uid, i.uid)}\nGid:\t${ids(i.realGid ?? i.gid, i.gid)}\nGroups:\t${i.groups.join(" ")} \n` +
+    `VmRSS:\t${Math.round(p.memoryBytes / 1024)} kB\nThreads:\t1\nCapInh:\t${ZERO_MASK}\nCapPrm:\t${eff}\nCapEff:\t${eff}\n` +
+    `CapBnd:\t${capabilityMask(i.bounding ?? i.caps)}\nCapAmb:\t${ZERO_MASK}\nNoNewPrivs:\t${i.noNewPrivileges ? 1 : 0}\nSeccomp:\t0\n`
   );
 }
+
+const ZERO_MASK = "0".repeat(16);
 
 /** /proc/mounts. */
 export function mountsText(table: MountTable): string {

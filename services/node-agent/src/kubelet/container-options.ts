@@ -51,6 +51,7 @@ export function containerOptions(i: ContainerInputs): ContainerOptions {
       addCaps: spec.securityContext?.capabilities?.add ?? [],
       dropCaps: spec.securityContext?.capabilities?.drop ?? [],
       privileged: spec.securityContext?.privileged ?? false,
+      noNewPrivileges: spec.securityContext?.allowPrivilegeEscalation === false,
     },
     annex: new Map<string, unknown>([
       ["ports", standIn ? (spec.ports ?? []).filter((p) => (p.protocol ?? "TCP") === "TCP").map((p) => Number(p.containerPort)) : []],

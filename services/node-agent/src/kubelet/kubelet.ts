@@ -7,7 +7,7 @@ import type { Node, Pod } from "@podwire/api";
 import { type Clock, type Logger, type Random, reasonOf } from "@podwire/base";
 import type { Bus, Subscription } from "@podwire/bus";
 import { type ApiClient, type EventRecorder, eventRecorder, type Informer, informer, Resources } from "@podwire/client";
-import { Cpu, createPodSandbox, type FileInode, ImageCatalogue, type NetStack, PidNamespace } from "@podwire/runtime";
+import { Cpu, createHostSandbox, createPodSandbox, type FileInode, ImageCatalogue, type NetStack, type PodSandbox } from "@podwire/runtime";
 import type { BridgePlugin } from "../cni/bridge-plugin.ts";
 import type { NodeAgentConfig } from "../config.ts";
 import type { NodeNetwork } from "../network/node-network.ts";
@@ -56,7 +56,7 @@ export class Kubelet {
   readonly #watch: NodeWatch;
   readonly #pods: Informer<Pod & { metadata: any }>;
   readonly #deps: PodWorkerDeps;
-  readonly #hostPids: PidNamespace;
+  readonly #host: PodSandbox;
   #streams: Subscription | undefined;
   #stopping = false;
   #node: Node | undefined;
@@ -78,7 +78,16 @@ export class Kubelet {
     this.#tokens = new TokenSource({ client, clock, random });
     this.#disk = new NodeDisk(() => clock.nowMs());
     this.#watch = o.watch;
-    this.#hostPids = new PidNamespace((p, error) => log.error({ err: error, process: p.argv.join(" ") }, "a program of an image failed"));
+    this.#host = createHostSandbox({
+      name: o.nodeName,
+      namespace: "",
+      uid: "",
+      hostname: o.nodeName,
+      netns: o.network.root as unknown as NetStack,
+      clock,
+      random,
+      log,
+    });
     this.#pods = informer<Pod & { metadata: any }>({
       client,
       clock,
@@ -247,7 +256,8 @@ export class Kubelet {
       log,
       cpu: this.#deps.cpu,
       shareProcessNamespace: pod.spec!.shareProcessNamespace ?? false,
-      ...(pod.spec!.hostPID ? { pidNamespace: this.#hostPids } : {}),
+      ...(pod.spec!.hostPID ? { pidNamespace: this.#host.sharedPids! } : {}),
+      ...(pod.spec!.hostIPC ? { sharedMemory: this.#host.sharedMemory } : {}),
       annex: new Map<string, unknown>([
         ["pod", { name, namespace, node: nodeName, ip: () => ip }],
         ["kube-watch", this.#watch],
