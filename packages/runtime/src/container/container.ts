@@ -126,6 +126,7 @@ export class Container {
     this.context = {
       mounts: this.mounts,
       hostname: () => sandbox.options.hostname,
+      ...(sandbox.options.sysctls ? { sysctls: sandbox.options.sysctls } : {}),
       net: new PodNet({ stack: sandbox.options.netns, clock, random, etc: (path) => this.#readText(path) }),
       clock,
       random,

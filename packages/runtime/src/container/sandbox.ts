@@ -26,6 +26,8 @@ export interface SandboxOptions {
   pidNamespace?: PidNamespace;
   /** The node's /dev/shm, for hostIPC. */
   sharedMemory?: FileSystem;
+  /** securityContext.sysctls. */
+  sysctls?: ReadonlyMap<string, string>;
   /** What built-in images get from the node, by name. */
   annex?: ReadonlyMap<string, unknown>;
 }

@@ -47,6 +47,8 @@ export class ExitRequest extends PodwireError {
 export interface ContainerContext {
   readonly mounts: MountTable;
   readonly hostname: () => string;
+  /** Set for the pod; the rest have their usual values. */
+  readonly sysctls?: ReadonlyMap<string, string>;
   readonly net: PodNet;
   readonly clock: Clock;
   readonly random: Random;

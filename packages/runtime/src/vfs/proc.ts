@@ -20,6 +20,39 @@ class LiveDir extends DirInode {
   }
 }
 
+/** What `sysctl` shows unless the pod asked for something else. */
+const DEFAULT_SYSCTLS: ReadonlyMap<string, string> = new Map([
+  ["kernel.shm_rmid_forced", "0"],
+  ["kernel.pid_max", "4194304"],
+  ["kernel.ostype", "Linux"],
+  ["kernel.osrelease", "6.12.0-podwire"],
+  ["net.ipv4.ip_forward", "1"],
+  ["net.ipv4.ip_local_port_range", "32768\t60999"],
+  ["net.ipv4.ip_unprivileged_port_start", "0"],
+  ["net.ipv4.ping_group_range", "0\t2147483647"],
+  ["net.ipv4.tcp_syncookies", "1"],
+  ["net.core.somaxconn", "4096"],
+  ["vm.swappiness", "60"],
+]);
+
+function sysctlTree(
+  names: readonly string[],
+  file: (name: string) => Inode,
+  tree: (entries: Record<string, Inode>) => DirInode,
+  prefix = "",
+): DirInode {
+  const below = new Map<string, string[]>();
+  for (const n of names) {
+    const [head = "", ...rest] = n.split(".");
+    below.set(head, [...(below.get(head) ?? []), ...(rest.length > 0 ? [rest.join(".")] : [])]);
+  }
+  const entries = [...below].map(([head, rest]): [string, Inode] => [
+    head,
+    rest.length === 0 ? file(`${prefix}${head}`) : sysctlTree(rest, file, tree, `${prefix}${head}.`),
+  ]);
+  return tree(Object.fromEntries(entries));
+}
+
 export function mountProc(context: ContainerContext, pids: () => PidNamespace | undefined): void {
   const now = () => context.clock.nowMs();
   const proc = new FileSystem({ type: "proc", now, inodeLimit: Number.MAX_SAFE_INTEGER });
@@ -60,29 +93,14 @@ export function mountProc(context: ContainerContext, pids: () => PidNamespace | 
       "filesystems",
       text(() => "nodev\tproc\nnodev\ttmpfs\nnodev\toverlay\n\text4\n"),
     );
-    const sysctl = (value: string) => text(() => `${value}\n`);
     const tree = (entries: Record<string, Inode>): DirInode => {
       const d = new DirInode(proc, 0o555, 0, 0);
       for (const [k, v] of Object.entries(entries)) d.entries().set(k, v);
       return d;
     };
-    fixed.set(
-      "sys",
-      tree({
-        kernel: tree({
-          hostname: text(() => `${context.hostname()}\n`),
-          shm_rmid_forced: sysctl("0"),
-          pid_max: sysctl("4194304"),
-          ostype: sysctl("Linux"),
-          osrelease: sysctl("6.12.0-podwire"),
-        }),
-        net: tree({
-          ipv4: tree({ ip_forward: sysctl("1"), ip_local_port_range: sysctl("32768\t60999") }),
-          core: tree({ somaxconn: sysctl("4096") }),
-        }),
-        vm: tree({ swappiness: sysctl("60") }),
-      }),
-    );
+    const sysctl = (name: string) => text(() => `${name === "kernel.hostname" ? context.hostname() : sysctls.get(name)}\n`);
+    const sysctls = new Map([...DEFAULT_SYSCTLS, ...(context.sysctls ?? [])]);
+    fixed.set("sys", sysctlTree([...sysctls.keys(), "kernel.hostname"], sysctl, tree));
     return fixed;
   };
   const root = new LiveDir(proc, () => {

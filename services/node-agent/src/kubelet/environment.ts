@@ -21,7 +21,8 @@ export interface EnvironmentSources {
   onInvalid(kind: "ConfigMap" | "Secret", name: string, keys: string[]): void;
 }
 
-const NAME = /^[-._a-zA-Z][-._a-zA-Z0-9]*$/;
+/** IsRelaxedEnvVarName (KEP-4369): printable ASCII but for "=". */
+const NAME = /^[ -<>-~]+$/;
 
 export async function environment(pod: Pod, spec: ContainerSpec, s: EnvironmentSources): Promise<Map<string, string>> {
   const namespace = pod.metadata!.namespace!;

@@ -256,6 +256,7 @@ export class Kubelet {
       log,
       cpu: this.#deps.cpu,
       shareProcessNamespace: pod.spec!.shareProcessNamespace ?? false,
+      sysctls: new Map((pod.spec!.securityContext?.sysctls ?? []).map((s) => [s.name!.replaceAll("/", "."), s.value!])),
       ...(pod.spec!.hostPID ? { pidNamespace: this.#host.sharedPids! } : {}),
       ...(pod.spec!.hostIPC ? { sharedMemory: this.#host.sharedMemory } : {}),
       annex: new Map<string, unknown>([

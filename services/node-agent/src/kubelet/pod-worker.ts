@@ -98,6 +98,7 @@ export class PodWorker {
   /** A newer version of the object. */
   update(pod: Pod): void {
     this.record.pod = pod;
+    this.deps.statuses.observe(pod);
     this.#addContainers();
     if (pod.metadata!.deletionTimestamp) {
       const grace = Number(pod.metadata!.deletionGracePeriodSeconds ?? pod.spec!.terminationGracePeriodSeconds ?? 30);
@@ -143,8 +144,9 @@ export class PodWorker {
   publish(): void {
     if (this.#gone) return;
     const status = podStatus(this.record, { hostIP: this.deps.nodeIP }, this.deps.clock.nowMs());
-    this.record.pod = { ...this.record.pod, status: { ...this.record.pod.status, ...status } };
-    this.deps.statuses.set(this.record.pod, status);
+    const before = this.record.pod.status;
+    this.record.pod = { ...this.record.pod, status: { ...before, ...status } };
+    this.deps.statuses.set(this.record.pod, status, before);
     this.deps.checkpoints.save(this.record);
   }
 

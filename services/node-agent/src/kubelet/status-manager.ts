@@ -8,10 +8,40 @@ import { type ApiClient, isConflict, isForbidden, isNotFound, Resources } from "
 const FIRST_RETRY_MS = 100;
 const MAX_RETRY_MS = 10_000;
 
+/** The strategic merge patch from one status to the next: what the next no longer has is removed (CreateTwoWayMergePatch). */
+export function statusPatch(old: PodStatus | undefined, next: PodStatus): object {
+  const before = (old ?? {}) as Record<string, unknown>;
+  const out: Record<string, unknown> = { ...next };
+  for (const key of OWN_FIELDS) if (before[key] !== undefined && !(key in out)) out[key] = null;
+  const conditions = next.conditions;
+  if (conditions)
+    out["conditions"] = [
+      ...conditions.map((c) => {
+        const was = old?.conditions?.find((o) => o.type === c.type) as Record<string, unknown> | undefined;
+        const gone = ["reason", "message"].filter((k) => was?.[k] !== undefined && !(k in c));
+        return gone.length === 0 ? c : { ...c, ...Object.fromEntries(gone.map((k) => [k, null])) };
+      }),
+      ...(old?.conditions ?? []).filter((o) => !conditions.some((c) => c.type === o.type)).map((o) => ({ $patch: "delete", type: o.type })),
+    ];
+  return out;
+}
+
+/** Fields that only the kubelet writes and that may go away again. */
+const OWN_FIELDS = ["reason", "message", "podIP", "podIPs", "resize"];
+
+/** Resource versions are numbers that grow (KEP-5504). */
+function isNewer(a: string, b: string): boolean {
+  return a.length === b.length ? a > b : a.length > b.length;
+}
+
 interface Entry {
   namespace: string;
   name: string;
   wanted: PodStatus | undefined;
+  /** As the API has it, as far as we know. */
+  known: PodStatus | undefined;
+  /** Of the object that answered the last patch. */
+  resourceVersion: string;
   sentText: string;
   deleteWhenSent: boolean;
   running: boolean;
@@ -29,8 +59,9 @@ export class StatusManager {
     this.#log = o.log;
   }
 
-  set(pod: Pod, status: PodStatus): void {
-    const e = this.#entry(pod);
+  /** `before` is the status that the API is known to have, for a pod that is new here. */
+  set(pod: Pod, status: PodStatus, before?: PodStatus): void {
+    const e = this.#entry(pod, before);
     const text = JSON.stringify(status);
     if (text === e.sentText && e.wanted === undefined) {
       this.counters.unchanged++;
@@ -38,6 +69,20 @@ export class StatusManager {
     }
     e.wanted = status;
     this.#pump(pod.metadata!.uid!, e);
+  }
+
+  /** The object as a watch shows it: when somebody else has changed our part of the status, the next `set` sends it again. */
+  observe(pod: Pod): void {
+    const e = this.#entries.get(pod.metadata!.uid!);
+    const version = pod.metadata!.resourceVersion ?? "";
+    if (!e?.known || e.running || e.resourceVersion === "" || !isNewer(version, e.resourceVersion)) return;
+    const there = pod.status ?? {};
+    const same =
+      there.phase === e.known.phase &&
+      (e.known.conditions ?? []).every((c) => there.conditions?.find((o) => o.type === c.type)?.status === c.status);
+    if (same) return;
+    e.sentText = "";
+    e.known = there;
   }
 
   /** Deletes the pod with grace 0 after its last status has arrived. */
@@ -51,7 +96,7 @@ export class StatusManager {
     this.#entries.delete(uid);
   }
 
-  #entry(pod: Pod): Entry {
+  #entry(pod: Pod, known?: PodStatus): Entry {
     const uid = pod.metadata!.uid!;
     let e = this.#entries.get(uid);
     if (!e) {
@@ -59,6 +104,8 @@ export class StatusManager {
         namespace: pod.metadata!.namespace!,
         name: pod.metadata!.name!,
         wanted: undefined,
+        known,
+        resourceVersion: "",
         sentText: "",
         deleteWhenSent: false,
         running: false,
@@ -83,15 +130,17 @@ export class StatusManager {
       e.wanted = undefined;
       try {
         if (status !== undefined) {
-          await this.#client.patch(
+          const answer = await this.#client.patch<any>(
             Resources.pods,
             e.namespace,
             e.name,
             "strategic",
-            { metadata: { uid }, status },
+            { metadata: { uid }, status: statusPatch(e.known, status) },
             { subresource: "status" },
           );
           e.sentText = JSON.stringify(status);
+          e.known = status;
+          e.resourceVersion = answer?.metadata?.resourceVersion ?? "";
           this.counters.sent++;
         } else {
           await this.#client.delete(Resources.pods, e.namespace, e.name, { gracePeriodSeconds: 0, preconditions: { uid } });
