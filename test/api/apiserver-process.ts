@@ -34,6 +34,7 @@ export async function startApiServer(storage: "memory" | "jetstream", flags: rea
   let child: ChildProcess;
   const launch = async () => {
     const args = [
+      "--max-semi-space-size=8", // As the supervisor starts it.
       main,
       ...identity,
       `--secure-port=${port}`,
