@@ -33,6 +33,7 @@ describe.skipIf(skip)(`replay.py${skip ? ` (skipped: ${skip})` : ""}`, () => {
       port,
       args: [
         `apiserver=--token-auth-file=${tokens}`,
+        "apiserver=--metrics-server=false",
         "controller-manager=--controllers=-*",
         "scheduler=--scheduler-name=none",
         "edge=--load-balancers=false",

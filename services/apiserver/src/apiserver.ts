@@ -38,6 +38,7 @@ import { Health } from "./discovery/health.ts";
 import { metricsPath } from "./discovery/metrics.ts";
 import { oidcPaths } from "./discovery/oidc.ts";
 import { Handler } from "./handler.ts";
+import { MetricsServer } from "./metrics-server/metrics-server.ts";
 import { ClusterNetwork } from "./network/cluster-network.ts";
 import { OpenApi } from "./openapi/documents.ts";
 import { Allocators } from "./resources/allocators.ts";
@@ -80,6 +81,7 @@ export class ApiServer {
   readonly #rbac: RbacAuthorizer;
   readonly #definitions: Definitions;
   readonly #aggregator: Aggregator;
+  #metrics: MetricsServer | undefined;
   readonly #tokens: TokenAuthenticator;
   #https: HttpsTransport | undefined;
   #bus: Subscription | undefined;
@@ -144,6 +146,8 @@ export class ApiServer {
     );
     this.#aggregator = new Aggregator(api, o.pki ? { certPem: o.pki.frontProxyCertPem, keyPem: o.pki.frontProxyKeyPem } : undefined);
     const remotes = () => this.#aggregator.remotes();
+    // Without a bus there are no kubelets to ask.
+    if (o.bus && o.config["metrics-server"]) this.#metrics = new MetricsServer(api);
     const openApi = new OpenApi(api.catalogue, remotes);
     const discovery = new Discovery(
       api.catalogue,
@@ -180,6 +184,7 @@ export class ApiServer {
       securePort: PORT_ON_THE_WIRE,
       kubernetesServiceIp: formatIpv4(range.base + 1),
       serviceRange: range.text,
+      metricsServer: this.#metrics !== undefined,
       ...(this.#o.pki ? { clientCa: this.#o.pki.caPem, requestHeaderCa: this.#o.pki.frontProxyCaPem } : {}),
     });
     await this.api.cache.fresh();
@@ -235,6 +240,7 @@ export class ApiServer {
     this.#ready = false;
     this.#definitions.stop();
     this.#aggregator.stop();
+    this.#metrics?.stop();
     this.#bus?.unsubscribe();
     this.#network?.close();
     await this.#https?.close();

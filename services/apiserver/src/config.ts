@@ -44,6 +44,7 @@ export const FLAGS = {
   "allow-privileged": bool.default(true),
   "max-requests-inflight": z.coerce.number().int().min(0).default(400),
   "max-mutating-requests-inflight": z.coerce.number().int().min(0).default(200),
+  "metrics-server": bool.default(true),
   "event-ttl": z.string().default("1h"),
   "audit-policy-file": z.string().default(""),
   "audit-log-path": z.string().default(""),

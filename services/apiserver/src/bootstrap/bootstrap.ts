@@ -40,6 +40,8 @@ export interface BootstrapOptions {
   /** The service CIDR as text. */
   serviceRange: string;
   /** PEM of the authorities of client certificates, and of the front proxy's. */
+  /** Whether metrics.k8s.io is served here. */
+  metricsServer?: boolean;
   clientCa?: string;
   requestHeaderCa?: string;
 }
@@ -49,6 +51,28 @@ const RBAC = "/apis/rbac.authorization.k8s.io/v1";
 const RBAC_DEFAULTS = {
   labels: { "kubernetes.io/bootstrapping": "rbac-defaults" },
   annotations: { "rbac.authorization.kubernetes.io/autoupdate": "true" },
+};
+/** What an installation of metrics-server brings: its group, and the right to read it for whoever may view. */
+const METRICS_SERVER = {
+  apiServices: [
+    {
+      name: "v1beta1.metrics.k8s.io",
+      labels: { "k8s-app": "metrics-server" },
+      spec: { group: "metrics.k8s.io", version: "v1beta1", groupPriorityMinimum: 100, versionPriority: 100 },
+    },
+  ],
+  clusterRoles: [
+    {
+      name: "system:aggregated-metrics-reader",
+      labels: {
+        "k8s-app": "metrics-server",
+        "rbac.authorization.k8s.io/aggregate-to-admin": "true",
+        "rbac.authorization.k8s.io/aggregate-to-edit": "true",
+        "rbac.authorization.k8s.io/aggregate-to-view": "true",
+      },
+      rules: [{ apiGroups: ["metrics.k8s.io"], resources: ["pods", "nodes"], verbs: ["get", "list", "watch"] }],
+    },
+  ],
 };
 /** Requests under way at once. */
 const PARALLEL = 16;
@@ -82,6 +106,9 @@ export async function bootstrap(o: BootstrapOptions): Promise<void> {
   rows(FLOW_SCHEMAS, () => `/apis/${flow}/v1/flowschemas`, flow, "flowschemas");
   const registered = { labels: { [AUTOMANAGED]: "onstart" } };
   rows(API_SERVICES, () => "/apis/apiregistration.k8s.io/v1/apiservices", "apiregistration.k8s.io", "apiservices", registered);
+  if (o.metricsServer)
+    rows(METRICS_SERVER.apiServices, () => "/apis/apiregistration.k8s.io/v1/apiservices", "apiregistration.k8s.io", "apiservices");
+  if (o.metricsServer) rows(METRICS_SERVER.clusterRoles, () => `${RBAC}/clusterroles`, "rbac.authorization.k8s.io", "clusterroles");
   await run();
   await authenticationConfig(o);
   await kubernetesService(o);

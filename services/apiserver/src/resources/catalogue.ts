@@ -117,6 +117,13 @@ export class Catalogue {
     return [...this.all()].filter((s) => s.info.group === group && s.info.version === version);
   }
 
+  /** Serves one more resource of the server's own. */
+  add(served: Served): void {
+    this.#builtIn.set(idOf(served.info.group, served.info.version, served.info.resource), served);
+    this.#groups = undefined;
+    this.generation++;
+  }
+
   /** Replaces all custom resources. */
   setCustom(resources: Iterable<Served>): void {
     this.#custom.clear();
