@@ -52,7 +52,7 @@ const milli = (cpu: string) => (cpu === "0" ? 0 : Number.parseInt(cpu, 10) / 1e6
 
 it("measures pods, selected by label, and shares one look", async () => {
   const answers = await Promise.all([1, 2, 3].map(() => api.request("GET", `${group}/namespaces/default/pods`)));
-  const [busy, idle] = answers[0]?.body.items as any[];
+  const [busy, idle] = (answers[0] as { body: any }).body.items;
   expect(answers[0]?.body.kind).toBe("PodMetricsList");
   expect(busy).toMatchObject({ metadata: { name: "busy", namespace: "default", labels: { app: "busy" } }, containers: [{ name: "c" }] });
   expect(milli(busy.containers[0].usage.cpu)).toBeGreaterThan(150);

@@ -21,6 +21,7 @@ import { ObjectSource } from "./object-source.ts";
 import { isSidecar, type PodRecord, type SandboxRecord } from "./pod-record.ts";
 import { PodWorker, type PodWorkerDeps } from "./pod-worker.ts";
 import { etcHosts, nodeHosts, podHostname, resolvConf } from "./resolv-conf.ts";
+import { summaryOf } from "./stats.ts";
 import { StatusManager } from "./status-manager.ts";
 import { serveKubeletStreams } from "./streams.ts";
 import { TokenSource } from "./token-source.ts";
@@ -309,16 +310,14 @@ export class Kubelet {
   }
 
   stats() {
-    return {
-      node: { nodeName: this.#o.nodeName },
-      pods: [...this.#workers.values()].map((w) => ({
-        podRef: { name: w.record.pod.metadata!.name, namespace: w.record.pod.metadata!.namespace, uid: w.record.uid },
-        containers: [...w.record.containers.values()].map((c) => ({
-          name: c.name,
-          memory: { workingSetBytes: c.container?.memory.usedBytes ?? 0 },
-        })),
-      })),
+    const { user, system } = process.cpuUsage();
+    const nowMs = this.#o.clock.nowMs();
+    const own = {
+      startedMs: nowMs - process.uptime() * 1000,
+      cpuMicroSeconds: user + system,
+      memoryBytes: process.memoryUsage.rss(),
     };
+    return summaryOf(this.#o.nodeName, this.#workers.values(), own, nowMs);
   }
 
   counters(): Record<string, unknown> {
