@@ -32,6 +32,7 @@ export {
   versionAtLeast,
 } from "./server.ts";
 export { NatsServerError, type NatsServerOptions, type NatsServerProcess, startNatsServer } from "./server-process.ts";
+export * from "./storage.ts";
 export { DEFAULT_WINDOW_BYTES, SILENCE_LIMIT_MS } from "./stream.ts";
 export { addressToken, Identity, type Key, type Subjects, subjectsOf, token, tokenAddress, untoken } from "./subjects.ts";
 export { armTrace, collectTracePoints, followTraceFilters, reportTraces } from "./traces.ts";

@@ -75,6 +75,10 @@ export function permissionsFor(identity: string, cluster: string, underlay?: str
       component();
       wire();
       subscribe.push(s.eventAll);
+      if (identity === Identity.edge) {
+        publish.push(s.volumeAny);
+        subscribe.push(s.storageAny);
+      }
       if (identity === Identity.dashboard) {
         publish.push(s.traceArm, `${s.prefix}.control.*`, s.controlAll);
         subscribe.push(s.tracePointAny);
@@ -88,7 +92,8 @@ export function permissionsFor(identity: string, cluster: string, underlay?: str
     case node !== undefined:
       component();
       wire();
-      subscribe.push(s.kubelet(node as string), ...nodeEvents(s));
+      publish.push(s.storage(identity));
+      subscribe.push(s.kubelet(node as string), s.volume(node as string), ...nodeEvents(s));
       break;
     default:
       return { publish: { allow: [], deny: [">"] }, subscribe: { allow: [], deny: [">"] } };

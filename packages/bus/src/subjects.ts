@@ -7,6 +7,8 @@
 //   pw.<cluster>.event.<group>.<resource>.<ns>.<name>   RePublish of the store after commit (components subscribe)
 //   pw.<cluster>.writers                       broadcast: the processes that write into the store tell each other
 //   pw.<cluster>.kubelet.<node>                 stream:  logs, exec, attach, port-forward, stats of a node's pods
+//   pw.<cluster>.storage.<identity>             request: contents of volumes, asked for as <identity> (storage.ts; the edge answers)
+//   pw.<cluster>.volume.<node>                  a volume that the node has open was changed by another node
 //   pw.<cluster>.wire.<destination>.<source>    packets, by underlay address with "-" for "."
 //   pw.<cluster>.trace.arm                      broadcast: which packets to trace
 //   pw.<cluster>.trace.point.<process>          trace points seen by a process
@@ -81,6 +83,10 @@ export function subjectsOf(cluster: string) {
     eventAll: `${p}.event.>`,
     storeWriters: `${p}.writers`,
     kubelet: (node: string) => `${p}.kubelet.${token(node)}`,
+    storage: (identity: string) => `${p}.storage.${token(identity)}`,
+    storageAny: `${p}.storage.*`,
+    volume: (node: string) => `${p}.volume.${token(node)}`,
+    volumeAny: `${p}.volume.*`,
     wire: (destination: string, source: string) => `${p}.wire.${addressToken(destination)}.${addressToken(source)}`,
     wireTo: (destination: string) => `${p}.wire.${addressToken(destination)}.*`,
     wireFrom: (source: string) => `${p}.wire.*.${addressToken(source)}`,

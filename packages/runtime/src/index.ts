@@ -30,5 +30,6 @@ export * from "./net/net-stack.ts";
 export * from "./net/pod-net.ts";
 export * from "./net/resolver.ts";
 export * from "./vfs/inode.ts";
+export * from "./vfs/journal.ts";
 export * from "./vfs/mounts.ts";
 export * from "./vfs/process-fs.ts";

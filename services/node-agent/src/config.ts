@@ -53,6 +53,10 @@ export const FLAGS = {
   cpus: z.string().default("8"),
   memory: z.string().default("16Gi"),
   "ephemeral-storage": z.string().default("100Gi"),
+  /** What pods may really write to emptyDirs and hostPaths: it is held in memory while the node runs. More answers ENOSPC. */
+  "disk-space": z.string().default("512Mi"),
+  /** CSINode's allocatable.count: volumes that may be attached to the node at a time. */
+  "csi-attach-limit": z.coerce.number().int().min(0).default(128),
   "kube-reserved-memory": z.string().default("100Mi"),
   "node-status-update-frequency": durationMs.default(10_000),
   "node-lease-duration-seconds": z.coerce.number().int().min(1).default(40),

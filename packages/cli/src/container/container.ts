@@ -7,6 +7,7 @@ import { pathToFileURL } from "node:url";
 import { Identity, natsServerConfig, obtainNatsServer } from "@podwire/bus";
 import { createMissing } from "../addons/apply.ts";
 import { clusterDns } from "../addons/cluster-dns.ts";
+import { clusterStorage } from "../addons/cluster-storage.ts";
 import { type Context, withBus } from "../context.ts";
 import { UsageError } from "../errors.ts";
 import type { Component } from "../installation.ts";
@@ -128,7 +129,7 @@ async function setUp(c: Context, o: ContainerOptions, folder: ClusterFolder): Pr
   await withBus(c, folder, async (_, api) => {
     await until(c, async () => (await api.raw({ method: "GET", path: "/readyz", headers: {} })).status === 200);
     await until(c, () => hasCertificates(folder.pki));
-    await until(c, async () => (await createMissing(api, clusterDns)) !== undefined);
+    await until(c, async () => (await createMissing(api, [...clusterStorage, ...clusterDns])) !== undefined);
   });
   writeWhole(o.kubeconfig, kubeconfig(o.name, o.server, folder.pki), 0o644);
 }

@@ -4,6 +4,7 @@ import type { Clock } from "@podwire/base";
 import { type ApiClient, type KubeObject, Resources } from "@podwire/client";
 import { createMissing } from "../addons/apply.ts";
 import { clusterDns } from "../addons/cluster-dns.ts";
+import { clusterStorage } from "../addons/cluster-storage.ts";
 import { TimedOutError } from "../errors.ts";
 import { hasCertificates, kubeconfig } from "../kubeconfig.ts";
 import { type ClusterFolder, writeWhole } from "../state/cluster-folder.ts";
@@ -41,7 +42,7 @@ export async function bringUp(b: BringUp): Promise<ApiClient> {
     writeWhole(folder.kubeconfig, kubeconfig(folder.name, server, folder.pki));
     for (const name of REPLACEABLE) writeWhole(folder.kubeconfigOf(name), kubeconfig(folder.name, server, folder.pki, name));
     await until(b, "namespaces", async () => namespacesAreThere(client));
-    await createMissing(client, clusterDns);
+    await createMissing(client, [...clusterStorage, ...clusterDns]);
     return client;
   });
   supervisor.phase = "joining nodes";

@@ -15,6 +15,26 @@ export interface FileSystemOptions {
   /** Number of inodes; past it creating fails with ENOSPC. */
   inodeLimit?: number;
   now: () => number;
+  /** Space that several file systems share; past its limit writes fail with ENOSPC. */
+  pool?: SpacePool;
+  /** Inode numbers begin here: two machines that write one file system never give the same number. */
+  firstIno?: number;
+}
+
+export interface SpacePool {
+  readonly limitBytes: number;
+  usedBytes: number;
+}
+
+/** Told of every change, for file systems that live on a disk or on several machines at once. */
+export interface ChangeRecorder {
+  link(dir: DirInode, name: string, inode: Inode): void;
+  unlink(dir: DirInode, name: string, inode: Inode): void;
+  rename(from: DirInode, name: string, to: DirInode, as: string, inode: Inode): void;
+  write(file: FileInode, at: number, bytes: Uint8Array): void;
+  truncate(file: FileInode, size: number): void;
+  /** Mode, owner or times. */
+  attributes(inode: Inode): void;
 }
 
 /** statfs(2)'s f_type. */
@@ -37,27 +57,41 @@ export class FileSystem {
   readonly now: () => number;
   usedBytes = 0;
   inodes = 0;
-  #nextIno = 1;
+  nextIno = 1;
+  readonly pool: SpacePool | undefined;
   readonly root: DirInode;
-  /** Told after every change of content or names, for file systems that live on a disk. */
-  onChange: ((inode: Inode) => void) | undefined;
+  recorder: ChangeRecorder | undefined;
+  /** What writing answers while the disk behind the file system cannot be reached. */
+  failing: "EIO" | undefined;
 
   constructor(o: FileSystemOptions) {
     this.type = o.type;
     this.sizeLimitBytes = o.sizeLimitBytes;
     this.inodeLimit = o.inodeLimit ?? DEFAULT_INODE_LIMIT;
     this.now = o.now;
+    this.pool = o.pool;
     this.root = new DirInode(this, 0o755, 0, 0);
+    if (o.firstIno !== undefined) this.nextIno = o.firstIno;
   }
   newIno(): number {
     if (this.inodes >= this.inodeLimit) throw new SysError("ENOSPC");
     this.inodes++;
-    return this.#nextIno++;
+    return this.nextIno++;
   }
   /** Accounts `delta` bytes; throws ENOSPC when the limit would be passed. */
   charge(delta: number): void {
-    if (delta > 0 && this.sizeLimitBytes !== undefined && this.usedBytes + delta > this.sizeLimitBytes) throw new SysError("ENOSPC");
+    if (delta > 0) {
+      if (this.failing !== undefined) throw new SysError(this.failing);
+      if (this.sizeLimitBytes !== undefined && this.usedBytes + delta > this.sizeLimitBytes) throw new SysError("ENOSPC");
+      if (this.pool !== undefined && this.pool.usedBytes + delta > this.pool.limitBytes) throw new SysError("ENOSPC");
+    }
     this.usedBytes += delta;
+    if (this.pool !== undefined) this.pool.usedBytes += delta;
+  }
+  /** Nobody uses the file system any more: its space goes back to the pool. */
+  release(): void {
+    if (this.pool !== undefined) this.pool.usedBytes -= this.usedBytes;
+    this.usedBytes = 0;
   }
 }
 
@@ -65,6 +99,8 @@ export abstract class Inode {
   abstract readonly kind: FileKind;
   readonly fs: FileSystem;
   readonly ino: number;
+  /** The file system's recorder knows it. */
+  recorded = false;
   /** Permission bits, 0o7777. */
   mode: number;
   uid: number;
@@ -73,9 +109,9 @@ export abstract class Inode {
   atimeMs: number;
   mtimeMs: number;
   ctimeMs: number;
-  constructor(fs: FileSystem, mode: number, uid: number, gid: number) {
+  constructor(fs: FileSystem, mode: number, uid: number, gid: number, ino: number = fs.newIno()) {
     this.fs = fs;
-    this.ino = fs.newIno();
+    this.ino = ino;
     this.mode = mode;
     this.uid = uid;
     this.gid = gid;
@@ -86,7 +122,11 @@ export abstract class Inode {
   }
   touch(): void {
     this.mtimeMs = this.ctimeMs = this.fs.now();
-    this.fs.onChange?.(this);
+  }
+  /** Mode, owner or times were set. */
+  attributesChanged(): void {
+    this.ctimeMs = this.fs.now();
+    if (this.recorded) this.fs.recorder?.attributes(this);
   }
   /** The last name is gone and nobody has it open. */
   free(): void {
@@ -121,10 +161,14 @@ export class FileInode extends Inode {
     this.#data = bytes;
     this.#size = bytes.length;
     this.#shared = true;
+    if (!this.recorded) return;
+    this.fs.recorder?.truncate(this, 0);
+    this.fs.recorder?.write(this, 0, bytes);
   }
   writeAt(at: number, bytes: Uint8Array): void {
     const end = at + bytes.length;
     if (end > this.#size) this.fs.charge(end - this.#size);
+    if (this.recorded) this.fs.recorder?.write(this, at, bytes);
     if (this.#shared || end > this.#data.length) {
       const grown = new Uint8Array(Math.max(end, this.#size, end > this.#data.length ? this.#data.length * 2 : 0, 64));
       grown.set(this.#data.subarray(0, this.#size));
@@ -137,6 +181,7 @@ export class FileInode extends Inode {
   }
   truncate(size: number): void {
     this.fs.charge(size - this.#size);
+    if (this.recorded) this.fs.recorder?.truncate(this, size);
     if (size === 0) {
       this.#data = EMPTY;
     } else if (this.#shared || size > this.#data.length) {
@@ -161,8 +206,8 @@ export class DirInode extends Inode {
   #entries: Map<string, Inode> | undefined;
   /** Fills the entries at the first look: an image's folder costs nothing until it is used. */
   #fill: ((dir: DirInode) => void) | undefined;
-  constructor(fs: FileSystem, mode: number, uid: number, gid: number, fill?: (dir: DirInode) => void) {
-    super(fs, mode, uid, gid);
+  constructor(fs: FileSystem, mode: number, uid: number, gid: number, fill?: (dir: DirInode) => void, ino?: number) {
+    super(fs, mode, uid, gid, ino);
     this.nlink = 2;
     this.#fill = fill;
   }
@@ -190,6 +235,7 @@ export class DirInode extends Inode {
     this.entries().set(name, inode);
     if (inode.kind === "dir") this.nlink++;
     this.touch();
+    if (this.recorded) this.fs.recorder?.link(this, name, inode);
   }
   /** Removes a name and frees what it named when that was its last. */
   unlink(name: string): void {
@@ -203,23 +249,27 @@ export class DirInode extends Inode {
     inode.ctimeMs = this.fs.now();
     if (inode.nlink <= 0 && !(inode instanceof FileInode && inode.opens > 0)) inode.free();
     this.touch();
+    if (this.recorded) this.fs.recorder?.unlink(this, name, inode);
   }
-  /** Moves a name without changing what it names (rename(2) inside one file system). */
-  detach(name: string): Inode {
-    const inode = this.entries().get(name);
+  /** Takes a name over from another directory of the file system (rename(2)); the new name is free. */
+  moveIn(from: DirInode, name: string, as: string): void {
+    const inode = from.entries().get(name);
     if (inode === undefined) throw new SysError("ENOENT", name);
-    this.entries().delete(name);
-    if (inode.kind === "dir") this.nlink--;
+    from.entries().delete(name);
+    if (inode.kind === "dir") from.nlink--;
+    from.touch();
+    this.entries().set(as, inode);
+    if (inode.kind === "dir") this.nlink++;
     this.touch();
-    return inode;
+    if (this.recorded) this.fs.recorder?.rename(from, name, this, as, inode);
   }
 }
 
 export class SymlinkInode extends Inode {
   readonly kind = "symlink";
   readonly target: string;
-  constructor(fs: FileSystem, target: string, uid: number, gid: number) {
-    super(fs, 0o777, uid, gid);
+  constructor(fs: FileSystem, target: string, uid: number, gid: number, ino?: number) {
+    super(fs, 0o777, uid, gid, ino);
     this.target = target;
   }
   override get size(): number {

@@ -269,7 +269,7 @@ export class MountTable {
       if (this.#at.has(b.place.inode) || target.get(b.name) !== b.place.inode) throw new SysError("EBUSY", newPath);
       target.unlink(b.name);
     }
-    target.link(b.name, source.detach(a.name));
+    target.moveIn(source, a.name, b.name);
   }
 
   readlink(from: Place, path: string, cred: Credentials): string {
@@ -281,7 +281,7 @@ export class MountTable {
   chmod(from: Place, path: string, cred: Credentials, mode: number): void {
     const p = this.#owned(from, path, cred);
     p.inode.mode = mode & 0o7777;
-    p.inode.ctimeMs = p.inode.fs.now();
+    p.inode.attributesChanged();
   }
 
   chown(from: Place, path: string, cred: Credentials, uid: number, gid: number, follow = true): void {
@@ -293,7 +293,7 @@ export class MountTable {
     if (uid !== -1) p.inode.uid = uid;
     if (gid !== -1) p.inode.gid = gid;
     if (p.inode.kind === "file") p.inode.mode &= ~0o6000;
-    p.inode.ctimeMs = p.inode.fs.now();
+    p.inode.attributesChanged();
   }
 
   utimes(from: Place, path: string, cred: Credentials, atimeMs: number, mtimeMs: number): void {
@@ -302,6 +302,7 @@ export class MountTable {
     if (!(cred.owner ?? cred.override) && cred.uid !== p.inode.uid) allow(p.inode, 2, cred, path);
     p.inode.atimeMs = atimeMs;
     p.inode.mtimeMs = mtimeMs;
+    p.inode.attributesChanged();
   }
 
   /** access(2) for the bits r=4, w=2, x=1. */

@@ -1,6 +1,6 @@
 // RBAC policy beyond Kubernetes' own: components here are one process where Kubernetes has several users.
 // The controller-manager works as one user, so it gets what each controller's service account would have; a node's process is kubelet,
-// kube-proxy and network policy agent in one; the edge is the cloud controller.
+// kube-proxy and network policy agent in one; the edge is the cloud controller and the cloud's storage driver.
 import type { BootstrapRow } from "./bootstrap.ts";
 
 const read = ["get", "list", "watch"];
@@ -26,6 +26,17 @@ export const OWN_CLUSTER_ROLES: readonly BootstrapRow[] = [
       { apiGroups: ["discovery.k8s.io"], resources: ["endpointslices"], verbs: read },
       { apiGroups: ["", "events.k8s.io"], resources: ["events"], verbs: ["create", "patch", "update"] },
       { apiGroups: ["coordination.k8s.io"], resources: ["leases"], verbs: ["create", "get", "list", "update", "watch", "patch"] },
+      // The storage driver's: provisioner, attacher, resizer.
+      { apiGroups: [""], resources: ["persistentvolumes"], verbs: [...read, "create", "delete", "patch", "update"] },
+      { apiGroups: [""], resources: ["persistentvolumeclaims"], verbs: [...read, "patch", "update"] },
+      { apiGroups: [""], resources: ["persistentvolumeclaims/status"], verbs: ["patch", "update"] },
+      {
+        apiGroups: ["storage.k8s.io"],
+        resources: ["storageclasses", "csinodes", "csidrivers", "volumeattributesclasses"],
+        verbs: read,
+      },
+      { apiGroups: ["storage.k8s.io"], resources: ["volumeattachments"], verbs: [...read, "patch", "update"] },
+      { apiGroups: ["storage.k8s.io"], resources: ["volumeattachments/status"], verbs: ["patch", "update"] },
     ],
   },
   {

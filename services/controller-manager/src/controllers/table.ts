@@ -1,5 +1,6 @@
 // All controllers of this process, by kube-controller-manager's names for --controllers.
 import type { StartController } from "../context.ts";
+import { startAttachDetach } from "./attachdetach/controller.ts";
 import { startClusterRoleAggregation } from "./clusterrole-aggregation/controller.ts";
 import { startCronJob } from "./cronjob/controller.ts";
 import { startCsrSigning } from "./csr/controller.ts";
@@ -53,6 +54,7 @@ export const CONTROLLERS: Readonly<Record<string, StartController>> = {
   "disruption-controller": startDisruption,
   "resourcequota-controller": startResourceQuota,
   "persistentvolume-binder-controller": startPersistentVolume,
+  "persistentvolume-attach-detach-controller": startAttachDetach,
   "persistentvolumeclaim-protection-controller": startClaimProtection,
   "persistentvolume-protection-controller": startVolumeProtection,
   "certificatesigningrequest-signing-controller": startCsrSigning,

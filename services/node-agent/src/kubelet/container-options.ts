@@ -126,7 +126,10 @@ function subPath(root: Inode, path: string, readOnly: boolean, i: ContainerInput
     if (!table.walk(table.root, made, AS_ROOT).place) {
       table.mkdir(table.root, made, AS_ROOT, root.mode & 0o777);
       const inode = table.resolve(table.root, made, AS_ROOT).inode;
-      inode.gid = root.gid;
+      if (inode.gid !== root.gid) {
+        inode.gid = root.gid;
+        inode.attributesChanged();
+      }
     }
   }
   return table.resolve(table.root, made, AS_ROOT).inode;

@@ -3,7 +3,7 @@
 // taken up again from its checkpoint.
 
 import path from "node:path";
-import type { Node, Pod } from "@podwire/api";
+import { type Node, type Pod, parseQuantity } from "@podwire/api";
 import { type Clock, type Logger, type Random, reasonOf } from "@podwire/base";
 import type { Bus, Subscription } from "@podwire/bus";
 import { type ApiClient, type EventRecorder, eventRecorder, type Informer, informer, Resources } from "@podwire/client";
@@ -25,8 +25,8 @@ import { summaryOf } from "./stats.ts";
 import { StatusManager } from "./status-manager.ts";
 import { serveKubeletStreams } from "./streams.ts";
 import { TokenSource } from "./token-source.ts";
-import { NodeDisk } from "./volumes/node-disk.ts";
-import { PodVolumes } from "./volumes/pod-volumes.ts";
+import { NodeVolumes } from "./volumes/node-volumes.ts";
+import type { PodVolumes } from "./volumes/pod-volumes.ts";
 
 export interface KubeletOptions {
   config: NodeAgentConfig;
@@ -38,6 +38,8 @@ export interface KubeletOptions {
   cni: BridgePlugin;
   watch: NodeWatch;
   allocatable: Readonly<Record<string, string>>;
+  /** The volumes that node.status.volumesInUse names have changed. */
+  onVolumesInUse?: () => void;
   clock: Clock;
   random: Random;
   log: Logger;
@@ -53,7 +55,7 @@ export class Kubelet {
   readonly #logs: LogStore;
   readonly #objects: ObjectSource;
   readonly #tokens: TokenSource;
-  readonly #disk: NodeDisk;
+  readonly #nodeVolumes: NodeVolumes;
   readonly #watch: NodeWatch;
   readonly #pods: Informer<Pod & { metadata: any }>;
   readonly #deps: PodWorkerDeps;
@@ -77,7 +79,18 @@ export class Kubelet {
     this.#logs = new LogStore(path.join(o.stateDir, "logs", "pods"), clock);
     this.#objects = new ObjectSource({ client, clock, random, log });
     this.#tokens = new TokenSource({ client, clock, random });
-    this.#disk = new NodeDisk(() => clock.nowMs());
+    this.#nodeVolumes = new NodeVolumes({
+      client,
+      bus: o.bus,
+      clock,
+      log,
+      nodeName: o.nodeName,
+      stateDir: o.stateDir,
+      diskBytes: Number(parseQuantity(o.config["disk-space"]).value()),
+      attachLimit: o.config["csi-attach-limit"],
+      event: (uid, type, reason, message) => this.#workers.get(uid)?.event(type, reason, message),
+      onChange: () => o.onVolumesInUse?.(),
+    });
     this.#watch = o.watch;
     this.#host = createHostSandbox({
       name: o.nodeName,
@@ -120,6 +133,7 @@ export class Kubelet {
 
   /** This node's object, each time it was read or written. */
   setNode(node: Node): void {
+    if (this.#node?.metadata?.uid !== node.metadata!.uid) this.#nodeVolumes.register(node.metadata!.uid!);
     this.#node = node;
   }
 
@@ -195,6 +209,7 @@ export class Kubelet {
     const live = new Set(this.#pods.lister.list().map((p) => p.metadata.uid as string));
     for (const uid of saved.keys()) if (!live.has(uid)) this.#checkpoints.remove(uid);
     this.#logs.retain(live);
+    this.#nodeVolumes.retain(live);
   }
 
   #worker(pod: Pod): PodWorker {
@@ -219,7 +234,7 @@ export class Kubelet {
   #gone(uid: string): void {
     const w = this.#workers.get(uid);
     this.#workers.delete(uid);
-    this.#disk.removePod(uid);
+    this.#nodeVolumes.gone(uid);
     this.#tokens.forget(uid);
     this.images.forget(uid);
     if (w) this.#logs.remove(w.record.pod);
@@ -289,19 +304,21 @@ export class Kubelet {
   }
 
   #volumes(pod: Pod, onChange: () => void): PodVolumes {
-    const { clock, network, nodeName, allocatable } = this.#o;
+    const { network, nodeName, allocatable } = this.#o;
     const uid = pod.metadata!.uid!;
-    return new PodVolumes({
+    return this.#nodeVolumes.forPod({
       objects: this.#objects,
       tokens: this.#tokens,
-      disk: this.#disk,
-      now: () => clock.nowMs(),
       facts: () => {
         const s = this.#workers.get(uid)?.record.sandbox;
         return { podIP: s?.ip ?? "", podIPs: s?.ips ?? [], hostIP: network.address, nodeName, allocatable };
       },
       onChange,
     });
+  }
+
+  volumesInUse(): string[] {
+    return this.#nodeVolumes.inUse();
   }
 
   /** The pod network has come up: pods that waited for it go on. */
@@ -332,6 +349,7 @@ export class Kubelet {
       pods: this.#workers.size,
       containersRunning: running,
       restarts,
+      volumes: this.#nodeVolumes.counters(),
       statuses: this.#statuses.counters,
       events: this.#events.counters(),
     };
@@ -345,6 +363,7 @@ export class Kubelet {
     this.#objects.stop();
     for (const w of this.#workers.values()) w.abandon();
     this.#checkpoints.close();
+    this.#nodeVolumes.stop();
   }
 }
 

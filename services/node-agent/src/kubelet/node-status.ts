@@ -42,6 +42,8 @@ export interface NodeHealth {
   memoryPressure: boolean;
   diskPressure: boolean;
   images: readonly { names: string[]; sizeBytes: number }[];
+  /** CSI volumes that pods here use. */
+  volumesInUse: readonly string[];
   /** Set while the node shuts down. */
   shutdown: boolean;
 }
@@ -120,6 +122,7 @@ export function nodeStatus(d: NodeDescription, h: NodeHealth, old: NodeStatus | 
       swap: { capacity: 0 },
     } as never,
     images: h.images.slice(0, 50).map((i) => ({ names: i.names, sizeBytes: i.sizeBytes })),
+    volumesInUse: h.volumesInUse.length > 0 ? [...h.volumesInUse] : null,
     runtimeHandlers: [{ name: "", features: { recursiveReadOnlyMounts: true, userNamespaces: false } }],
     features: { supplementalGroupsPolicy: true },
   } as NodeStatus;

@@ -17,6 +17,7 @@ import { type Action, isOver, planPod, specsOf } from "./plan.ts";
 import { isSidecar, newContainerRecord, type PodRecord, podText, type SandboxRecord } from "./pod-record.ts";
 import { podStatus } from "./pod-status.ts";
 import type { StatusManager } from "./status-manager.ts";
+import { VolumePending } from "./volumes/payload.ts";
 import type { PodVolumes } from "./volumes/pod-volumes.ts";
 
 export interface PodWorkerDeps {
@@ -47,6 +48,9 @@ const RETRY_MS = 2000;
 const TRY_AGAIN = 11;
 const MOUNT_RETRY_FIRST_MS = 500;
 const MOUNT_RETRY_MAX_MS = 122_000;
+/** A volume that is being attached is looked for this often at first, and then less. */
+const ATTACH_LOOK_FIRST_MS = 50;
+const ATTACH_LOOK_MAX_MS = 1_000;
 /** Volumes are written anew at least this often, as the kubelet's resync does. */
 const REFRESH_MS = 60_000;
 
@@ -62,6 +66,7 @@ export class PodWorker {
   #timer: Timer | undefined;
   #timerAtMs = Number.POSITIVE_INFINITY;
   #mountRetryMs = MOUNT_RETRY_FIRST_MS;
+  #attachLookMs = ATTACH_LOOK_FIRST_MS;
   #terminated = false;
   #refreshed = 0;
   #gone = false;
@@ -259,6 +264,11 @@ export class PodWorker {
       this.#mountRetryMs = MOUNT_RETRY_FIRST_MS;
       return true;
     } catch (e) {
+      if (e instanceof VolumePending) {
+        this.wakeAt(this.deps.clock.nowMs() + this.#attachLookMs);
+        this.#attachLookMs = Math.min(this.#attachLookMs * 1.5, ATTACH_LOOK_MAX_MS);
+        return false;
+      }
       this.event("Warning", "FailedMount", e instanceof Error ? e.message : String(e));
       this.wakeAt(this.deps.clock.nowMs() + this.#mountRetryMs);
       this.#mountRetryMs = Math.min(this.#mountRetryMs * 2, MOUNT_RETRY_MAX_MS);
@@ -353,10 +363,12 @@ export class PodWorker {
 
   async #releaseSandbox(): Promise<void> {
     const s = this.record.sandbox;
-    if (!s) return;
-    this.record.sandbox = undefined;
-    s.sandbox.stop();
-    await s.release();
-    this.runner.close();
+    if (s) {
+      this.record.sandbox = undefined;
+      s.sandbox.stop();
+      await s.release();
+      this.runner.close();
+    }
+    await this.volumes.unmount(this.record.uid);
   }
 }

@@ -1,5 +1,5 @@
 // The shell of the volume binder: claims find volumes, volumes follow their claims' fate. One worker, so that no volume is given
-// twice. No provisioner runs here: a class with one waits for it, as Kubernetes does with an external provisioner.
+// twice. No provisioner runs here: a claim of a class with one is handed to it by annotation, and its volume is awaited.
 import { isNotFound, type KubeObject, objectKey, Resources, runController, splitKey, time } from "@podwire/client";
 import type { ControllerContext, RunningController } from "../../context.ts";
 import { equal } from "../../equality.ts";
@@ -8,6 +8,7 @@ import { BIND_COMPLETED, BOUND_BY_CONTROLLER, classOf, findVolume, isBoundTo, mi
 const CLAIM = "claim/";
 const VOLUME = "volume/";
 const NO_PROVISIONER = "kubernetes.io/no-provisioner";
+const PROVISIONER_ANNOTATIONS = ["volume.beta.kubernetes.io/storage-provisioner", "volume.kubernetes.io/storage-provisioner"];
 
 export function startPersistentVolume(c: ControllerContext): RunningController {
   const volumes = c.informers.of(Resources.persistentVolumes);
@@ -106,14 +107,28 @@ export function startPersistentVolume(c: ControllerContext): RunningController {
       recorder.event(claim, "Warning", "ProvisioningFailed", `storageclass.storage.k8s.io "${classOf(claim)}" not found`);
     else if (storageClass["provisioner"] === NO_PROVISIONER)
       recorder.event(claim, "Normal", "FailedBinding", "no persistent volumes available for this claim and no storage class is set");
-    else
+    else {
+      await nameProvisioner(claim, storageClass["provisioner"]);
       recorder.event(
         claim,
         "Normal",
         "ExternalProvisioning",
         `Waiting for a volume to be created either by the external provisioner '${storageClass["provisioner"]}' or manually by the system administrator. If volume creation is delayed, please verify that the provisioner is running and correctly registered.`,
       );
+      if (claim["status"]?.phase === "Pending") return;
+      const live = await c.client.get(Resources.persistentVolumeClaims, namespace, name);
+      return setClaimPhase(live, "Pending");
+    }
     await setClaimPhase(claim, "Pending");
+  }
+
+  /** Says who shall make the volume: external provisioners wait for this annotation. */
+  async function nameProvisioner(claim: KubeObject, provisioner: string): Promise<void> {
+    if (PROVISIONER_ANNOTATIONS.every((a) => claim.metadata.annotations?.[a] === provisioner)) return;
+    const annotations = Object.fromEntries(PROVISIONER_ANNOTATIONS.map((a) => [a, provisioner]));
+    await c.client.patch(Resources.persistentVolumeClaims, claim.metadata.namespace ?? "", claim.metadata.name, "merge", {
+      metadata: { resourceVersion: claim.metadata.resourceVersion, annotations },
+    });
   }
 
   /** Binds both sides: the volume's reference first, so that it is taken, then the claim. */

@@ -6,7 +6,7 @@ import { isTerminal } from "../../pods/status.ts";
 
 export const CLAIM_FINALIZER = "kubernetes.io/pvc-protection";
 export const VOLUME_FINALIZER = "kubernetes.io/pv-protection";
-const BY_CLAIM = "byClaim";
+export const BY_CLAIM = "byClaim";
 
 export function startClaimProtection(c: ControllerContext): RunningController {
   const claims = c.informers.of(Resources.persistentVolumeClaims);
@@ -67,7 +67,8 @@ async function guard(c: ControllerContext, ref: ResourceRef, o: KubeObject, fina
   await c.client.patch(ref, o.metadata.namespace ?? "", o.metadata.name, "merge", patch);
 }
 
-function claimsOf(p: KubeObject): string[] {
+/** Names of the claims that a pod uses. */
+export function claimsOf(p: KubeObject): string[] {
   return (p["spec"]?.volumes ?? []).flatMap((v: any) =>
     v.persistentVolumeClaim ? [v.persistentVolumeClaim.claimName] : v.ephemeral ? [`${p.metadata.name}-${v.name}`] : [],
   );

@@ -6,6 +6,8 @@ import { type FieldFacts, fieldValue } from "../field-ref.ts";
 import { resourceValue } from "../resource-field.ts";
 
 export class VolumeError extends PodwireError {}
+/** Somebody else has not done their part yet: tried again soon, and no event. */
+export class VolumePending extends VolumeError {}
 
 export interface PayloadFile {
   bytes: Uint8Array;

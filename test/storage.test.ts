@@ -1,0 +1,167 @@
+// Volumes over processes: data that outlives pods, nodes and the storage's own process; moves between nodes; is shared live; grows.
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type Cluster, eventually, FAST_NODE_FAILURE, startCluster } from "./cluster.ts";
+
+const BUSYBOX = "registry.k8s.io/e2e-test-images/busybox:1.37.0-1";
+
+let cluster: Cluster;
+beforeAll(async () => {
+  cluster = await startCluster({ nodes: 2, args: FAST_NODE_FAILURE });
+});
+afterAll(() => cluster?.stop());
+
+const apply = (manifest: string) => cluster.kubectl(["apply", "-f", "-"], { input: manifest });
+const claim = (name: string, extra = "", modes = "ReadWriteOnce", size = "1Mi") => `apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: { name: ${name} }
+spec: { accessModes: [${modes}], resources: { requests: { storage: ${size} } }${extra} }
+---
+`;
+const pod = (name: string, node: string, volumes: string, o: { command?: string; spec?: string } = {}) => `apiVersion: v1
+kind: Pod
+metadata: { name: ${name} }
+spec:
+  nodeSelector: { kubernetes.io/hostname: ${node} }
+  terminationGracePeriodSeconds: 0
+  tolerations: [{ key: node.kubernetes.io/unreachable, operator: Exists, effect: NoExecute }, { key: node.kubernetes.io/not-ready, operator: Exists, effect: NoExecute }]
+  ${o.spec ?? ""}
+  containers:
+    - name: c
+      image: ${BUSYBOX}
+      command: [sh, -c, "${o.command ?? "sleep 1000000"}"]
+      volumeMounts: [{ name: v, mountPath: /data }]
+  volumes: [${volumes}]
+---
+`;
+const ofClaim = (name: string) => `{ name: v, persistentVolumeClaim: { claimName: ${name} } }`;
+const ready = (name: string) => cluster.kubectl(["wait", "--for=condition=Ready", `pod/${name}`, "--timeout=60s"]);
+const sh = (name: string, command: string) => cluster.kubectl(["exec", name, "--", "sh", "-c", command]);
+const remove = (name: string) => cluster.kubectl(["delete", "pod", name, "--force", "--grace-period=0"]);
+const events = async (reason: string, name: string) =>
+  ((await cluster.object("get", "events", `--field-selector=reason=${reason},involvedObject.name=${name}`)).items as any[]).map(
+    (e) => e.message as string,
+  );
+
+describe("a claim of the default class", () => {
+  it("gets a volume when its pod is placed, keeps its data on another node, grows, and goes with its claim", async () => {
+    await apply(claim("data"));
+    const pending = await eventually("the claim waits", async () => (await events("WaitForFirstConsumer", "data"))[0]);
+    expect(pending).toBe("waiting for first consumer to be created before binding");
+    await apply(pod("one", "node-1", ofClaim("data")));
+    await ready("one");
+    const bound = await cluster.object("get", "pvc", "data");
+    expect(bound.spec.storageClassName).toBe("standard");
+    const pv = bound.spec.volumeName as string;
+    expect((await cluster.object("get", "pv", pv)).spec).toMatchObject({
+      capacity: { storage: "1Mi" },
+      persistentVolumeReclaimPolicy: "Delete",
+      csi: { driver: "csi.podwire.io" },
+    });
+    expect(await events("SuccessfulAttachVolume", "one")).toEqual([`AttachVolume.Attach succeeded for volume "${pv}" `]);
+    await sh("one", "mkdir /data/d; echo hello > /data/d/f; chmod 640 /data/d/f; ln -s d/f /data/l");
+    expect(await sh("one", "dd if=/dev/zero of=/data/big bs=1024 count=2000 2>&1 || rm /data/big")).toContain("No space left on device");
+
+    // Elsewhere it cannot be while it is here.
+    await apply(pod("two", "node-2", ofClaim("data")));
+    const conflict = await eventually("the second node is refused", async () => (await events("FailedAttachVolume", "two"))[0]);
+    expect(conflict).toBe(`Multi-Attach error for volume "${pv}" Volume is already used by pod(s) one`);
+    await cluster.kubectl(["delete", "pod", "one"]);
+    await ready("two");
+    expect(await sh("two", "cat /data/l; stat -c '%a %F' /data/d/f")).toBe("hello\n640 regular file");
+    const attached = (await cluster.object("get", "volumeattachments")).items;
+    expect(attached.map((a: any) => [a.spec.nodeName, a.status.attached])).toEqual([["node-2", true]]);
+    expect((await cluster.object("get", "node", "node-2")).status.volumesAttached).toEqual([
+      { name: `kubernetes.io/csi/csi.podwire.io^${pv}`, devicePath: "" },
+    ]);
+
+    await cluster.kubectl(["patch", "pvc", "data", "-p", '{"spec":{"resources":{"requests":{"storage":"4Mi"}}}}']);
+    await eventually("the claim has grown", async () => (await cluster.object("get", "pvc", "data")).status.capacity.storage === "4Mi");
+    await sh("two", "dd if=/dev/zero of=/data/big bs=1024 count=2000");
+    expect((await cluster.object("get", "pvc", "data")).status.conditions).toBeUndefined();
+
+    // A copy of it.
+    await apply(
+      claim("copy", ", dataSource: { kind: PersistentVolumeClaim, name: data }", "ReadWriteOnce", "4Mi") +
+        pod("three", "node-1", ofClaim("copy")),
+    );
+    await ready("three");
+    expect(await sh("three", "cat /data/l; echo changed > /data/d/f")).toBe("hello");
+    expect(await sh("two", "cat /data/l")).toBe("hello");
+
+    await remove("two");
+    await cluster.kubectl(["delete", "pvc", "data"]);
+    await eventually("the volume is gone", async () => !(await cluster.kubectl(["get", "pv", "-o", "name"])).includes(pv));
+    await remove("three");
+    await cluster.kubectl(["delete", "pvc", "copy"]);
+    await eventually("all volumes are gone", async () => (await cluster.kubectl(["get", "pv", "-o", "name"])) === "");
+  });
+});
+
+describe("shared volumes", () => {
+  for (const [what, manifest, source] of [
+    ["a claim of mode ReadWriteMany", claim("shared", "", "ReadWriteMany"), ofClaim("shared")],
+    ["an NFS export", "", "{ name: v, nfs: { server: nfs.example.com, path: /exports/a } }"],
+  ] as const)
+    it(`${what} is one directory on both nodes`, async () => {
+      await apply(`${manifest}${pod("left", "node-1", source)}${pod("right", "node-2", source)}`);
+      await Promise.all([ready("left"), ready("right")]);
+      await sh("left", "echo from-left > /data/a; mkdir /data/dir");
+      expect(await eventually("right sees it", async () => (await sh("right", "cat /data/a 2>/dev/null || true")) || undefined)).toBe(
+        "from-left",
+      );
+      await sh("right", "echo more >> /data/a; mv /data/a /data/dir/b");
+      expect(await eventually("left sees it", async () => (await sh("left", "cat /data/dir/b 2>/dev/null || true")) || undefined)).toBe(
+        "from-left\nmore",
+      );
+      // Both at once: nothing is lost, nothing differs.
+      await Promise.all([
+        sh("left", "for i in $(seq 100); do echo $i > /data/dir/l$i; done"),
+        sh("right", "for i in $(seq 100); do echo $i > /data/dir/r$i; done"),
+      ]);
+      const sums = () => Promise.all(["left", "right"].map((n) => sh(n, "cd /data; find . -type f | sort | xargs md5sum")));
+      await eventually("both see the same", async () => {
+        const [l, r] = await sums();
+        return l === r && l?.split("\n").length === 201;
+      });
+      await Promise.all([remove("left"), remove("right")]);
+    });
+});
+
+describe("failures", () => {
+  it("data outlive a killed node and a killed storage; emptyDirs and hostPaths their node's reboot", async () => {
+    const volumes = `${ofClaim("kept")}, { name: e, emptyDir: {} }, { name: h, hostPath: { path: /data/h } }, { name: m, emptyDir: { medium: Memory, sizeLimit: 1Mi } }`;
+    await apply(
+      claim("kept") +
+        pod("victim", "node-2", volumes).replace(
+          "{ name: v, mountPath: /data }",
+          "{ name: v, mountPath: /data }, { name: e, mountPath: /e }, { name: h, mountPath: /h }, { name: m, mountPath: /m }",
+        ),
+    );
+    await ready("victim");
+    expect(await sh("victim", "for d in data e h m; do echo $d > /$d/f; done; df -k /m | tail -1 | awk '{print $2}'")).toBe("1024");
+
+    const storage = (await cluster.status()).processes.find((p: any) => p.name === "edge");
+    process.kill(storage.pid, "SIGKILL");
+    await sh("victim", "echo after >> /data/f");
+    await cluster.podwire(["status", "--wait"]);
+    await sh("victim", "echo later >> /data/f");
+    await new Promise((r) => setTimeout(r, 1500));
+
+    await cluster.podwire(["nodes", "kill", "node-2"]);
+    await cluster.podwire(["nodes", "restart", "node-2"]);
+    await eventually("the pod runs again", async () => {
+      const p = await cluster.object("get", "pod", "victim");
+      return p.status.containerStatuses?.[0]?.restartCount > 0 && p.status.containerStatuses[0].ready;
+    });
+    expect(await sh("victim", "cat /data/f /e/f /h/f; ls /m")).toBe("data\nafter\nlater\ne\nh");
+
+    // The node stays away: its volume goes to another once it is declared out of service.
+    await cluster.podwire(["nodes", "kill", "node-2"]);
+    await cluster.kubectl(["wait", "--for=condition=Ready=Unknown", "node/node-2", "--timeout=60s"]);
+    await cluster.kubectl(["taint", "node", "node-2", "node.kubernetes.io/out-of-service=nodeshutdown:NoExecute"]);
+    await cluster.kubectl(["delete", "pod", "victim", "--force", "--grace-period=0", "--ignore-not-found"]);
+    await apply(pod("heir", "node-1", ofClaim("kept")));
+    await ready("heir");
+    expect(await sh("heir", "cat /data/f")).toBe("data\nafter\nlater");
+  });
+});
