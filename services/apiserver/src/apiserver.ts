@@ -12,6 +12,7 @@ import { AdmissionChain, type AdmissionPlugin } from "./admission/chain.ts";
 import { limitRanger } from "./admission/limit-ranger.ts";
 import { namespaceLifecycle } from "./admission/namespace-lifecycle.ts";
 import { nodeRestriction } from "./admission/node-restriction.ts";
+import { OPTIONAL } from "./admission/optional-plugins.ts";
 import { defaultTolerationSeconds, priority, taintNodesByCondition } from "./admission/pod-defaults.ts";
 import { podSecurity } from "./admission/pod-security.ts";
 import { resourceQuota } from "./admission/resource-quota.ts";
@@ -21,9 +22,12 @@ import { claimResize, defaultStorageClass, storageObjectInUseProtection } from "
 import { validatingPolicies } from "./admission/validating-policies.ts";
 import { mutatingWebhooks, validatingWebhooks } from "./admission/webhooks/webhooks.ts";
 import { Aggregator } from "./aggregation/aggregator.ts";
+import { Auditor } from "./audit/audit.ts";
+import { AuditLogFile } from "./audit/log-file.ts";
+import { AuditPolicy } from "./audit/policy.ts";
 import { ANONYMOUS, type TokenAuthenticator, tokenFile, unionOf } from "./authentication/authenticator.ts";
 import { ServiceAccountTokens, TokenRefusedError } from "./authentication/service-account-tokens.ts";
-import { chainOf, mastersAuthorizer } from "./authorization/authorizer.ts";
+import { alwaysAllow, alwaysDeny, chainOf, mastersAuthorizer } from "./authorization/authorizer.ts";
 import { escalationCheck } from "./authorization/escalation.ts";
 import { NodeAuthorizer } from "./authorization/node.ts";
 import { RbacAuthorizer } from "./authorization/rbac.ts";
@@ -37,6 +41,7 @@ import { Discovery } from "./discovery/discovery.ts";
 import { Health } from "./discovery/health.ts";
 import { metricsPath } from "./discovery/metrics.ts";
 import { oidcPaths } from "./discovery/oidc.ts";
+import type { FlagFiles } from "./flag-files.ts";
 import { Handler } from "./handler.ts";
 import { MetricsServer } from "./metrics-server/metrics-server.ts";
 import { ClusterNetwork } from "./network/cluster-network.ts";
@@ -44,6 +49,9 @@ import { OpenApi } from "./openapi/documents.ts";
 import { Allocators } from "./resources/allocators.ts";
 import { Catalogue } from "./resources/catalogue.ts";
 import { formatIpv4 } from "./resources/ip-range.ts";
+import { EncryptedStore } from "./storage/encryption/encrypted-store.ts";
+import { EncryptionConfiguration } from "./storage/encryption/providers.ts";
+import { EventExpiry } from "./storage/event-expiry.ts";
 import { ObjectStorage } from "./storage/object-storage.ts";
 import { busConnections, noConnections } from "./subresources/connections.ts";
 import { serveReviews } from "./subresources/reviews.ts";
@@ -55,6 +63,9 @@ import { upgrader } from "./transport/websocket.ts";
 
 /** Where pods find the API, whatever port the host's listener has. */
 const PORT_ON_THE_WIRE = 6443;
+const DEFAULT_AUDIT_FILE_MB = 100;
+const MEGABYTE = 1024 * 1024;
+const DAY_MS = 86_400_000;
 
 export interface ApiServerOptions {
   clock: Clock;
@@ -70,8 +81,8 @@ export interface ApiServerOptions {
   config: ApiServerConfig;
   /** Key of service account tokens when there is no `pki`. */
   serviceAccountKeyPem?: string;
-  /** Contents of --token-auth-file. */
-  tokens?: string;
+  /** Contents of the files that flags name. */
+  files?: FlagFiles;
 }
 
 export class ApiServer {
@@ -83,6 +94,8 @@ export class ApiServer {
   readonly #aggregator: Aggregator;
   #metrics: MetricsServer | undefined;
   readonly #tokens: TokenAuthenticator;
+  readonly #expiry: EventExpiry;
+  readonly #auditor: Auditor | undefined;
   #https: HttpsTransport | undefined;
   #bus: Subscription | undefined;
   #network: ClusterNetwork | undefined;
@@ -91,9 +104,15 @@ export class ApiServer {
 
   constructor(o: ApiServerOptions) {
     this.#o = o;
-    const { clock, random, log, store } = o;
+    const { clock, random, log } = o;
+    const files = o.files ?? {};
+    const encrypted =
+      files.encryption === undefined ? undefined : new EncryptedStore(o.store, new EncryptionConfiguration(files.encryption));
+    const store = encrypted ?? o.store;
     const cache = new WatchCache(store, { clock, log });
-    const storage = new ObjectStorage(store, cache);
+    const storage = new ObjectStorage(store, cache, encrypted && ((key) => encrypted.isStale(key)));
+    this.#expiry = new EventExpiry({ cache, storage, clock, log, ttlMs: o.config["event-ttl"] });
+    this.#auditor = this.#auditTrail();
     this.#rbac = new RbacAuthorizer(cache);
     const api: Api = {
       clock,
@@ -104,7 +123,12 @@ export class ApiServer {
       lists: new ListBytes(),
       catalogue: new Catalogue(),
       admission: new AdmissionChain([]),
-      authorizer: chainOf([mastersAuthorizer, new NodeAuthorizer(cache), this.#rbac]),
+      authorizer: chainOf([
+        mastersAuthorizer,
+        ...o.config["authorization-mode"].map((m) =>
+          m === "Node" ? new NodeAuthorizer(cache) : m === "RBAC" ? this.#rbac : m === "AlwaysAllow" ? alwaysAllow : alwaysDeny,
+        ),
+      ]),
       dialer: { connect: (host, port) => this.#dial(host, port) },
       connections: o.bus ? busConnections(o.bus) : noConnections,
       subresources: new Map(),
@@ -119,11 +143,12 @@ export class ApiServer {
         ports: o.config["service-node-port-range"],
       }),
       readFresh: (request) => cache.fresh(request),
+      ...(encrypted ? { unreadable: encrypted.unreadable.bind(encrypted) } : {}),
     };
     api.admission = new AdmissionChain(this.#plugins(api));
     const authenticators: TokenAuthenticator[] = [];
-    if (o.tokens !== undefined) authenticators.push(tokenFile(o.tokens));
-    const keyPem = o.pki?.serviceAccountKeyPem ?? o.serviceAccountKeyPem;
+    if (files.tokens !== undefined) authenticators.push(tokenFile(files.tokens));
+    const keyPem = files.signingKey ?? o.pki?.serviceAccountKeyPem ?? o.serviceAccountKeyPem;
     const serviceAccounts = keyPem === undefined ? undefined : this.#serviceAccounts(keyPem, cache);
     if (serviceAccounts) {
       authenticators.push(serviceAccounts);
@@ -159,6 +184,7 @@ export class ApiServer {
       discovery,
       health,
       aggregator: this.#aggregator,
+      auditor: this.#auditor,
       paths: [
         oidcPaths(serviceAccounts, o.config),
         metricsPath(
@@ -193,6 +219,7 @@ export class ApiServer {
     this.#joinWire();
     this.#aggregator.start();
     if (this.#o.bus) this.#bus = serveBus({ bus: this.#o.bus, handle, log });
+    this.#expiry.start();
     this.#ready = true;
   }
 
@@ -241,35 +268,54 @@ export class ApiServer {
     this.#definitions.stop();
     this.#aggregator.stop();
     this.#metrics?.stop();
+    this.#expiry.stop();
     this.#bus?.unsubscribe();
     this.#network?.close();
     await this.#https?.close();
+    await this.#auditor?.close();
     this.api.cache.close();
   }
 
   async #listen(pki: Pki, handle: (request: ApiRequest, user: User) => Promise<ApiResponse>): Promise<void> {
-    const { config, log } = this.#o;
+    const { config, log, files } = this.#o;
     const upgrade: (r: IncomingMessage, s: Duplex, h: Buffer, a: () => Promise<User>) => void = upgrader({ handle });
     this.#https = new HttpsTransport({
-      cert: pki.servingCertPem,
-      key: pki.servingKeyPem,
-      clientCa: pki.caPem,
+      cert: files?.serving?.cert ?? pki.servingCertPem,
+      key: files?.serving?.key ?? pki.servingKeyPem,
+      clientCa: files?.clientCa === undefined ? pki.caPem : `${pki.caPem}\n${files.clientCa}`,
       requestHeaderCa: pki.frontProxyCaPem,
       handle,
       tokens: this.#tokens,
       anonymous: config["anonymous-auth"],
       upgrade,
+      refused: (request, response) => this.handler.refused(request, response),
       log,
     });
     this.port = await this.#https.listen(config["secure-port"], config["bind-address"]);
     log.info({ port: this.port, address: config["bind-address"] }, "serving HTTPS");
   }
 
+  #auditTrail(): Auditor | undefined {
+    const { clock, random, log, config, files } = this.#o;
+    if (files?.auditPolicy === undefined) return undefined;
+    const path = config["audit-log-path"];
+    const sink = new AuditLogFile({
+      path,
+      maxSizeBytes: (config["audit-log-maxsize"] || DEFAULT_AUDIT_FILE_MB) * MEGABYTE,
+      maxBackups: config["audit-log-maxbackup"],
+      maxAgeMs: config["audit-log-maxage"] * DAY_MS,
+      clock,
+      log,
+    });
+    return new Auditor({ policy: new AuditPolicy(files.auditPolicy), sinks: path === "" ? [] : [sink], clock, random });
+  }
+
   #serviceAccounts(keyPem: string, cache: WatchCache): ServiceAccountTokens {
-    const { clock, random, config } = this.#o;
+    const { clock, random, config, files } = this.#o;
     const audiences = config["api-audiences"].split(",").filter((a) => a !== "");
     return new ServiceAccountTokens({
       keyPem,
+      otherKeys: files?.verificationKeys ?? [],
       issuer: config["service-account-issuer"],
       audiences,
       cache,
@@ -279,9 +325,11 @@ export class ApiServer {
   }
 
   #plugins(api: Api): AdmissionPlugin[] {
-    const disabled = new Set(this.#o.config["disable-admission-plugins"].split(","));
+    const disabled = new Set<string>(this.#o.config["disable-admission-plugins"]);
+    const optional = this.#o.config["enable-admission-plugins"].flatMap((name) => (OPTIONAL[name] ? [OPTIONAL[name](api)] : []));
     // In the order of kube-apiserver; what only validates runs after everything that changes objects.
     const plugins = [
+      ...optional,
       namespaceLifecycle(api),
       limitRanger(api),
       serviceAccount(api),

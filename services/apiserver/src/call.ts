@@ -3,6 +3,7 @@ import type { KubeObject, ResourceInfo } from "@podwire/api";
 import type { Clock, Logger, Random } from "@podwire/base";
 import type { BusStream } from "@podwire/bus";
 import type { AdmissionChain } from "./admission/chain.ts";
+import type { AuditNotes } from "./audit/audit.ts";
 import type { Authorizer } from "./authorization/authorizer.ts";
 import type { ListBytes } from "./cache/list-bytes.ts";
 import type { WatchCache } from "./cache/watch-cache.ts";
@@ -89,6 +90,8 @@ export interface Api {
   allocators: Allocators;
   /** Which reads ask the store's leader first; see WatchCache.fresh. */
   readFresh(request?: { readonly signal?: AbortSignal }): Promise<void>;
+  /** Why an object, or some object of a collection, cannot be read from the store (its key is lost); absent without encryption. */
+  unreadable?: (group: string, resource: string, namespace: string, name?: string) => string | undefined;
 }
 
 /** One resource request on its way through authorization, admission and storage. */
@@ -105,6 +108,8 @@ export interface Call {
   /** Sent as Warning headers. */
   warnings: string[];
   userAgent: string;
+  /** Takes annotations for the audit event; absent when the request is not recorded. */
+  notes?: AuditNotes;
 }
 
 export type { KubeObject, ResourceInfo };

@@ -1,5 +1,6 @@
 // Flags of the apiserver, with kube-apiserver's names. Nothing else reads the environment.
-import { bool, z } from "@podwire/base";
+import { bool, durationMs, z } from "@podwire/base";
+import { authorizationModes, featureGates, pluginNames, runtimeConfig } from "./flag-values.ts";
 import type { PortRange } from "./resources/allocators.ts";
 import { type IpRange, parseIpRange } from "./resources/ip-range.ts";
 
@@ -30,7 +31,7 @@ export const FLAGS = {
   "tls-private-key-file": z.string().default(""),
   "token-auth-file": z.string().default(""),
   "anonymous-auth": bool.default(true),
-  "authorization-mode": z.string().default("Node,RBAC"),
+  "authorization-mode": authorizationModes.prefault("Node,RBAC"),
   "advertise-address": z.string().default("172.30.0.2"),
   "service-cluster-ip-range": ipRange.prefault("10.96.0.0/12"),
   "service-node-port-range": portRange.prefault("30000-32767"),
@@ -39,18 +40,23 @@ export const FLAGS = {
   "service-account-signing-key-file": z.string().default(""),
   "api-audiences": z.string().default(""),
   "external-hostname": z.string().default(""),
-  "enable-admission-plugins": z.string().default(""),
-  "disable-admission-plugins": z.string().default(""),
+  "enable-admission-plugins": pluginNames.prefault(""),
+  "disable-admission-plugins": pluginNames.prefault(""),
   "allow-privileged": bool.default(true),
   "max-requests-inflight": z.coerce.number().int().min(0).default(400),
   "max-mutating-requests-inflight": z.coerce.number().int().min(0).default(200),
   "metrics-server": bool.default(true),
-  "event-ttl": z.string().default("1h"),
+  "event-ttl": durationMs.prefault("1h"),
   "audit-policy-file": z.string().default(""),
   "audit-log-path": z.string().default(""),
+  /** Megabytes a file, files to keep (0: all), days to keep (0: for ever). */
+  "audit-log-maxsize": z.coerce.number().int().min(0).default(0),
+  "audit-log-maxbackup": z.coerce.number().int().min(0).default(0),
+  "audit-log-maxage": z.coerce.number().int().min(0).default(0),
+  "audit-log-format": z.enum(["json"]).default("json"),
   "encryption-provider-config": z.string().default(""),
-  "runtime-config": z.string().default(""),
-  "feature-gates": z.string().default(""),
+  "runtime-config": runtimeConfig.prefault(""),
+  "feature-gates": featureGates.prefault(""),
   "storage-backend": z.enum(["jetstream", "memory"]).default("jetstream"),
 };
 

@@ -2,6 +2,7 @@
 // becomes a Status. Invariant: what is not authorized is not read, not even to find out whether it exists.
 import { forbiddenReason, StatusError, statusErrors } from "@podwire/api";
 import type { Aggregator } from "./aggregation/aggregator.ts";
+import type { Auditor, AuditRecord } from "./audit/audit.ts";
 import { ImpersonationError, impersonated } from "./authentication/impersonation.ts";
 import type { Api, ApiRequest, ApiResponse, Call, User } from "./call.ts";
 import type { Discovery } from "./discovery/discovery.ts";
@@ -38,24 +39,37 @@ export class Handler {
   readonly #health: Health;
   readonly #paths: readonly PathHandler[];
   readonly #aggregator: Aggregator | undefined;
+  readonly #auditor: Auditor | undefined;
   readonly counters: RequestCounters = { requests: new Map(), inFlight: 0, watches: 0 };
 
-  constructor(api: Api, parts: { discovery: Discovery; health: Health; paths?: readonly PathHandler[]; aggregator?: Aggregator }) {
+  constructor(
+    api: Api,
+    parts: {
+      discovery: Discovery;
+      health: Health;
+      paths?: readonly PathHandler[];
+      aggregator?: Aggregator;
+      auditor?: Auditor | undefined;
+    },
+  ) {
     this.#api = api;
     this.#aggregator = parts.aggregator;
     this.#discovery = parts.discovery;
     this.#health = parts.health;
     this.#paths = parts.paths ?? [];
+    this.#auditor = parts.auditor;
   }
 
   /** Answers one request of an authenticated (or anonymous) user. */
   async handle(request: ApiRequest, user: User): Promise<ApiResponse> {
     const info = parseRequest(request.method, request.path);
     const warnings: string[] = [];
+    const record = this.#auditor?.begin(request, info, user);
+    record?.received();
     this.counters.inFlight++;
     let response: ApiResponse;
     try {
-      response = await this.#answer(request, info, user, warnings);
+      response = await this.#answer(request, info, user, warnings, record);
     } catch (e) {
       if (!(e instanceof StatusError))
         this.#api.log.error({ err: e, method: request.method, path: info.path }, "a request failed inside the server");
@@ -68,12 +82,28 @@ export class Handler {
     const key = `${info.verb} ${info.resource || "-"} ${response.status}`;
     this.counters.requests.set(key, (this.counters.requests.get(key) ?? 0) + 1);
     if (warnings.length > 0) response.headers["warning"] = warnings.map((w) => `299 - ${quoted(w)}`);
+    if (record) {
+      response.headers["audit-id"] = record.id;
+      record.answered(response);
+    }
     return response;
   }
 
-  async #answer(request: ApiRequest, info: RequestInfo, authenticated: User, warnings: string[]): Promise<ApiResponse> {
+  /** A request whose credentials were refused, for the audit trail. */
+  refused(request: ApiRequest, response: ApiResponse): void {
+    this.#auditor?.begin(request, parseRequest(request.method, request.path), NOBODY)?.answered(response);
+  }
+
+  async #answer(
+    request: ApiRequest,
+    info: RequestInfo,
+    authenticated: User,
+    warnings: string[],
+    record: AuditRecord | undefined,
+  ): Promise<ApiResponse> {
     const user = impersonated(this.#api, request, authenticated);
-    this.#authorize(info, user);
+    if (user !== authenticated) record?.impersonated(user);
+    this.#authorize(info, user, record);
     const forwarded = this.#aggregator?.forward(request, info.path, user);
     if (forwarded) return forwarded;
     if (!info.isResource) return this.#nonResource(request, info, user);
@@ -93,6 +123,7 @@ export class Handler {
       output,
       warnings,
       userAgent: text(request.headers["user-agent"]),
+      ...(record ? { notes: record } : {}),
     };
     if (r.served.info.group === "" && r.served.info.resource === "endpoints")
       warnings.push("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice");
@@ -131,7 +162,7 @@ export class Handler {
     }
   }
 
-  #authorize(info: RequestInfo, user: User): void {
+  #authorize(info: RequestInfo, user: User, record: AuditRecord | undefined): void {
     const verb = info.verb;
     const decision = this.#api.authorizer.authorize({
       user,
@@ -149,6 +180,8 @@ export class Handler {
           : ""),
       path: info.path,
     });
+    record?.annotate("authorization.k8s.io/decision", decision.allowed ? "allow" : "forbid");
+    record?.annotate("authorization.k8s.io/reason", decision.reason);
     if (decision.allowed) return;
     const why = forbiddenReason(
       info.isResource
@@ -175,6 +208,7 @@ export class Handler {
   }
 }
 
+const NOBODY: User = { name: "", groups: [] };
 const METHODS = new Set(["GET", "POST", "PUT", "PATCH", "DELETE"]);
 
 function outputOf(request: ApiRequest, info: RequestInfo, r: Route): Output {

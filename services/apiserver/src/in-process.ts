@@ -42,7 +42,12 @@ export async function startInProcess(o: Partial<ApiServerOptions> & { flags?: Re
       const request = {
         method,
         path,
-        headers: { "content-type": method === "PATCH" ? "application/merge-patch+json" : "application/json", ...r.headers },
+        headers: {
+          "content-type": method === "PATCH" ? "application/merge-patch+json" : "application/json",
+          "user-agent": "test/1",
+          ...r.headers,
+        },
+        sourceAddress: "::ffff:10.1.2.3",
         ...(body === undefined ? {} : { body: new TextEncoder().encode(typeof body === "string" ? body : JSON.stringify(body)) }),
       };
       const answer = await server.handler.handle(request, r.user ?? ADMIN);

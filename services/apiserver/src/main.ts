@@ -1,19 +1,20 @@
 // The apiserver process: configuration, wiring and signals. With an identity file it serves the cluster's bus and keeps objects in JetStream;
 // with --storage-backend=memory and no identity file it stands alone, for trying the API without a cluster.
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createLogger, readConfig, reasonOf, systemClock, systemRandom, z } from "@podwire/base";
 import { runComponent } from "@podwire/bus";
 import { openJetStreamStore, openMemoryStore } from "@podwire/store";
 import { ApiServer, type ApiServerOptions } from "./apiserver.ts";
 import { type ApiServerConfig, FLAGS } from "./config.ts";
+import { readFlagFiles } from "./flag-files.ts";
 import { formatIpv4 } from "./resources/ip-range.ts";
 import { openPki } from "./transport/pki.ts";
 
 const argv = process.argv.slice(2);
 const standalone = !argv.some((a) => a.startsWith("--identity-file")) && process.env["PODWIRE_IDENTITY_FILE"] === undefined;
 
-async function open(config: ApiServerConfig, o: Omit<ApiServerOptions, "pki" | "config" | "tokens">, stateDir: string): Promise<ApiServer> {
+async function open(config: ApiServerConfig, o: Omit<ApiServerOptions, "pki" | "config" | "files">, stateDir: string): Promise<ApiServer> {
+  const files = readFlagFiles(config);
   const range = config["service-cluster-ip-range"];
   const names = [
     "kubernetes",
@@ -29,8 +30,7 @@ async function open(config: ApiServerConfig, o: Omit<ApiServerOptions, "pki" | "
     (n) => n !== "" && n !== "0.0.0.0" && n !== "::" && !names.includes(n) && !addresses.includes(n),
   );
   const pki = await openPki(config["cert-dir"] || join(stateDir, "pki"), o.clock, [...names, ...addresses, ...extra]);
-  const tokens = config["token-auth-file"] ? readFileSync(config["token-auth-file"], "utf8") : undefined;
-  const server = new ApiServer({ ...o, pki, config, ...(tokens === undefined ? {} : { tokens }) });
+  const server = new ApiServer({ ...o, pki, config, files });
   await server.start();
   return server;
 }

@@ -91,7 +91,7 @@ export async function startServer(): Promise<ApiServer> {
     log: silentLogger,
     store: openMemoryStore({ clock: systemClock }),
     config,
-    tokens: `${TOKEN},admin,admin,"system:masters"`,
+    files: { tokens: `${TOKEN},admin,admin,"system:masters"` },
     serviceAccountKeyPem: String(privateKey.export({ type: "pkcs8", format: "pem" })),
   });
   await server.start();

@@ -2,6 +2,7 @@
 // (k8s.io/kubernetes/pkg/kubeapiserver/options/plugins.go). Invariant: no plugin writes to the store before the request is admitted,
 // but for quota, which counts.
 import type { KubeObject, ResourceInfo } from "@podwire/api";
+import type { AuditNotes } from "../audit/audit.ts";
 import type { Api, User } from "../call.ts";
 
 export type Operation = "CREATE" | "UPDATE" | "DELETE" | "CONNECT";
@@ -22,6 +23,8 @@ export interface Attributes {
   readonly dryRun: boolean;
   readonly user: User;
   readonly warnings: string[];
+  /** Takes annotations for the audit event; absent when the request is not recorded. */
+  readonly notes?: AuditNotes | undefined;
   /** Called when the request fails after this plugin let it pass, or was a dry run. */
   readonly undo: (() => void)[];
 }

@@ -27,11 +27,20 @@ const MAX_REMEMBERED = 10_000;
 /** Tolerated difference of clocks. */
 const LEEWAY_S = 60;
 
+interface VerificationKey {
+  key: KeyObject;
+  algorithm: Algorithm;
+  id: string;
+}
+
+/** JWS algorithms by key: RSA, and the curves P-256, P-384 and P-521. */
+type Algorithm = "RS256" | "ES256" | "ES384" | "ES512";
+const HASHES: Readonly<Record<Algorithm, string>> = { RS256: "sha256", ES256: "sha256", ES384: "sha384", ES512: "sha512" };
+
 export class ServiceAccountTokens implements TokenAuthenticator {
   readonly #key: KeyObject;
-  readonly #public: KeyObject;
-  readonly #algorithm: "ES256" | "RS256";
-  readonly #keyId: string;
+  /** The first is the signing key's. */
+  readonly #keys: readonly VerificationKey[];
   readonly #cache: WatchCache;
   readonly #signatures = new Map<string, Record<string, any>>();
   readonly issuer: string;
@@ -42,6 +51,8 @@ export class ServiceAccountTokens implements TokenAuthenticator {
 
   constructor(o: {
     keyPem: string;
+    /** Other public keys whose signatures count, PEM. */
+    otherKeys?: readonly string[];
     issuer: string;
     audiences: readonly string[];
     cache: WatchCache;
@@ -49,11 +60,8 @@ export class ServiceAccountTokens implements TokenAuthenticator {
     uuid: () => string;
   }) {
     this.#key = createPrivateKey(o.keyPem);
-    this.#public = createPublicKey(this.#key);
-    this.#algorithm = this.#key.asymmetricKeyType === "rsa" ? "RS256" : "ES256";
-    this.#keyId = createHash("sha256")
-      .update(this.#public.export({ type: "spki", format: "der" }))
-      .digest("base64url");
+    const keys = [createPublicKey(this.#key), ...(o.otherKeys ?? []).map((pem) => createPublicKey(pem))].map(verificationKey);
+    this.#keys = keys.filter((k, i) => keys.findIndex((other) => other.id === k.id) === i);
     this.issuer = o.issuer;
     this.audiences = o.audiences.length > 0 ? o.audiences : [o.issuer];
     this.#cache = o.cache;
@@ -80,8 +88,9 @@ export class ServiceAccountTokens implements TokenAuthenticator {
       nbf: now,
       sub: `system:serviceaccount:${namespace}:${serviceAccount.name}`,
     };
-    const text = `${part({ alg: this.#algorithm, kid: this.#keyId })}.${part(body)}`;
-    const signature = sign("sha256", Buffer.from(text), { key: this.#key, dsaEncoding: "ieee-p1363" });
+    const own = this.#keys[0] as VerificationKey;
+    const text = `${part({ alg: own.algorithm, kid: own.id })}.${part(body)}`;
+    const signature = sign(HASHES[own.algorithm], Buffer.from(text), { key: this.#key, dsaEncoding: "ieee-p1363" });
     return `${text}.${signature.toString("base64url")}`;
   }
 
@@ -113,19 +122,21 @@ export class ServiceAccountTokens implements TokenAuthenticator {
     const [head, body, signature, ...rest] = token.split(".");
     if (!head || !body || !signature || rest.length > 0) return undefined;
     let claims: Record<string, any>;
-    let algorithm: unknown;
+    let header: { alg?: unknown; kid?: unknown };
     try {
       claims = JSON.parse(Buffer.from(body, "base64url").toString("utf8"));
-      algorithm = JSON.parse(Buffer.from(head, "base64url").toString("utf8")).alg;
+      header = JSON.parse(Buffer.from(head, "base64url").toString("utf8"));
     } catch {
       return undefined;
     }
-    if (claims?.["iss"] !== this.issuer || algorithm !== this.#algorithm) return undefined;
-    const good = verify(
-      "sha256",
-      Buffer.from(`${head}.${body}`),
-      { key: this.#public, dsaEncoding: "ieee-p1363" },
-      Buffer.from(signature, "base64url"),
+    if (claims?.["iss"] !== this.issuer) return undefined;
+    const text = Buffer.from(`${head}.${body}`);
+    const bytes = Buffer.from(signature, "base64url");
+    const good = this.#keys.some(
+      (k) =>
+        header?.alg === k.algorithm &&
+        (header.kid === undefined || header.kid === k.id) &&
+        verify(HASHES[k.algorithm], text, { key: k.key, dsaEncoding: "ieee-p1363" }, bytes),
     );
     if (!good) return undefined;
     if (this.#signatures.size >= MAX_REMEMBERED) this.#signatures.clear();
@@ -171,18 +182,26 @@ export class ServiceAccountTokens implements TokenAuthenticator {
 
   /** The OpenID Connect discovery document and key set. */
   discovery(jwksUri: string): { configuration: unknown; keys: unknown } {
-    const jwk = this.#public.export({ format: "jwk" });
     return {
       configuration: {
         issuer: this.issuer,
         jwks_uri: jwksUri,
         response_types_supported: ["id_token"],
         subject_types_supported: ["public"],
-        id_token_signing_alg_values_supported: [this.#algorithm],
+        id_token_signing_alg_values_supported: [...new Set(this.#keys.map((k) => k.algorithm))].sort(),
       },
-      keys: { keys: [{ use: "sig", kid: this.#keyId, alg: this.#algorithm, ...jwk }] },
+      keys: { keys: this.#keys.map((k) => ({ use: "sig", ...k.key.export({ format: "jwk" }), kid: k.id, alg: k.algorithm })) },
     };
   }
+}
+
+function verificationKey(key: KeyObject): VerificationKey {
+  const id = createHash("sha256")
+    .update(key.export({ type: "spki", format: "der" }))
+    .digest("base64url");
+  const curve = key.asymmetricKeyDetails?.namedCurve;
+  const algorithm = key.asymmetricKeyType === "rsa" ? "RS256" : curve === "secp384r1" ? "ES384" : curve === "secp521r1" ? "ES512" : "ES256";
+  return { key, algorithm, id };
 }
 
 function part(o: unknown): string {

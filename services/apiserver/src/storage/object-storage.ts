@@ -44,11 +44,14 @@ export class ObjectStorage {
   readonly #store: Store;
   readonly #cache: WatchCache;
   readonly #encoder = new TextEncoder();
+  readonly #isStale: (key: Key) => boolean;
   writes = 0;
 
-  constructor(store: Store, cache: WatchCache) {
+  /** `isStale`: the stored form must be written again even when nothing changes. */
+  constructor(store: Store, cache: WatchCache, isStale: (key: Key) => boolean = () => false) {
     this.#store = store;
     this.#cache = cache;
+    this.#isStale = isStale;
   }
 
   /** Throws the 409 AlreadyExists of `errorResource`. */
@@ -137,7 +140,7 @@ export class ObjectStorage {
     }
     const text = encodeText(next);
     const value = this.#encoder.encode(text);
-    if (current && sameValue(current, value)) {
+    if (current && sameValue(current, value) && !this.#isStale(key)) {
       next.metadata.resourceVersion = String(current.revision);
       return { object: next, revision: current.revision, cached: current, changed: false, deleted: false, created: false };
     }

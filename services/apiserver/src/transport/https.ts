@@ -24,6 +24,8 @@ export interface HttpsOptions {
   handle: (request: ApiRequest, user: User) => Promise<ApiResponse>;
   tokens: TokenAuthenticator;
   anonymous: boolean;
+  /** Hears of requests whose credentials were refused. */
+  refused?: (request: ApiRequest, response: ApiResponse) => void;
   /** Serves WebSocket and SPDY upgrades of HTTP/1.1 connections. */
   upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer, authenticate: () => Promise<User>) => void;
   log: Logger;
@@ -208,13 +210,16 @@ export class HttpsTransport {
 
   async #respond(request: ApiRequest, body: Uint8Array | "too large", socket: TLSSocket, out: Out): Promise<void> {
     let r: ApiResponse;
+    let known = false;
     try {
       const user = await this.#authenticate(socket, request.headers);
+      known = true;
       if (body === "too large") throw statusErrors.requestEntityTooLarge(`limit is ${MAX_BODY_BYTES}`);
       if (body.length > 0) request.body = body;
       r = await this.#o.handle(request, user);
     } catch (e) {
       r = errorResponse(e);
+      if (!known) this.#o.refused?.(request, r);
     }
     try {
       if (r.connection || r.portForward) r = errorResponse(statusErrors.badRequest("Upgrade request required"));

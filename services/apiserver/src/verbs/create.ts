@@ -155,6 +155,7 @@ export function attributesOf(
     dryRun: options.dryRun,
     user: call.user,
     warnings: call.warnings,
+    notes: call.notes,
     undo: [],
   };
 }

@@ -18,7 +18,11 @@ export async function readOne(api: Api, call: Call, resourceVersion = ""): Promi
   await awaitRevision(api, resourceVersion, call.request);
   const { group, resource } = call.served.storage;
   const o = api.cache.of(group, resource).get(call.namespace, call.name);
-  if (!o) throw statusErrors.notFound(call.served.info, call.name);
+  if (!o) {
+    const lost = api.unreadable?.(group, resource, call.namespace, call.name);
+    if (lost !== undefined) throw statusErrors.internal(lost);
+    throw statusErrors.notFound(call.served.info, call.name);
+  }
   return o;
 }
 

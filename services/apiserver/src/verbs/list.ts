@@ -14,6 +14,7 @@ const CONTINUE_EXPIRED =
 export async function list(api: Api, call: Call): Promise<ApiResponse> {
   const options = listOptions(call.info.query, call.served.info, false, call.served.custom?.selectableFields);
   if (isWhole(call, options)) {
+    refuseUnreadable(api, call);
     await awaitRevision(api, options.resourceVersion, call.request);
     const { storage, apiVersion, item } = call.served;
     const resources = api.cache.of(storage.group, storage.resource);
@@ -27,9 +28,15 @@ export async function list(api: Api, call: Call): Promise<ApiResponse> {
   return listResponse(found.objects, found.meta, call.served, call.output, api.clock.nowMs(), call.info.query.get("includeObject"));
 }
 
-/** Whether everything there is now is asked for, as plain JSON. */
+/** A collection of which some object cannot be decrypted is not shown without it. */
+function refuseUnreadable(api: Api, call: Call): void {
+  const lost = api.unreadable?.(call.served.storage.group, call.served.storage.resource, call.namespace);
+  if (lost !== undefined) throw statusErrors.internal(lost);
+}
+
+/** Whether everything there is now is asked for, as plain JSON that is there without a conversion. */
 function isWhole(call: Call, o: ListOptions): boolean {
-  if (call.output.shape !== "object" || call.output.encoding !== "json" || call.name !== "") return false;
+  if (call.output.shape !== "object" || call.output.encoding !== "json" || call.name !== "" || call.served.prepare) return false;
   if (o.limit > 0 || o.continue !== "" || o.fieldSelector || (o.labelSelector && !o.labelSelector.empty)) return false;
   return o.resourceVersionMatch !== "Exact";
 }
@@ -37,6 +44,7 @@ function isWhole(call: Call, o: ListOptions): boolean {
 /** The objects of a list request and its metadata. */
 export async function findList(api: Api, call: Call, o: ListOptions): Promise<{ objects: CachedObject[]; meta: ListMeta }> {
   const resources = api.cache.of(call.served.storage.group, call.served.storage.resource);
+  refuseUnreadable(api, call);
   const accept = selection(call, o);
   const limit = Math.max(0, o.limit);
   let revision = 0;
