@@ -29,6 +29,13 @@ export interface Master {
   portIn(port: Device, p: Packet): void;
 }
 
+/** Decides when a device's packets leave (a queueing discipline). */
+export interface Shaper {
+  /** False: dropped, and still the caller's. */
+  offer(p: Packet, send: (p: Packet) => void): boolean;
+  close(): void;
+}
+
 export abstract class Device {
   readonly name: string;
   mac: Mac;
@@ -40,6 +47,8 @@ export abstract class Device {
   /** Sees every packet that passes, for a capture; must not keep or change it. */
   tap: ((p: Packet, direction: "in" | "out") => void) | undefined;
   readonly counters: DeviceCounters = { rxPackets: 0, rxBytes: 0, rxDropped: 0, txPackets: 0, txBytes: 0, txDropped: 0 };
+  /** Holds packets back on their way out; undefined: they leave at once. */
+  shaper: Shaper | undefined;
   /** No link header, no neighbours. */
   readonly pointless: boolean = false;
 
@@ -55,6 +64,11 @@ export abstract class Device {
       this.drop(p, "deviceDown");
       return;
     }
+    if (this.shaper === undefined) this.leave(p);
+    else if (!this.shaper.offer(p, (later) => (this.up ? this.leave(later) : this.drop(later, "deviceDown")))) this.drop(p, "shaperFull");
+  }
+
+  private leave(p: Packet): void {
     this.counters.txPackets++;
     this.counters.txBytes += p.end - p.start;
     if (this.tap !== undefined) this.tap(p, "out");
@@ -92,6 +106,7 @@ export abstract class Device {
 
   close(): void {
     this.up = false;
+    this.shaper?.close();
   }
 }
 

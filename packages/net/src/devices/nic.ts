@@ -1,8 +1,8 @@
 // A network card on the wire: frames leave for the process whose underlay address stands in the destination MAC address
-// (02:42:<IPv4>), so that no ARP crosses the wire.
+// (02:42:<IPv4>), so that no ARP crosses the wire. A node's IPv6 underlay address ends in its IPv4 one, so the same holds for it.
 // Invariant: a frame that claims another sender than the wire vouches for is dropped and counted; nothing that comes from the wire
 // can throw.
-import { formatIpv4, type IpAddress, isGroupMac, type Mac, parseIpv4 } from "../codec/address.ts";
+import { formatIpv4, type IpAddress, isGroupMac, isMulticast, type Mac, parseIpv4 } from "../codec/address.ts";
 import { Ethernet } from "../codec/ethernet.ts";
 import { Packet } from "../packet.ts";
 import { Device, macOfIpv4, UNDERLAY_MAC } from "./device.ts";
@@ -34,7 +34,8 @@ export class Nic extends Device {
   }
 
   override neighbour(address: IpAddress): Mac | undefined {
-    return typeof address === "number" ? macOfIpv4(UNDERLAY_MAC, address) : undefined;
+    if (typeof address === "number") return macOfIpv4(UNDERLAY_MAC, address);
+    return isMulticast(address) ? undefined : macOfIpv4(UNDERLAY_MAC, Number(address & 0xffffffffn));
   }
 
   protected override send(p: Packet): void {

@@ -9,7 +9,7 @@ import { HookVerdict } from "../netfilter/netfilter.ts";
 import type { HookName } from "../netfilter/rule.ts";
 import type { Position } from "../netfilter/walk.ts";
 import type { Packet } from "../packet.ts";
-import { formatRoute, type Route } from "../routing/table.ts";
+import { formatRoute, type Route, type RouteType } from "../routing/table.ts";
 import type { OutputResult } from "../sockets/ip-layer.ts";
 import type { TracePoint } from "../trace.ts";
 import { Flow, readFlow } from "./flow.ts";
@@ -22,6 +22,16 @@ const PMTU_LIMIT = 4096;
 const PMTU_MS = 600_000;
 const MIN_PMTU_V4 = 576;
 const MIN_PMTU_V6 = 1280;
+
+/** What a local sender hears of a route that leads nowhere (fib_props of Linux). */
+const ROUTE_ERRORS: Readonly<Record<RouteType, OutputResult>> = {
+  unicast: "ENETUNREACH",
+  local: "ENETUNREACH",
+  broadcast: "ENETUNREACH",
+  blackhole: "EINVAL",
+  unreachable: "EHOSTUNREACH",
+  prohibit: "EACCES",
+};
 
 export class IpPath {
   private readonly ns: NetNamespace;
@@ -112,7 +122,7 @@ export class IpPath {
     let route = this.lookup(dst);
     if (route === null || route.dev === "") {
       this.drop(p, f, route === null ? "noRoute" : route.type, "output");
-      return route?.type === "prohibit" ? "EACCES" : "ENETUNREACH";
+      return route === null ? "ENETUNREACH" : ROUTE_ERRORS[route.type];
     }
     const at: Position = { in: "", out: route.dev, physIn: "", physOut: "" };
     if (!this.hook("output", p, f, at)) return "EPERM";
@@ -152,7 +162,9 @@ export class IpPath {
     const dst = f.dst;
     const route = ns.routes.lookup(dst);
     if (route === null || route.type === "unreachable") {
-      this.refuse(p, f, "netUnreachable", "noRoute", at);
+      // ICMPv6 has one code for both.
+      const kind = route === null || f.family === 6 ? "netUnreachable" : "hostUnreachable";
+      this.refuse(p, f, kind, route === null ? "noRoute" : "unreachable", at);
       return;
     }
     if (route.type === "prohibit") {

@@ -20,4 +20,4 @@ export interface IpLayer {
 }
 
 /** "" when the packet is under way; else the error a local sender sees, as errno names. */
-export type OutputResult = "" | "ENETUNREACH" | "EHOSTUNREACH" | "EACCES" | "EPERM" | "EMSGSIZE" | "ENOBUFS";
+export type OutputResult = "" | "ENETUNREACH" | "EHOSTUNREACH" | "EACCES" | "EPERM" | "EMSGSIZE" | "ENOBUFS" | "EINVAL";

@@ -46,8 +46,27 @@ test("sh and dh keep a source or destination where it was, and spread many", () 
 
 test("a server of weight 0 is never picked; without a usable one there is none", () => {
   for (const scheduler of SCHEDULERS) {
-    expect(picks(scheduler, [0, 2, 0], 10, (i) => i)).toBe("bbbbbbbbbb");
+    // ovf alone has enough of a server that has as many connections as its weight.
+    const n = scheduler === "ovf" ? 2 : 10;
+    expect(picks(scheduler, [0, 2, 0], n, (i) => i)).toBe("b".repeat(n));
     expect(picks(scheduler, [0, 0], 1)).toBe("!");
     expect(picks(scheduler, [], 1)).toBe("!");
   }
+});
+
+test("mh spreads by weight, and one server less moves few of the others' sources", () => {
+  const all = (weights: number[]) => picks("mh", weights, 2000, (i) => Math.imul(i + 1, 0x85ebca6b) >>> 0, false);
+  const even = all([1, 1, 1, 1]);
+  for (const l of "abcd") expect(count(even, l)).toBeGreaterThan(380);
+  expect(count(all([3, 1]), "a") / 2000).toBeCloseTo(0.75, 1);
+  const less = all([1, 1, 1, 0]);
+  const moved = [...even].filter((l, i) => l !== "d" && l !== less[i]).length;
+  expect(moved).toBeLessThan(300);
+});
+
+test("fo takes the heaviest, ovf the heaviest that has room", () => {
+  expect(picks("fo", [1, 3, 2], 3)).toBe("bbb");
+  expect(picks("fo", [1, 0, 2], 2)).toBe("cc");
+  expect(picks("ovf", [1, 3, 2], 6)).toBe("bbbcca");
+  expect(picks("ovf", [1, 1], 3)).toBe("ab!");
 });

@@ -1,8 +1,8 @@
 // How IPVS picks a real server (ipvsadm(8) -s): each scheduler is a function of the servers, what it remembers, and the source.
 // Invariant: a server of weight 0 is never picked; with no usable server the answer is undefined.
-export type Scheduler = "rr" | "wrr" | "lc" | "wlc" | "sh" | "dh" | "sed" | "nq";
+export type Scheduler = "rr" | "wrr" | "lc" | "wlc" | "sh" | "dh" | "sed" | "nq" | "mh" | "fo" | "ovf";
 
-export const SCHEDULERS: readonly Scheduler[] = ["rr", "wrr", "lc", "wlc", "sh", "dh", "sed", "nq"];
+export const SCHEDULERS: readonly Scheduler[] = ["rr", "wrr", "lc", "wlc", "sh", "dh", "sed", "nq", "mh", "fo", "ovf"];
 
 export interface RealServer {
   readonly endpoint: string;
@@ -45,6 +45,15 @@ export function schedule<S extends RealServer>(
       return hashed(servers, sourceHash);
     case "dh":
       return hashed(servers, destinationHash);
+    case "mh":
+      return maglev(servers, sourceHash);
+    case "fo":
+      return least(servers, (s) => -s.weight);
+    case "ovf": {
+      // Those with room, the heaviest first; when all are full, nobody.
+      const room = servers.filter((s) => s.active < s.weight);
+      return least(room, (s) => -s.weight);
+    }
   }
 }
 
@@ -87,4 +96,43 @@ function least<S extends RealServer>(servers: readonly S[], cost: (s: S) => numb
 function hashed<S extends RealServer>(servers: readonly S[], hash: number): S | undefined {
   const table = servers.flatMap((s) => Array.from({ length: Math.min(s.weight, 16) }, () => s));
   return table[(Math.imul(hash, 0x9e3779b1) >>> 8) % table.length];
+}
+
+/** Slots of the lookup table; a prime (CONFIG_IP_VS_MH_TAB_INDEX's smallest). */
+const MAGLEV_SLOTS = 251;
+/** Tables by their servers and weights; when full it is emptied. */
+const MAGLEV_TABLES = 256;
+const tables = new Map<string, Uint16Array>();
+
+/** Maglev hashing (Eisenbud et al. 2016, 3.4): one server more or less moves few sources. */
+function maglev<S extends RealServer>(servers: readonly S[], hash: number): S | undefined {
+  const key = servers.map((s) => `${s.endpoint}=${s.weight}`).join(" ");
+  let table = tables.get(key);
+  if (table === undefined) {
+    if (tables.size >= MAGLEV_TABLES) tables.clear();
+    tables.set(key, (table = maglevTable(servers)));
+  }
+  return servers[table[(Math.imul(hash, 0x9e3779b1) >>> 0) % MAGLEV_SLOTS] as number];
+}
+
+function maglevTable(servers: readonly RealServer[]): Uint16Array {
+  const table = new Uint16Array(MAGLEV_SLOTS).fill(0xffff);
+  const order = servers
+    .map((s, i) => ({ i, s, at: textHash(s.endpoint, 1) % MAGLEV_SLOTS, skip: (textHash(s.endpoint, 2) % (MAGLEV_SLOTS - 1)) + 1 }))
+    .filter((o) => o.s.weight > 0);
+  const step = order.reduce((g, o) => gcd(g, o.s.weight), 0);
+  for (let filled = 0; ; )
+    for (const o of order)
+      for (let turn = 0; turn < o.s.weight / step; turn++) {
+        while (table[o.at] !== 0xffff) o.at = (o.at + o.skip) % MAGLEV_SLOTS;
+        table[o.at] = o.i;
+        if (++filled === MAGLEV_SLOTS) return table;
+      }
+}
+
+function textHash(text: string, seed: number): number {
+  let h = Math.imul(seed, 0x9e3779b1) ^ 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193);
+  h = Math.imul(h ^ (h >>> 15), 0x2c1b3c6d);
+  return (h ^ (h >>> 12)) >>> 0;
 }
