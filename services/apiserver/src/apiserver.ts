@@ -48,7 +48,7 @@ import { ClusterNetwork } from "./network/cluster-network.ts";
 import { OpenApi } from "./openapi/documents.ts";
 import { Allocators } from "./resources/allocators.ts";
 import { Catalogue } from "./resources/catalogue.ts";
-import { formatIpv4 } from "./resources/ip-range.ts";
+import { addressAt } from "./resources/ip-range.ts";
 import { EncryptedStore } from "./storage/encryption/encrypted-store.ts";
 import { EncryptionConfiguration } from "./storage/encryption/providers.ts";
 import { EventExpiry } from "./storage/event-expiry.ts";
@@ -139,7 +139,7 @@ export class ApiServer {
         clock,
         random,
         log,
-        range: o.config["service-cluster-ip-range"],
+        ranges: o.config["service-cluster-ip-range"],
         ports: o.config["service-node-port-range"],
       }),
       readFresh: (request) => cache.fresh(request),
@@ -201,15 +201,15 @@ export class ApiServer {
     await this.api.cache.start();
     const handle = (request: ApiRequest, user: User): Promise<ApiResponse> => this.handler.handle(request, user);
     if (this.#o.pki) await this.#listen(this.#o.pki, handle);
-    const range = config["service-cluster-ip-range"];
+    const ranges = config["service-cluster-ip-range"];
     await bootstrap({
       handle,
       cache: this.api.cache,
       log,
       advertiseAddress: config["advertise-address"],
       securePort: PORT_ON_THE_WIRE,
-      kubernetesServiceIp: formatIpv4(range.base + 1),
-      serviceRange: range.text,
+      kubernetesServiceIp: addressAt(ranges[0], 1),
+      serviceRanges: ranges.map((r) => r.text),
       metricsServer: this.#metrics !== undefined,
       ...(this.#o.pki ? { clientCa: this.#o.pki.caPem, requestHeaderCa: this.#o.pki.frontProxyCaPem } : {}),
     });

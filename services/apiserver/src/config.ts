@@ -4,10 +4,17 @@ import { authorizationModes, featureGates, pluginNames, runtimeConfig } from "./
 import type { PortRange } from "./resources/allocators.ts";
 import { type IpRange, parseIpRange } from "./resources/ip-range.ts";
 
-const ipRange = z.string().transform((s, ctx): IpRange => {
-  const r = parseIpRange(s);
-  if (r) return r;
-  ctx.addIssue({ code: "custom", message: `not an IPv4 range: ${s}` });
+/** One range, or one of each family; the first is the primary. */
+const ipRanges = z.string().transform((s, ctx): [IpRange, ...IpRange[]] => {
+  const ranges = s.split(",").map((text) => parseIpRange(text.trim()));
+  const [first, second] = ranges;
+  const problem = ranges.some((r) => r === undefined)
+    ? `not an IP range: ${s}`
+    : ranges.length > 2 || (second !== undefined && second.family === first?.family)
+      ? `one range, or one of each family: ${s}`
+      : undefined;
+  if (problem === undefined) return ranges as [IpRange, ...IpRange[]];
+  ctx.addIssue({ code: "custom", message: problem });
   return z.NEVER;
 });
 
@@ -33,7 +40,7 @@ export const FLAGS = {
   "anonymous-auth": bool.default(true),
   "authorization-mode": authorizationModes.prefault("Node,RBAC"),
   "advertise-address": z.string().default("172.30.0.2"),
-  "service-cluster-ip-range": ipRange.prefault("10.96.0.0/12"),
+  "service-cluster-ip-range": ipRanges.prefault("10.96.0.0/12"),
   "service-node-port-range": portRange.prefault("30000-32767"),
   "service-account-issuer": z.string().default("https://kubernetes.default.svc"),
   "service-account-key-file": z.string().default(""),

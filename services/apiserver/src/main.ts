@@ -7,7 +7,7 @@ import { openJetStreamStore, openMemoryStore } from "@podwire/store";
 import { ApiServer, type ApiServerOptions } from "./apiserver.ts";
 import { type ApiServerConfig, FLAGS } from "./config.ts";
 import { readFlagFiles } from "./flag-files.ts";
-import { formatIpv4 } from "./resources/ip-range.ts";
+import { addressAt } from "./resources/ip-range.ts";
 import { openPki } from "./transport/pki.ts";
 
 const argv = process.argv.slice(2);
@@ -15,7 +15,7 @@ const standalone = !argv.some((a) => a.startsWith("--identity-file")) && process
 
 async function open(config: ApiServerConfig, o: Omit<ApiServerOptions, "pki" | "config" | "files">, stateDir: string): Promise<ApiServer> {
   const files = readFlagFiles(config);
-  const range = config["service-cluster-ip-range"];
+  const [range] = config["service-cluster-ip-range"];
   const names = [
     "kubernetes",
     "kubernetes.default",
@@ -25,7 +25,7 @@ async function open(config: ApiServerConfig, o: Omit<ApiServerOptions, "pki" | "
     "apiserver",
     "host.docker.internal",
   ];
-  const addresses = ["127.0.0.1", "::1", formatIpv4(range.base + 1), config["advertise-address"]];
+  const addresses = ["127.0.0.1", "::1", addressAt(range, 1), config["advertise-address"]];
   const extra = [config["external-hostname"], config["bind-address"]].filter(
     (n) => n !== "" && n !== "0.0.0.0" && n !== "::" && !names.includes(n) && !addresses.includes(n),
   );

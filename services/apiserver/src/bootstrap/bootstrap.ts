@@ -37,8 +37,8 @@ export interface BootstrapOptions {
   advertiseAddress: string;
   securePort: number;
   kubernetesServiceIp: string;
-  /** The service CIDR as text. */
-  serviceRange: string;
+  /** The service CIDRs as text. */
+  serviceRanges: readonly string[];
   /** PEM of the authorities of client certificates, and of the front proxy's. */
   /** Whether metrics.k8s.io is served here. */
   metricsServer?: boolean;
@@ -137,7 +137,7 @@ async function authenticationConfig(o: BootstrapOptions): Promise<void> {
 async function kubernetesService(o: BootstrapOptions): Promise<void> {
   const labels = { component: "apiserver", provider: "kubernetes" };
   if (!o.cache.of("networking.k8s.io", "servicecidrs").get("", "kubernetes")) {
-    await post(o, "/apis/networking.k8s.io/v1/servicecidrs", { metadata: { name: "kubernetes" }, spec: { cidrs: [o.serviceRange] } });
+    await post(o, "/apis/networking.k8s.io/v1/servicecidrs", { metadata: { name: "kubernetes" }, spec: { cidrs: o.serviceRanges } });
   }
   if (!o.cache.of("", "services").get("default", "kubernetes")) {
     const ports = [{ name: "https", protocol: "TCP", port: 443, targetPort: o.securePort }];

@@ -7,7 +7,8 @@ import { KeyNotFoundError, RevisionConflictError } from "@podwire/store";
 import type { WatchCache } from "../cache/watch-cache.ts";
 import type { ObjectStorage } from "../storage/object-storage.ts";
 import { timeText } from "../verbs/body.ts";
-import { contains, formatIpv4, type IpRange, parseIpv4, staticBand } from "./ip-range.ts";
+import { decideFamilies } from "./ip-families.ts";
+import { addressAt, contains, type IpFamily, type IpRange, parseIpNumber, staticBand, usable } from "./ip-range.ts";
 
 export interface Allocation {
   /** Gives back what was allocated; for a write that failed or was a dry run. */
@@ -32,7 +33,8 @@ export class Allocators {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #log: Logger;
-  readonly range: IpRange;
+  /** The primary family's first. */
+  readonly ranges: readonly [IpRange, ...IpRange[]];
   readonly ports: PortRange;
 
   constructor(o: {
@@ -41,7 +43,7 @@ export class Allocators {
     clock: Clock;
     random: Random;
     log: Logger;
-    range: IpRange;
+    ranges: readonly [IpRange, ...IpRange[]];
     ports: PortRange;
   }) {
     this.#storage = o.storage;
@@ -49,7 +51,7 @@ export class Allocators {
     this.#clock = o.clock;
     this.#random = o.random;
     this.#log = o.log;
-    this.range = o.range;
+    this.ranges = o.ranges;
     this.ports = o.ports;
   }
 
@@ -99,51 +101,56 @@ export class Allocators {
     return { release };
   }
 
+  /** One address of each family that the Service has: those it holds stay, those it names are taken, the others are chosen. */
   async #address(service: KubeObject, before: KubeObject | undefined, dryRun: boolean, taken: [typeof PORTS, string][]): Promise<void> {
     const spec = service["spec"];
     if (spec.type === "ExternalName") return;
-    defaultFamilies(spec);
-    if (spec.ipFamilyPolicy === "RequireDualStack" && !(spec.clusterIP === "None" && !Object.keys(spec.selector ?? {}).length)) {
-      throw statusErrors.invalid({ group: "", kind: "Service" }, service.metadata.name ?? "", [
-        {
-          type: "FieldValueInvalid",
-          field: "spec.ipFamilyPolicy",
-          badValue: "RequireDualStack",
-          detail: "this cluster is not configured for dual-stack services",
-        },
-      ]);
-    }
+    decideFamilies(
+      service,
+      before,
+      this.ranges.map((r) => r.family),
+    );
     if (spec.clusterIP === "None") {
       spec.clusterIPs = ["None"];
       return;
     }
     const held = before ? addressesOf(before) : [];
-    if (!spec.clusterIP && spec.clusterIPs?.[0]) spec.clusterIP = spec.clusterIPs[0];
-    if (spec.clusterIP) {
-      spec.clusterIPs ??= [spec.clusterIP];
-      if (held.includes(spec.clusterIP)) return;
-      const why = await this.#takeAddress(spec.clusterIP, service, dryRun, taken);
-      if (why) {
-        throw statusErrors.invalid({ group: "", kind: "Service" }, service.metadata.name ?? "", [
-          {
-            type: "FieldValueInvalid",
-            field: "spec.clusterIPs",
-            badValue: spec.clusterIPs,
-            detail: `failed to allocate IP ${spec.clusterIP}: ${why}`,
-          },
-        ]);
-      }
-      return;
+    const wanted: string[] = [...(spec.clusterIPs ?? [])];
+    if (spec.clusterIP && wanted.length === 0) wanted.push(spec.clusterIP);
+    const addresses: string[] = [];
+    for (const [i, family] of (spec.ipFamilies as IpFamily[]).entries()) {
+      const address = wanted[i];
+      if (address && held.includes(address)) addresses.push(address);
+      else if (address) addresses.push(await this.#ownAddress(address, family, wanted, service, dryRun, taken));
+      else addresses.push(await this.#pickAddress(family, service, dryRun, taken));
     }
-    const band = staticBand(this.range);
+    spec.clusterIPs = addresses;
+    spec.clusterIP = addresses[0];
+  }
+
+  async #ownAddress(
+    address: string,
+    family: IpFamily,
+    all: readonly string[],
+    service: KubeObject,
+    dryRun: boolean,
+    taken: [typeof PORTS, string][],
+  ): Promise<string> {
+    const why = await this.#takeAddress(address, family, service, dryRun, taken);
+    if (why === undefined) return address;
+    throw statusErrors.invalid({ group: "", kind: "Service" }, service.metadata.name ?? "", [
+      { type: "FieldValueInvalid", field: "spec.clusterIPs", badValue: [...all], detail: `failed to allocate IP ${address}: ${why}` },
+    ]);
+  }
+
+  async #pickAddress(family: IpFamily, service: KubeObject, dryRun: boolean, taken: [typeof PORTS, string][]): Promise<string> {
+    const range = this.ranges.find((r) => r.family === family) as IpRange;
+    const band = staticBand(range);
+    const n = usable(range);
     for (let i = 0; i < PICKS; i++) {
       const upper = i < PICKS / 2;
-      const offset = upper ? band + 1 + this.#random.below(this.range.size - 2 - band) : 1 + this.#random.below(this.range.size - 2);
-      const address = formatIpv4(this.range.base + offset);
-      if (await this.#takeAddress(address, service, dryRun, taken)) continue;
-      spec.clusterIP = address;
-      spec.clusterIPs = [address];
-      return;
+      const address = addressAt(range, upper ? band + 1 + this.#random.below(n - band) : 1 + this.#random.below(n));
+      if ((await this.#takeAddress(address, family, service, dryRun, taken)) === undefined) return address;
     }
     throw new StatusError(500, "InternalError", "Internal error occurred: failed to allocate a serviceIP: range is full", {
       causes: [{ message: "failed to allocate a serviceIP: range is full" }],
@@ -151,16 +158,23 @@ export class Allocators {
   }
 
   /** Why the address cannot be had, or undefined when it is ours now. */
-  async #takeAddress(address: string, service: KubeObject, dryRun: boolean, taken: [typeof PORTS, string][]): Promise<string | undefined> {
-    const n = parseIpv4(address);
-    if (n === undefined || !contains(this.range, n)) return `the provided network does not match the current range`;
+  async #takeAddress(
+    address: string,
+    family: IpFamily,
+    service: KubeObject,
+    dryRun: boolean,
+    taken: [typeof PORTS, string][],
+  ): Promise<string | undefined> {
+    const n = parseIpNumber(address);
+    const range = this.ranges.find((r) => r.family === family);
+    if (n === undefined || range === undefined || !contains(range, n)) return "the provided network does not match the current range";
     const { namespace = "", name = "" } = service.metadata;
     const object: KubeObject = {
       kind: "IPAddress",
       apiVersion: "networking.k8s.io/v1",
       metadata: {
         ...this.#system(address),
-        labels: { "ipaddress.kubernetes.io/ip-family": "IPv4", "ipaddress.kubernetes.io/managed-by": "ipallocator.k8s.io" },
+        labels: { "ipaddress.kubernetes.io/ip-family": family, "ipaddress.kubernetes.io/managed-by": "ipallocator.k8s.io" },
       },
       spec: { parentRef: { group: "", resource: "services", namespace, name } },
     };
@@ -296,13 +310,6 @@ function portsOf(o: KubeObject): number[] {
   const ports = (spec.ports ?? []).map((p: any) => p.nodePort).filter((p: unknown) => typeof p === "number" && p > 0);
   if (spec.healthCheckNodePort) ports.push(spec.healthCheckNodePort);
   return [...new Set<number>(ports)];
-}
-
-function defaultFamilies(spec: any): void {
-  // Headless without a selector says nothing about its endpoints' families: it may have both.
-  const open = spec.clusterIP === "None" && Object.keys(spec.selector ?? {}).length === 0 && !spec.ipFamilies?.length;
-  spec.ipFamilyPolicy ??= open ? "RequireDualStack" : "SingleStack";
-  if (!spec.ipFamilies?.length) spec.ipFamilies = open ? ["IPv4", "IPv6"] : ["IPv4"];
 }
 
 /** patchAllocatedValues and dropTypeDependentFields of Kubernetes' Service strategy. */
