@@ -1,10 +1,12 @@
 // Applets on the network: nc, wget, nslookup, ping, ip (addresses, links, routes), sysctl, getent.
+
 import type http from "node:http";
 import type { Duplex } from "node:stream";
 import { SysError, strerror } from "../kernel/errno.ts";
 import type { Process } from "../kernel/process.ts";
 import { connectUnix, listenUnix, UnixStream } from "../kernel/unix-socket.ts";
 import { LookupError } from "../net/resolver.ts";
+import { reverseName } from "../net/reverse-name.ts";
 import { complain, die, options, usage } from "./options.ts";
 
 /** A network error in the words of strerror. */
@@ -334,13 +336,14 @@ export async function nslookup(p: Process): Promise<number> {
     return die(p, `bad address '${server}'`);
   }
   await p.print(`Server:\t\t${server}\nAddress:\t${address}:53\n\n`);
-  const reverse = /^\d+\.\d+\.\d+\.\d+$/.test(name);
-  const types = o.values.has("t") ? [(o.values.get("t") as string).toUpperCase()] : reverse ? ["PTR"] : ["A", "AAAA"];
-  const names = reverse
-    ? [`${name.split(".").reverse().join(".")}.in-addr.arpa`]
-    : name.endsWith(".") || name.split(".").length - 1 >= conf.ndots || name.split(".").length > 4
-      ? [name.replace(/\.$/, "")]
-      : [...conf.search.map((s) => `${name}.${s}`), name];
+  const reverse = reverseName(name);
+  const types = o.values.has("t") ? [(o.values.get("t") as string).toUpperCase()] : reverse !== undefined ? ["PTR"] : ["A", "AAAA"];
+  const names =
+    reverse !== undefined
+      ? [reverse]
+      : name.endsWith(".") || name.split(".").length - 1 >= conf.ndots || name.split(".").length > 4
+        ? [name.replace(/\.$/, "")]
+        : [...conf.search.map((s) => `${name}.${s}`), name];
   let problem = "";
   for (const candidate of names) {
     let any = false;

@@ -1,6 +1,8 @@
 // dig (bind-tools): asks name servers and prints what they answered; +short, +noall +answer, +search, +tcp, +notcp, -x, @server, -p.
+
 import type { Process } from "../kernel/process.ts";
 import { candidateNames, type DnsAnswer } from "../net/resolver.ts";
+import { reverseName } from "../net/reverse-name.ts";
 
 const TYPES = new Set(["A", "AAAA", "SRV", "PTR", "CNAME", "NS", "SOA", "TXT", "MX", "ANY", "HINFO", "CAA"]);
 
@@ -24,7 +26,8 @@ export async function dig(p: Process): Promise<number> {
     else if (a === "-p") port = Number(argv[++i]);
     else if (a === "-t") type = (argv[++i] ?? "A").toUpperCase();
     else if (a === "-x") {
-      name = `${(argv[++i] ?? "").split(".").reverse().join(".")}.in-addr.arpa.`;
+      const address = argv[++i] ?? "";
+      name = `${reverseName(address) ?? `${address.split(".").reverse().join(".")}.in-addr.arpa`}.`;
       type = "PTR";
     } else if (a === "-4" || a === "-6" || a.toUpperCase() === "IN") continue;
     else if (TYPES.has(a.toUpperCase()) && name !== undefined) type = a.toUpperCase();
