@@ -18,6 +18,8 @@ export interface ControlPlaneOptions {
   controllers?: readonly string[];
   settings?: Partial<Settings>;
   scheduler?: boolean;
+  /** Flags of the apiserver beside the defaults. */
+  apiserver?: Readonly<Record<string, string>>;
 }
 
 export interface ControlPlane {
@@ -43,7 +45,7 @@ export async function startControlPlane(o: ControlPlaneOptions): Promise<Control
   const bus = (identity: string) => broker.connect({ cluster: "control", identity, ...base });
   const serverBus = bus("apiserver");
   const store = openMemoryStore({ clock: o.clock, log, bus: serverBus });
-  const config = z.object(FLAGS).parse({});
+  const config = z.object(FLAGS).parse({ ...o.apiserver });
   const server = new ApiServer({ ...base, store, bus: serverBus, config });
   await server.start();
   // The controllers act as the administrator: who may do what is proved elsewhere.

@@ -69,6 +69,7 @@ function program(c: Context): Command {
     command
       .option("--nodes <n>", "how many nodes (3, or as many as there were)", integer(0, 1000))
       .option("--api-port <port>", "HTTPS port of the API (6443 when free; 0 is any)", integer(0, 65535))
+      .option("--dual-stack", "IPv4 and IPv6 for pods and Services", false)
       .option("--arg <component=--flag=value>", "pass a flag to a component; may be repeated", collect, [])
       .option("--without <components>", "do not start controller-manager, scheduler or both: others bring theirs (none: start all)")
       .option("--v <level>", "log level of the components", "info");

@@ -1,5 +1,6 @@
 // Flags of the node-agent; kubelet's and flannel's names where they have one. Nothing else reads the environment.
 import { bool, durationMs, z } from "@podwire/base";
+import { parsePrefix } from "@podwire/net";
 
 const list = z.string().transform((s) =>
   s
@@ -34,13 +35,27 @@ const taints = z.string().transform((s, ctx): { key: string; value?: string; eff
   return out;
 });
 
+const cidrs = list.superRefine((ranges, ctx) => {
+  const families = ranges.map((r) => (parsePrefix(r) === undefined ? 0 : r.includes(":") ? 6 : 4));
+  for (const [i, r] of ranges.entries()) if (families[i] === 0) ctx.addIssue({ code: "custom", message: `not a CIDR: ${r}` });
+  if (ranges.length === 0 || ranges.length > 2 || new Set(families).size !== ranges.length)
+    ctx.addIssue({ code: "custom", message: "one range, or one of each family" });
+  if (families[0] === 6) ctx.addIssue({ code: "custom", message: "the first range must be IPv4: the underlay is" });
+});
+
+const nodePortAddresses = list.superRefine((all, ctx) => {
+  if (all.includes("primary") && all.length > 1) ctx.addIssue({ code: "custom", message: '"primary" stands alone' });
+  for (const a of all) if (a !== "primary" && parsePrefix(a) === undefined) ctx.addIssue({ code: "custom", message: `not a CIDR: ${a}` });
+});
+
 export const FLAGS = {
   "node-name": z.string().default(""),
   "node-ip": z.string().default(""),
   "node-labels": labels.prefault(""),
   "register-node": bool.default(true),
   "register-with-taints": taints.prefault(""),
-  "cluster-cidr": z.string().default("10.244.0.0/16"),
+  /** One range, or one of each family for dual-stack. */
+  "cluster-cidr": cidrs.prefault("10.244.0.0/16"),
   "cluster-dns": list.prefault("10.96.0.10"),
   "cluster-domain": z.string().default("cluster.local"),
   /** The underlay's router: where packets to neither a node nor a pod go. */
@@ -65,6 +80,11 @@ export const FLAGS = {
   /** Unknown images fail to pull instead of being stood in for by the echo workload. */
   "strict-images": bool.default(false),
   "proxy-mode": z.enum(["iptables", "ipvs", "nftables", "none"]).default("iptables"),
+  "ipvs-scheduler": z.enum(["rr", "wrr", "lc", "wlc", "sh", "dh", "sed", "nq", "mh"]).default("rr"),
+  /** CIDRs of addresses that node ports answer on, or "primary"; none is all of them (in nftables mode: the primary ones). */
+  "nodeport-addresses": nodePortAddresses.prefault(""),
+  "iptables-localhost-nodeports": bool.default(true),
+  "masquerade-all": bool.default(false),
 } as const;
 
 export type NodeAgentConfig = z.infer<z.ZodObject<typeof FLAGS>>;

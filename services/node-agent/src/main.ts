@@ -23,6 +23,7 @@ await runComponent({
     return {
       health: () => agent.health(),
       counters: () => agent.counters(),
+      control: (op, body) => agent.control(op, body),
       stop: () => agent.stop(),
     };
   },

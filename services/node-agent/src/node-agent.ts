@@ -2,7 +2,7 @@
 import path from "node:path";
 import { canonicalQuantity, type Node, parseQuantity } from "@podwire/api";
 import { type Clock, type Logger, oncePerMinute, type Random } from "@podwire/base";
-import { type Bus, followTraceFilters, openWire, reportTraces } from "@podwire/bus";
+import { type Bus, followTraceFilters, openWire, RemoteError, reportTraces } from "@podwire/bus";
 import { type ApiClient, type Informer, informer, natsClient, Resources } from "@podwire/client";
 import type { TraceFilter, TracePoint } from "@podwire/net";
 import { BridgePlugin } from "./cni/bridge-plugin.ts";
@@ -15,6 +15,12 @@ import type { NodeDescription } from "./kubelet/node-status.ts";
 import { readMachineId } from "./machine-id.ts";
 import { NodeNetwork } from "./network/node-network.ts";
 import { type NetworkPolicyEnforcer, startNetworkPolicy } from "./network-policy/network-policy.ts";
+
+const PROXY_MODES = ["iptables", "ipvs", "nftables"] as const;
+
+function podCIDRsOf(n: Node): readonly string[] {
+  return n.spec?.podCIDRs?.length ? n.spec.podCIDRs : n.spec?.podCIDR ? [n.spec.podCIDR] : [];
+}
 
 export interface NodeAgentOptions {
   config: NodeAgentConfig;
@@ -52,7 +58,7 @@ export class NodeAgent {
     this.network = new NodeNetwork({
       nodeName,
       wire,
-      clusterCIDR: config["cluster-cidr"],
+      clusterCIDRs: config["cluster-cidr"],
       gateway: config["underlay-gateway"],
       underlayPrefix: config["underlay-prefix"],
       mtu: config.mtu,
@@ -84,6 +90,9 @@ export class NodeAgent {
       bus,
       network: this.network,
       cni: this.cni,
+      networkGuarded: () => this.#policy?.ready ?? Promise.resolve(),
+      onAttached: (pod, addresses) => this.#policy?.attached(pod, addresses),
+      onDetached: (uid) => this.#policy?.detached(uid),
       allocatable: description.allocatable,
       onVolumesInUse: () => this.#registrar.poke(),
       clock,
@@ -112,7 +121,7 @@ export class NodeAgent {
     this.#nodes.handle({
       onAdd: (n) => this.#node(n),
       onUpdate: (n) => this.#node(n),
-      onDelete: (n) => this.network.removePeer(n.metadata.name),
+      onDelete: (n) => (n.metadata.name === nodeName ? this.#proxy?.setNode(undefined) : this.network.removePeer(n.metadata.name)),
     });
   }
 
@@ -126,7 +135,7 @@ export class NodeAgent {
   }
 
   #startProxy(): void {
-    const { config, nodeName, address, clock, log } = this.#o;
+    const { config, nodeName, clock, log } = this.#o;
     if (config["proxy-mode"] === "none") return;
     this.#proxy = startKubeProxy({
       mode: config["proxy-mode"],
@@ -135,8 +144,12 @@ export class NodeAgent {
       endpointSlices: this.#watch.informerOf("endpointslices"),
       nodeName,
       nodeLabels: config["node-labels"],
-      nodeIPs: [address],
-      clusterCIDRs: [config["cluster-cidr"]],
+      nodeIPs: this.network.addresses,
+      clusterCIDRs: config["cluster-cidr"],
+      ipvsScheduler: config["ipvs-scheduler"],
+      nodePortAddresses: config["nodeport-addresses"],
+      localhostNodePorts: config["iptables-localhost-nodeports"],
+      masqueradeAll: config["masquerade-all"],
       clock,
       log,
     });
@@ -163,23 +176,25 @@ export class NodeAgent {
       this.#ownNode(n);
       return;
     }
-    const address = n.status?.addresses?.find((a) => a.type === "InternalIP")?.address;
-    if (n.spec?.podCIDR && address) this.network.setPeer(n.metadata!.name!, { podCIDR: n.spec.podCIDR, address });
+    const addresses = (n.status?.addresses ?? []).filter((a) => a.type === "InternalIP").map((a) => a.address);
+    const podCIDRs = podCIDRsOf(n);
+    if (podCIDRs.length > 0 && addresses.length > 0) this.network.setPeer(n.metadata!.name!, { podCIDRs, addresses });
     else this.network.removePeer(n.metadata!.name!);
   }
 
   #ownNode(n: Node): void {
     this.kubelet.setNode(n);
-    this.#proxy?.setNodeLabels(n.metadata?.labels ?? {});
-    if (!n.spec?.podCIDR || this.network.ready) return;
-    this.network.configure(n.spec.podCIDR);
-    this.#o.log.info({ podCIDR: n.spec.podCIDR }, "the pod network is ready");
+    this.#proxy?.setNode(n);
+    const podCIDRs = podCIDRsOf(n);
+    if (podCIDRs.length === 0 || this.network.ready) return;
+    this.network.configure(podCIDRs);
+    this.#o.log.info({ podCIDRs }, "the pod network is ready");
     this.kubelet.networkReady();
     this.#registrar.poke();
   }
 
   #describe(): NodeDescription {
-    const { config, nodeName, address, stateDir, random } = this.#o;
+    const { config, nodeName, stateDir, random } = this.#o;
     const uid = readMachineId(path.join(stateDir, "machine-id"), random);
     const memory = parseQuantity(config.memory);
     const reserved = parseQuantity(config["kube-reserved-memory"]);
@@ -194,7 +209,7 @@ export class NodeAgent {
     return {
       name: nodeName,
       uid,
-      address,
+      addresses: this.network.addresses,
       labels: config["node-labels"],
       taints: config["register-with-taints"],
       capacity,
@@ -202,6 +217,17 @@ export class NodeAgent {
       bootId: random.uuid(),
       kubeletPort: 10_250,
     };
+  }
+
+  /** Control operations of a live node; undefined: not known. */
+  control(op: string, body: Readonly<Record<string, unknown>>): Promise<unknown> | undefined {
+    if (op === "proxy-rules") return Promise.resolve({ rules: this.#proxy?.dump(body["family"] === 6 ? 6 : 4) ?? "" });
+    if (op !== "proxy-mode") return undefined;
+    const mode = PROXY_MODES.find((m) => m === body["mode"]);
+    if (mode === undefined || this.#proxy === undefined)
+      return Promise.reject(new RemoteError("bad-request", `--proxy-mode is one of ${PROXY_MODES.join(", ")}, and a proxy must run`));
+    this.#proxy.setMode(mode);
+    return Promise.resolve({ mode });
   }
 
   health(): string {

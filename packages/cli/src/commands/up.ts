@@ -25,8 +25,16 @@ export interface UpOptions extends GlobalOptions {
   apiPort: number | undefined;
   arg: string[];
   without: string | undefined;
+  dualStack: boolean;
   v: string;
 }
+
+/** --dual-stack: a range of each family for pods and for Services; later flags of the same name win. */
+const DUAL_STACK = [
+  "apiserver=--service-cluster-ip-range=10.96.0.0/12,fd00:10:96::/112",
+  "controller-manager=--cluster-cidr=10.244.0.0/16,fd00:10:244::/56",
+  "node-agent=--cluster-cidr=10.244.0.0/16,fd00:10:244::/56",
+];
 
 /** What happens between "the cluster is up" and "streaming logs": nothing, or the demo. */
 export type WhenUp = (api: ApiClient, progress: Progress) => Promise<void>;
@@ -47,9 +55,9 @@ export async function up(c: Context, o: UpOptions, whenUp?: WhenUp): Promise<voi
 }
 
 /** Checks what was asked for before anything starts. */
-export function requestOf(o: Pick<UpOptions, "nodes" | "apiPort" | "arg" | "without">): UpRequest {
+export function requestOf(o: Pick<UpOptions, "nodes" | "apiPort" | "arg" | "without" | "dualStack">): UpRequest {
   const args: Record<string, string[]> = {};
-  for (const text of o.arg) {
+  for (const text of [...(o.dualStack ? DUAL_STACK : []), ...o.arg]) {
     const m = /^([a-z0-9][a-z0-9.-]*)=(--?[^\s=]+(?:=.*)?)$/s.exec(text);
     if (!m) throw new UsageError(`--arg ${JSON.stringify(text)}: write component=--flag=value (components: ${ARG_COMPONENTS.join(", ")})`);
     (args[m[1] as string] ??= []).push(m[2] as string);
@@ -125,6 +133,7 @@ async function upInBackground(c: Context, folder: ClusterFolder, o: UpOptions): 
   const log = openSync(folder.file("logs", "supervisor.out"), "w", 0o600);
   const args = ["supervise", `--name=${o.name}`, `--v=${o.v}`, ...o.arg.map((a) => `--arg=${a}`)];
   if (o.without !== undefined) args.push(`--without=${o.without}`);
+  if (o.dualStack) args.push("--dual-stack");
   if (o.nodes !== undefined) args.push(`--nodes=${o.nodes}`);
   if (o.apiPort !== undefined) args.push(`--api-port=${o.apiPort}`);
   const child = spawn(c.installation.node, [c.installation.programOf("cli"), ...args], {

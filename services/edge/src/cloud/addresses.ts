@@ -9,8 +9,9 @@ const LAST = 254;
 
 export const keyOfService = (s: Service): string => `${s.metadata.namespace}/${s.metadata.name}`;
 
-/** The Service wants an address of this load balancer (a class of its own would name another). */
+/** The Service wants an address of this load balancer (a class of its own would name another; addresses are IPv4). */
 export function wantsAddress(s: Service): boolean {
+  if (s.spec.ipFamilies !== undefined && !s.spec.ipFamilies.includes("IPv4")) return false;
   return s.spec.type === "LoadBalancer" && !s.spec.loadBalancerClass && s.metadata.deletionTimestamp === undefined;
 }
 

@@ -1,49 +1,61 @@
-// host-local IPAM: addresses of the node's podCIDR, leased round robin and kept on the node's disk (one small file).
-// Invariant: an address is leased to at most one container at a time; .0, .1 (the bridge) and the broadcast address never are.
+// host-local IPAM: addresses of one of the node's podCIDRs, leased round robin and kept on the node's disk (one small file a range).
+// Invariant: an address is leased to at most one container at a time; the network's own address, the first (the bridge) and IPv4's
+// broadcast address never are.
 import fs from "node:fs";
 import path from "node:path";
 import { PodwireError } from "@podwire/base";
+import { formatAddress, networkOf, parsePrefix } from "@podwire/net";
 
 export class NoAddressError extends PodwireError {}
 
 interface Leases {
-  /** Address number last given out. */
+  /** Number of the address last given out, from the range's start. */
   last: number;
   /** Address -> "container id/interface". */
   leases: Record<string, string>;
 }
 
+/** Of a larger range the first so many addresses are used. */
+const MAX_ADDRESSES = 65_536;
+
 export class HostLocalIpam {
   readonly gateway: string;
   readonly prefix: number;
-  readonly #base: number;
-  readonly #size: number;
+  readonly subnet: string;
+  readonly #base: bigint;
+  readonly #six: boolean;
+  /** Numbers from 2 below this are leased. */
+  readonly #end: number;
   readonly #file: string;
   #state: Leases;
 
-  /** `subnet` is "10.244.1.0/24". */
+  /** `subnet` is "10.244.1.0/24" or "fd00:10:244:1::/64". */
   constructor(subnet: string, file: string) {
-    const [network, bits] = subnet.split("/");
-    this.prefix = Number(bits);
-    this.#base = toNumber(network as string);
-    this.#size = 2 ** (32 - this.prefix);
-    this.gateway = toText(this.#base + 1);
+    const parsed = parsePrefix(subnet);
+    if (parsed === undefined) throw new RangeError(`not a subnet: ${subnet}`);
+    this.subnet = subnet;
+    this.prefix = parsed.length;
+    this.#six = typeof parsed.address === "bigint";
+    this.#base = BigInt(networkOf(parsed.address, parsed.length));
+    const size = 2 ** ((this.#six ? 128 : 32) - this.prefix);
+    this.#end = Math.min(MAX_ADDRESSES, this.#six ? size : size - 1);
+    this.gateway = this.#text(1);
     this.#file = file;
     this.#state = readLeases(file);
   }
 
   allocate(owner: string): string {
-    for (let i = 0; i < this.#size; i++) {
-      const n = ((this.#state.last + i) % this.#size) + 1;
-      if (n < 2 || n >= this.#size - 1) continue;
-      const address = toText(this.#base + n);
+    for (let i = 0; i < this.#end; i++) {
+      const n = ((this.#state.last + i) % this.#end) + 1;
+      if (n < 2 || n >= this.#end) continue;
+      const address = this.#text(n);
       if (this.#state.leases[address] !== undefined) continue;
       this.#state.leases[address] = owner;
       this.#state.last = n;
       this.#save();
       return address;
     }
-    throw new NoAddressError(`no IP addresses available in range set: ${toText(this.#base + 1)}-${toText(this.#base + this.#size - 2)}`);
+    throw new NoAddressError(`no IP addresses available in range set: ${this.#text(1)}-${this.#text(this.#end - 1)}`);
   }
 
   release(owner: string): void {
@@ -56,7 +68,7 @@ export class HostLocalIpam {
     if (changed) this.#save();
   }
 
-  /** Forgets leases of owners that are gone (after a reboot). */
+  /** Forgets leases of owners that are gone (GC, a reboot). */
   retain(owners: ReadonlySet<string>): void {
     for (const [address, o] of Object.entries(this.#state.leases)) if (!owners.has(o)) delete this.#state.leases[address];
     this.#save();
@@ -68,6 +80,11 @@ export class HostLocalIpam {
 
   get used(): number {
     return Object.keys(this.#state.leases).length;
+  }
+
+  #text(n: number): string {
+    const value = this.#base + BigInt(n);
+    return formatAddress(this.#six ? value : Number(value));
   }
 
   #save(): void {
@@ -85,12 +102,4 @@ function readLeases(file: string): Leases {
     // No file yet, or one that a power cut broke: start anew, the pods of before are gone.
   }
   return { last: 0, leases: {} };
-}
-
-export function toNumber(address: string): number {
-  return address.split(".").reduce((n, part) => n * 256 + Number(part), 0);
-}
-
-export function toText(n: number): string {
-  return [n >>> 24, (n >>> 16) & 255, (n >>> 8) & 255, n & 255].join(".");
 }

@@ -106,8 +106,45 @@ test("another zone of the node means other endpoints", async () => {
   await proxy.ready;
   const targets = () => [...proxy.dump().matchAll(/--to-destination (\S+)/g)].map((m) => m[1]).sort();
   expect(targets()).toEqual(["10.244.2.2:5353", "10.244.2.3:5353"]);
-  proxy.setNodeLabels({ "topology.kubernetes.io/zone": "b" });
+  proxy.setNode({ metadata: { labels: { "topology.kubernetes.io/zone": "b" } } });
   expect(targets()).toEqual(["10.244.2.3:5353"]);
+});
+
+test("the mode is switched under a connection, which goes on, and new ones find the Service in every mode", async () => {
+  const { services, slices, proxy, a, b } = node();
+  const [client, server] = [a.addPod(2), b.addPod(2)];
+  services.set({
+    metadata: { namespace: "default", name: "echo" },
+    spec: { clusterIP: "10.96.0.20", ports: [{ name: "tcp", port: 80, protocol: "TCP" }] },
+  });
+  slices.set({
+    metadata: { namespace: "default", name: "echo-1", labels: { "kubernetes.io/service-name": "echo" } },
+    addressType: "IPv4",
+    ports: [{ name: "tcp", port: 8080, protocol: "TCP" }],
+    endpoints: [{ addresses: ["10.244.2.2"], conditions: { ready: true } }],
+  });
+  await proxy.ready;
+  server.tcpListen({ port: 8080 }, (s) => s.pipe(s));
+  const ask = async (socket: any, text: string) => {
+    const answer = new Promise<string>((resolve, reject) => {
+      socket.once("data", (d: Buffer) => resolve(d.toString()));
+      socket.once("error", reject);
+    });
+    socket.write(text);
+    return answer;
+  };
+  const connect = () => client.tcpConnect({ host: "10.96.0.20", port: 80 });
+  const old = connect();
+  expect(await ask(old, "before")).toBe("before");
+  for (const mode of ["nftables", "ipvs", "iptables"] as const) {
+    proxy.setMode(mode);
+    expect(proxy.dump()).toContain("10.96.0.20");
+    expect(await ask(old, mode)).toBe(mode);
+    const fresh = connect();
+    expect(await ask(fresh, `new ${mode}`)).toBe(`new ${mode}`);
+    fresh.destroy();
+  }
+  old.destroy();
 });
 
 test("the health-check port says how many endpoints are here", async () => {
@@ -129,6 +166,14 @@ test("the health-check port says how many endpoints are here", async () => {
   slices.set(slice("10.244.2.2", "10.244.1.3"));
   await settle();
   expect((await ask(32000))[0]).toBe(200);
+  expect((await ask(10_256, "/healthz"))[0]).toBe(200);
+  proxy.setNode({ spec: { taints: [{ key: "ToBeDeletedByClusterAutoscaler" }] } });
+  expect(await ask(10_256, "/healthz")).toMatchObject([503, { nodeEligible: false }]);
+  expect((await ask(10_256, "/livez"))[0]).toBe(200);
+  expect((await ask(32000))[0]).toBe(200);
+  proxy.setNode({ metadata: { deletionTimestamp: "2026-01-01T00:00:00Z" } });
+  expect((await ask(10_256, "/healthz"))[0]).toBe(503);
+  proxy.setNode({});
   expect((await ask(10_256, "/healthz"))[0]).toBe(200);
   services.remove("default/dns");
   await settle();

@@ -3,7 +3,7 @@
 // applied is logged and tried again with the next.
 import { type Clock, type Logger, reasonOf, type Timer } from "@podwire/base";
 import type { Informer } from "@podwire/client";
-import { type NetNamespace, parseAddress } from "@podwire/net";
+import { type NetNamespace, parseAddress, type Scheduler } from "@podwire/net";
 import { cleanConntrack } from "./conntrack-cleanup.ts";
 import { HealthChecks } from "./health-checks.ts";
 import { createProxier, type Proxier, type ProxyMode } from "./proxier.ts";
@@ -30,11 +30,29 @@ export interface KubeProxyOptions {
   /** --proxy-mode, default "iptables". */
   mode?: ProxyMode;
   masqueradeAll?: boolean;
+  /** --nodeport-addresses: CIDRs or ["primary"]; empty is every address, in nftables mode the primary ones. */
   nodePortAddresses?: readonly string[];
+  /** --ipvs-scheduler, default "rr". */
+  ipvsScheduler?: Scheduler;
   /** Default true, as --iptables-localhost-nodeports. */
   localhostNodePorts?: boolean;
   clock: Clock;
   log: Logger;
+}
+
+/** The parts of the node's own object that a proxy reads. */
+export interface NodeLike {
+  metadata?: { labels?: Record<string, string>; deletionTimestamp?: string };
+  spec?: { taints?: { key: string }[] };
+}
+
+/** Set by the cluster autoscaler on a node that it is about to remove (KEP-3836). */
+const TO_BE_DELETED = "ToBeDeletedByClusterAutoscaler";
+
+/** Whether load balancers may keep sending to the node. */
+export function isEligible(node: NodeLike | undefined): boolean {
+  if (node === undefined || node.metadata?.deletionTimestamp) return false;
+  return !node.spec?.taints?.some((t) => t.key === TO_BE_DELETED);
 }
 
 export interface KubeProxy {
@@ -44,8 +62,8 @@ export interface KubeProxy {
   dump(family?: 4 | 6): string;
   /** Switches the mode of the live node; connections go on where they are. */
   setMode(mode: ProxyMode): void;
-  /** The node's labels as its object says: another zone means another choice of endpoints. */
-  setNodeLabels(labels: Readonly<Record<string, string>>): void;
+  /** The node's object: another zone means another choice of endpoints, a node that is going away fails /healthz. Undefined: deleted. */
+  setNode(node: NodeLike | undefined): void;
   counters(): Readonly<Record<string, number>>;
   stop(): void;
 }
@@ -54,9 +72,10 @@ export function startKubeProxy(o: KubeProxyOptions): KubeProxy {
   const services = new Map<string, ServiceInput>();
   const counters = { syncs: 0, failures: 0, chainsSet: 0, chainsRemoved: 0, conntrackCleaned: 0, lastSyncMs: 0 };
   const families = ([4, 6] as const).filter((f) => o.nodeIPs.some((ip) => familyOf(ip) === f));
-  const settings = new Map(families.map((f) => [f, settingsOf(o, f)] as const));
   let mode = o.mode ?? "iptables";
-  let zone = o.nodeLabels[ZONE];
+  let labels = o.nodeLabels;
+  let nodeEligible = true;
+  let settings = settingsByFamily();
   let proxiers = new Map(families.map((f) => [f, createProxier(mode, o.namespace, settings.get(f) as ProxySettings)] as const));
   /** What changed since the last sync, as it was then. */
   const dirty = new Map<string, ServiceInput | undefined>();
@@ -67,7 +86,7 @@ export function startKubeProxy(o: KubeProxyOptions): KubeProxy {
   if (o.localhostNodePorts !== false) o.namespace.options.routeLocalnet = true;
   const health = new HealthChecks(o.namespace, o.log, () => ({
     ok: !lastFailed,
-    nodeEligible: true,
+    nodeEligible,
     lastUpdated: new Date(o.clock.nowMs()).toISOString(),
   }));
 
@@ -103,8 +122,13 @@ export function startKubeProxy(o: KubeProxyOptions): KubeProxy {
     if (started && timer === undefined && !stopped) timer = o.clock.after(SYNC_DELAY_MS, sync, { unref: true });
   };
 
+  function settingsByFamily(): Map<4 | 6, ProxySettings> {
+    return new Map(families.map((f) => [f, settingsOf(o, f, mode, labels)] as const));
+  }
+
   /** The old rules go and the new ones come between two packets. */
   const rebuild = () => {
+    settings = settingsByFamily();
     const next = new Map<4 | 6, Proxier>();
     for (const [family, old] of proxiers) {
       const proxier = createProxier(mode, o.namespace, settings.get(family) as ProxySettings);
@@ -159,13 +183,15 @@ export function startKubeProxy(o: KubeProxyOptions): KubeProxy {
     ready,
     dump: (family = 4) => proxiers.get(family)?.dump() ?? "",
     setMode: (next) => {
+      if (next === mode) return;
       mode = next;
       rebuild();
     },
-    setNodeLabels: (labels) => {
-      if (labels[ZONE] === zone) return;
-      zone = labels[ZONE];
-      for (const [family, s] of settings) settings.set(family, { ...s, nodeLabels: labels });
+    setNode: (node) => {
+      nodeEligible = isEligible(node);
+      const next = node?.metadata?.labels ?? labels;
+      if (next[ZONE] === labels[ZONE]) return;
+      labels = next;
       rebuild();
     },
     counters: () => ({ ...counters, services: services.size }),
@@ -182,15 +208,18 @@ function familyOf(text: string): 4 | 6 | undefined {
   return a === undefined ? undefined : typeof a === "number" ? 4 : 6;
 }
 
-function settingsOf(o: KubeProxyOptions, family: 4 | 6): ProxySettings {
+function settingsOf(o: KubeProxyOptions, family: 4 | 6, mode: ProxyMode, nodeLabels: Readonly<Record<string, string>>): ProxySettings {
+  const nodePorts = o.nodePortAddresses?.length ? o.nodePortAddresses : mode === "nftables" ? ["primary"] : undefined;
+  const nodeIPs = o.nodeIPs.filter((ip) => familyOf(ip) === family);
   return {
     family,
     nodeName: o.nodeName,
-    nodeLabels: o.nodeLabels,
-    nodeIPs: o.nodeIPs.filter((ip) => familyOf(ip) === family),
+    nodeLabels,
+    nodeIPs,
     podCIDR: o.clusterCIDRs.find((c) => familyOf(c) === family),
     masqueradeAll: o.masqueradeAll ?? false,
-    nodePortAddresses: o.nodePortAddresses,
+    nodePortAddresses: nodePorts?.[0] === "primary" ? nodeIPs.slice(0, 1) : nodePorts,
+    ...(o.ipvsScheduler === undefined ? {} : { ipvsScheduler: o.ipvsScheduler }),
     localhostNodePorts: o.localhostNodePorts ?? true,
     preferSameTrafficDistribution: true,
   };

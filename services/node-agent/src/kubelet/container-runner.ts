@@ -116,7 +116,7 @@ export class ContainerRunner {
 
   #target(spec: ContainerSpec, container: Container): ProbeTarget {
     const { deps, record } = this.#w;
-    return { spec, container, podIP: record.sandbox?.ip ?? deps.nodeIP, stack: deps.nodeStack, clock: deps.clock };
+    return { spec, container, podIP: record.sandbox?.ip ?? deps.nodeIPs[0]!, stack: deps.nodeStack, clock: deps.clock };
   }
 
   #checkNonRoot(spec: ContainerSpec, imageUser: string | undefined): void {

@@ -15,7 +15,7 @@ export interface EnvironmentSources {
   services(): readonly Service[];
   podIP: string;
   podIPs: readonly string[];
-  hostIP: string;
+  hostIPs: readonly string[];
   nodeName: string;
   allocatable: Readonly<Record<string, string>>;
   onInvalid(kind: "ConfigMap" | "Secret", name: string, keys: string[]): void;

@@ -4,7 +4,7 @@ import type { Pod } from "@podwire/api";
 export interface FieldFacts {
   podIP: string;
   podIPs: readonly string[];
-  hostIP: string;
+  hostIPs: readonly string[];
   nodeName: string;
 }
 
@@ -29,8 +29,9 @@ export function fieldValue(pod: Pod, path: string, facts: FieldFacts): string | 
     case "spec.serviceAccountName":
       return pod.spec!.serviceAccountName ?? "default";
     case "status.hostIP":
+      return facts.hostIPs[0];
     case "status.hostIPs":
-      return facts.hostIP;
+      return facts.hostIPs.join(",");
     case "status.podIP":
       return facts.podIP;
     case "status.podIPs":

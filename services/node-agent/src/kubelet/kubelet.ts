@@ -8,6 +8,7 @@ import { type Clock, type Logger, type Random, reasonOf } from "@podwire/base";
 import type { Bus, Subscription } from "@podwire/bus";
 import { type ApiClient, type EventRecorder, eventRecorder, type Informer, informer, Resources } from "@podwire/client";
 import { Cpu, createHostSandbox, createPodSandbox, type FileInode, ImageCatalogue, type NetStack, type PodSandbox } from "@podwire/runtime";
+import { bandwidthOf } from "../cni/bandwidth-plugin.ts";
 import type { BridgePlugin } from "../cni/bridge-plugin.ts";
 import type { NodeAgentConfig } from "../config.ts";
 import type { NodeNetwork } from "../network/node-network.ts";
@@ -36,6 +37,11 @@ export interface KubeletOptions {
   bus: Bus;
   network: NodeNetwork;
   cni: BridgePlugin;
+  /** Resolves when policies are enforced here: no pod gets a network before. */
+  networkGuarded(): Promise<void>;
+  /** A pod has its addresses and nothing in it runs yet. */
+  onAttached(pod: Pod, addresses: readonly string[]): void;
+  onDetached(uid: string): void;
   watch: NodeWatch;
   allocatable: Readonly<Record<string, string>>;
   /** The volumes that node.status.volumesInUse names have changed. */
@@ -116,7 +122,7 @@ export class Kubelet {
       log,
       cpu: new Cpu(clock),
       nodeName: o.nodeName,
-      nodeIP: o.network.address,
+      nodeIPs: o.network.addresses,
       nodeStack: o.network.root as unknown as NetStack,
       events: this.#events,
       images: this.images,
@@ -245,13 +251,15 @@ export class Kubelet {
     const { name, namespace, uid } = pod.metadata!;
     const id = Buffer.from(random.bytes(32)).toString("hex");
     const host = pod.spec!.hostNetwork ?? false;
-    const attached = host ? undefined : cni.add({ containerId: id, podName: name!, podNamespace: namespace!, hostPorts: hostPortsOf(pod) });
-    const ip = attached?.address ?? network.address;
+    if (!host) await this.#o.networkGuarded();
+    const attached = host ? undefined : this.#attach(pod, id);
+    const ips = attached?.addresses ?? network.addresses;
+    const ip = ips[0]!;
     const domain = config["cluster-domain"];
     const { hostname, domain: subdomain } = podHostname(pod, nodeName, domain);
     const now = () => clock.nowMs();
     const etc = new Map([
-      ["/etc/hosts", textFile(now, host ? nodeHosts(pod, nodeName, network.address) : etcHosts(pod, [ip], hostname, subdomain))],
+      ["/etc/hosts", textFile(now, host ? nodeHosts(pod, nodeName, network.address) : etcHosts(pod, ips, hostname, subdomain))],
       ["/etc/hostname", textFile(now, `${hostname}\n`)],
       [
         "/etc/resolv.conf",
@@ -280,7 +288,27 @@ export class Kubelet {
         ["kube-watch", this.#watch],
       ]),
     });
-    return { etc, sandbox: { sandbox, ip, ips: [ip], id, release: async () => (attached ? cni.del(id) : undefined) } };
+    const release = async () => {
+      if (!attached) return;
+      cni.del(id);
+      this.#o.onDetached(uid!);
+    };
+    return { etc, sandbox: { sandbox, ip, ips, id, release } };
+  }
+
+  /** The pod's place in the network; its policies hold before anything in it runs. */
+  #attach(pod: Pod, containerId: string) {
+    const { name, namespace, annotations } = pod.metadata!;
+    const bandwidth = bandwidthOf(annotations);
+    const attached = this.#o.cni.add({
+      containerId,
+      podName: name!,
+      podNamespace: namespace!,
+      hostPorts: hostPortsOf(pod),
+      ...(bandwidth ? { bandwidth } : {}),
+    });
+    this.#o.onAttached(pod, attached.addresses);
+    return attached;
   }
 
   #environment(pod: Pod, sandbox: SandboxRecord) {
@@ -297,7 +325,7 @@ export class Kubelet {
           ),
       podIP: sandbox.ip,
       podIPs: sandbox.ips,
-      hostIP: network.address,
+      hostIPs: network.addresses,
       nodeName,
       allocatable,
     };
@@ -311,7 +339,7 @@ export class Kubelet {
       tokens: this.#tokens,
       facts: () => {
         const s = this.#workers.get(uid)?.record.sandbox;
-        return { podIP: s?.ip ?? "", podIPs: s?.ips ?? [], hostIP: network.address, nodeName, allocatable };
+        return { podIP: s?.ip ?? "", podIPs: s?.ips ?? [], hostIPs: network.addresses, nodeName, allocatable };
       },
       onChange,
     });

@@ -94,7 +94,10 @@ export class NodeRegistrar {
       const now = clock.nowMs();
       const status = nodeStatus(description, health(), this.#node?.status, now);
       if (!force && now - this.#sentMs < REPORT_ANYWAY_MS && !nodeStatusChanged(this.#sent, status)) return;
-      const answer = await client.patch<any>(Resources.nodes, "", description.name, "strategic", { status }, { subresource: "status" });
+      // The list's merge key is the type, which two addresses of two families share: it is replaced whole (as kubelet does).
+      const addresses = [...(status.addresses ?? []), { $patch: "replace" }];
+      const patch = { status: { ...status, addresses } };
+      const answer = await client.patch<any>(Resources.nodes, "", description.name, "strategic", patch, { subresource: "status" });
       this.#sent = status;
       this.#sentMs = now;
       this.#take(answer);

@@ -6,7 +6,8 @@ import { time } from "@podwire/client";
 export interface NodeDescription {
   name: string;
   uid: string;
-  address: string;
+  /** InternalIPs, the primary one first. */
+  addresses: readonly string[];
   labels: Readonly<Record<string, string>>;
   taints: readonly { key: string; value?: string; effect: string }[];
   capacity: Readonly<Record<string, string>>;
@@ -103,10 +104,7 @@ export function nodeStatus(d: NodeDescription, h: NodeHealth, old: NodeStatus | 
             : "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:Network plugin returns error: cni plugin not initialized",
       },
     ],
-    addresses: [
-      { type: "InternalIP", address: d.address },
-      { type: "Hostname", address: d.name },
-    ],
+    addresses: [...d.addresses.map((address) => ({ type: "InternalIP", address })), { type: "Hostname", address: d.name }],
     daemonEndpoints: { kubeletEndpoint: { Port: d.kubeletPort } },
     nodeInfo: {
       machineID: d.uid.replaceAll("-", ""),

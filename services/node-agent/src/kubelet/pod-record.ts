@@ -49,7 +49,7 @@ export interface ContainerRecord {
 export interface SandboxRecord {
   sandbox: PodSandbox;
   ip: string;
-  ips: string[];
+  ips: readonly string[];
   /** "podwire://<hex>" is the container's; this is the sandbox's id. */
   id: string;
   release: () => Promise<void>;

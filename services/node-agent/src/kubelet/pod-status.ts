@@ -15,7 +15,8 @@ import { specsOf } from "./plan.ts";
 import { type ContainerRecord, isSidecar, type PodRecord, type Termination } from "./pod-record.ts";
 
 export interface NodeFacts {
-  hostIP: string;
+  /** The node's addresses, the primary one first. */
+  hostIPs: readonly string[];
 }
 
 /** Conditions that this kubelet owns. */
@@ -41,8 +42,8 @@ export function podStatus(r: PodRecord, node: NodeFacts, nowMs: number): PodStat
   const status: PodStatus = {
     phase,
     conditions: [],
-    hostIP: node.hostIP,
-    hostIPs: [{ ip: node.hostIP }],
+    hostIP: node.hostIPs[0]!,
+    hostIPs: node.hostIPs.map((ip) => ({ ip })),
     startTime: old.startTime ?? time(r.startMs),
     qosClass: old.qosClass ?? podQosClass(pod),
     containerStatuses: mainStatuses,

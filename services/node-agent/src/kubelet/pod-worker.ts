@@ -5,7 +5,7 @@ import type { Container as ContainerSpec, Pod } from "@podwire/api";
 import { type Clock, type Logger, type Random, reasonOf, type Timer } from "@podwire/base";
 import { type EventRecorder, timeMs } from "@podwire/client";
 import type { Cpu, FileInode, NetStack } from "@podwire/runtime";
-import { CniError } from "../cni/bridge-plugin.ts";
+import { CniError } from "../cni/cni.ts";
 import type { Rejection } from "./admission/admission.ts";
 import { type BackOff, nextBackOff } from "./back-off.ts";
 import type { CheckpointStore } from "./checkpoint.ts";
@@ -26,7 +26,8 @@ export interface PodWorkerDeps {
   log: Logger;
   cpu: Cpu;
   nodeName: string;
-  nodeIP: string;
+  /** The primary address first. */
+  nodeIPs: readonly string[];
   /** The node's own network: probes come from it. */
   nodeStack: NetStack;
   events: EventRecorder;
@@ -148,7 +149,7 @@ export class PodWorker {
 
   publish(): void {
     if (this.#gone) return;
-    const status = podStatus(this.record, { hostIP: this.deps.nodeIP }, this.deps.clock.nowMs());
+    const status = podStatus(this.record, { hostIPs: this.deps.nodeIPs }, this.deps.clock.nowMs());
     const before = this.record.pod.status;
     this.record.pod = { ...this.record.pod, status: { ...before, ...status } };
     this.deps.statuses.set(this.record.pod, status, before);

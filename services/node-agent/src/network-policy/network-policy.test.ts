@@ -92,3 +92,30 @@ test("policies come, change with labels, and go", async () => {
   expect(await reaches()).toBe(true);
   expect(enforcer.counters()).toMatchObject({ failures: 0, isolatedPods: 0 });
 });
+
+test("a new pod's policy holds from its first packet, before the API tells of its address", async () => {
+  net = two();
+  const client = net.a.addPod(2);
+  const policies = feed({ metadata: { namespace: "default", name: "closed" }, spec: { podSelector: {}, policyTypes: ["Ingress"] } });
+  const pods = feed(pod("client", "10.244.1.2", {}));
+  enforcer = startNetworkPolicy({
+    namespace: net.a.root,
+    nodeName: "node-1",
+    policies: policies.informer,
+    pods: () => pods.informer,
+    namespaces: () => feed({ metadata: { name: "default", labels: {} } }).informer,
+    clock: systemClock,
+    log: silentLogger,
+  });
+  await enforcer.ready;
+  const server = net.a.addPod(3);
+  const fresh = { metadata: { namespace: "default", name: "server", uid: "u", labels: {} }, spec: { nodeName: "node-1", containers: [] } };
+  enforcer.attached(fresh, ["10.244.1.3"]);
+  const got = listen(server);
+  client.output(udp("10.244.1.2", 1, "10.244.1.3", 80, "x"));
+  await settle();
+  expect(got).toEqual([]);
+  enforcer.detached("u");
+  await settle();
+  expect(enforcer.engine.isolated().flatMap((p) => p.addresses)).not.toContain(0x0af40103);
+});

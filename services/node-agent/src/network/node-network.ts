@@ -1,15 +1,28 @@
-// The node's own network namespace and its place in the cluster: a card on the wire, the bridge of its pods, the VXLAN tunnel to the
-// other nodes' pods, masquerading for pods that leave the cluster (as flannel's vxlan backend sets it up).
-// Invariant: every other node with a podCIDR has exactly one route, neighbour and FDB entry here; without a podCIDR of its own the
-// node has no bridge and starts no pods but those on the host network.
+// The node's own network namespace and its place in the cluster: a card on the wire, the bridge of its pods, the way to the other
+// nodes' pods (flannel's backends vxlan and host-gw), masquerading for pods that leave the cluster, in one or both families.
+// Invariant: every other node has exactly one route a family here (and, by vxlan, one neighbour a family and one FDB entry); without a
+// podCIDR of its own the node has no bridge and starts no pods but those on the host network.
 import type { Clock, Logger, Random } from "@podwire/base";
 import type { WirePort } from "@podwire/bus";
-import { Bridge, macOfIpv4, NetNamespace, Nic, parseIpv4, type Rule, type TraceSink, VXLAN_OVERHEAD_V4, VxlanDevice } from "@podwire/net";
+import {
+  address,
+  Bridge,
+  formatAddress,
+  macOfIpv4,
+  NetNamespace,
+  Nic,
+  parseIpv4,
+  type Rule,
+  type TraceSink,
+  VXLAN_OVERHEAD_V4,
+  VxlanDevice,
+} from "@podwire/net";
 
 export interface NodeNetworkOptions {
   nodeName: string;
   wire: WirePort;
-  clusterCIDR: string;
+  /** --cluster-cidr: one range a family; an IPv6 one makes the node dual-stack. */
+  clusterCIDRs: readonly string[];
   /** The underlay's router: the way to everything that is not a node or a pod. */
   gateway: string;
   underlayPrefix: number;
@@ -21,29 +34,43 @@ export interface NodeNetworkOptions {
   trace?: TraceSink;
 }
 
-interface Peer {
-  podCIDR: string;
-  address: string;
+export interface Peer {
+  podCIDRs: readonly string[];
+  /** Its InternalIPs. */
+  addresses: readonly string[];
 }
 
 /** High bytes of the tunnel ends' MAC addresses; the rest is the node's underlay address, so that nobody needs to tell. */
 const TUNNEL_MAC = 0x0ef1;
 const BRIDGE_MAC = 0x0a58;
+const TUNNEL = "flannel.1";
+/** The underlay's IPv6 network: the last 32 bits of an address are the same card's IPv4 address. */
+const UNDERLAY_V6 = address("fd00:172:30::") as bigint;
+const UNDERLAY_V6_PREFIX = 64;
+
+/** The IPv6 address of the card with this IPv4 address. */
+export function underlayV6(ipv4: string): string {
+  return formatAddress(UNDERLAY_V6 | BigInt(address(ipv4)));
+}
+
+const isV6 = (text: string): boolean => text.includes(":");
 
 export class NodeNetwork {
   readonly root: NetNamespace;
-  readonly address: string;
+  /** IPv4, then IPv6 when the cluster is dual-stack. */
+  readonly addresses: readonly string[];
   readonly podMtu: number;
   readonly options: NodeNetworkOptions;
   readonly nic: Nic;
   bridge: Bridge | undefined;
-  podCIDR = "";
+  podCIDRs: readonly string[] = [];
   #tunnel: VxlanDevice | undefined;
   readonly #peers = new Map<string, Peer>();
 
   constructor(o: NodeNetworkOptions) {
     this.options = o;
-    this.address = o.wire.address;
+    const dual = o.clusterCIDRs.some(isV6);
+    this.addresses = dual ? [o.wire.address, underlayV6(o.wire.address)] : [o.wire.address];
     this.podMtu = o.overlay === "vxlan" ? o.mtu - VXLAN_OVERHEAD_V4 : o.mtu;
     this.root = new NetNamespace({
       name: "root",
@@ -57,44 +84,52 @@ export class NodeNetwork {
     });
     this.nic = new Nic(o.wire, { name: "eth0", mtu: o.mtu });
     this.root.addDevice(this.nic);
-    this.root.addAddress(this.nic, this.address, o.underlayPrefix);
-    if (o.gateway !== this.address) this.root.addRoute({ to: "default", via: o.gateway, dev: "eth0" });
+    for (const a of this.addresses) this.root.addAddress(this.nic, a, isV6(a) ? UNDERLAY_V6_PREFIX : o.underlayPrefix);
+    if (o.gateway === this.address) return;
+    this.root.addRoute({ to: "default", via: o.gateway, dev: "eth0" });
+    if (dual) this.root.addRoute({ to: "default", via: underlayV6(o.gateway), dev: "eth0" });
+  }
+
+  /** The primary address. */
+  get address(): string {
+    return this.addresses[0] as string;
   }
 
   get ready(): boolean {
     return this.bridge !== undefined;
   }
 
-  /** Sets up the bridge and the tunnel once the node has its podCIDR. */
-  configure(podCIDR: string): void {
-    if (this.podCIDR === podCIDR) return;
-    this.podCIDR = podCIDR;
-    const base = podCIDR.split("/")[0] as string;
-    const gatewayNumber = (parseIpv4(base) as number) + 1;
-    const gateway = [24, 16, 8, 0].map((s) => (gatewayNumber >>> s) & 255).join(".");
-    this.bridge = new Bridge(this.options.clock, "cni0", macOfIpv4(BRIDGE_MAC, gatewayNumber), this.podMtu);
+  /** Sets up the bridge and the tunnel once the node has its podCIDRs. Later calls do nothing: a node keeps its ranges until it reboots. */
+  configure(podCIDRs: readonly string[]): void {
+    if (this.ready || podCIDRs.length === 0) return;
+    this.podCIDRs = podCIDRs.filter((c) => !isV6(c) || this.addresses.length > 1);
+    const own = parseIpv4(this.address) as number;
+    this.bridge = new Bridge(this.options.clock, "cni0", macOfIpv4(BRIDGE_MAC, bridgeNumber(this.podCIDRs) ?? own), this.podMtu);
     this.root.addDevice(this.bridge);
-    this.root.addAddress(this.bridge, gateway, Number(podCIDR.split("/")[1]));
     if (this.options.overlay === "vxlan") {
       this.#tunnel = new VxlanDevice({
-        name: "flannel.1",
+        name: TUNNEL,
         vni: 1,
-        mac: macOfIpv4(TUNNEL_MAC, parseIpv4(this.address) as number),
-        local: parseIpv4(this.address) as number,
+        mac: macOfIpv4(TUNNEL_MAC, own),
+        local: own,
         mtu: this.podMtu,
         port: 4789,
       });
       this.root.addDevice(this.#tunnel);
-      this.root.addAddress(this.#tunnel, base, 32);
     }
-    this.#masquerade();
+    for (const cidr of this.podCIDRs) {
+      const [base, length] = cidr.split("/") as [string, string];
+      this.root.addAddress(this.bridge, nextAddress(base), Number(length));
+      if (this.#tunnel) this.root.addAddress(this.#tunnel, base, isV6(cidr) ? 128 : 32);
+      this.#masquerade(cidr);
+    }
     for (const [name, peer] of this.#peers) this.#connect(name, peer);
   }
 
-  /** Another node as its object says; a change of either value moves the route. */
+  /** Another node; other values move its routes. */
   setPeer(name: string, peer: Peer): void {
     const old = this.#peers.get(name);
-    if (old && old.podCIDR === peer.podCIDR && old.address === peer.address) return;
+    if (old && same(old.podCIDRs, peer.podCIDRs) && same(old.addresses, peer.addresses)) return;
     if (old) this.removePeer(name);
     this.#peers.set(name, peer);
     if (this.ready) this.#connect(name, peer);
@@ -105,42 +140,58 @@ export class NodeNetwork {
     if (!peer) return;
     this.#peers.delete(name);
     if (!this.ready) return;
-    this.root.removeRoute({ to: peer.podCIDR });
-    if (this.#tunnel) {
-      const mac = macOfIpv4(TUNNEL_MAC, parseIpv4(peer.address) as number);
-      this.root.removeNeighbour(this.#tunnel, peer.podCIDR.split("/")[0] as string);
-      this.#tunnel.removeFdb(mac);
+    for (const cidr of peer.podCIDRs) {
+      this.root.removeRoute({ to: cidr });
+      if (this.#tunnel) this.root.removeNeighbour(this.#tunnel, cidr.split("/")[0] as string);
     }
+    const remote = ipv4Of(peer);
+    if (this.#tunnel && remote !== undefined) this.#tunnel.removeFdb(macOfIpv4(TUNNEL_MAC, remote));
   }
 
   #connect(name: string, peer: Peer): void {
-    const remote = parseIpv4(peer.address);
-    if (remote === undefined || peer.podCIDR === "") return;
-    if (!this.#tunnel) return void this.root.addRoute({ to: peer.podCIDR, via: peer.address, dev: "eth0" });
+    const remote = ipv4Of(peer);
+    if (remote === undefined) return;
     const mac = macOfIpv4(TUNNEL_MAC, remote);
-    const via = peer.podCIDR.split("/")[0] as string;
-    this.#tunnel.addFdb(mac, remote);
-    this.root.addNeighbour(this.#tunnel, via, mac);
-    this.root.addRoute({ to: peer.podCIDR, via, dev: "flannel.1", onlink: true });
-    this.options.log.debug({ node: name, podCIDR: peer.podCIDR, via: peer.address }, "route to a node's pods");
+    this.#tunnel?.addFdb(mac, remote);
+    for (const cidr of peer.podCIDRs) {
+      if (isV6(cidr) && this.addresses.length === 1) continue;
+      if (!this.#tunnel) {
+        const via = peer.addresses.find((a) => isV6(a) === isV6(cidr));
+        if (via !== undefined) this.root.addRoute({ to: cidr, via, dev: "eth0" });
+        continue;
+      }
+      const via = cidr.split("/")[0] as string;
+      this.root.addNeighbour(this.#tunnel, via, mac);
+      this.root.addRoute({ to: cidr, via, dev: TUNNEL, onlink: true });
+    }
+    this.options.log.debug({ node: name, podCIDRs: peer.podCIDRs, via: peer.addresses }, "route to a node's pods");
   }
 
-  #masquerade(): void {
-    const cluster = this.options.clusterCIDR;
-    const nat = this.root.netfilter.ruleset(4).table("nat");
+  #masquerade(podCIDR: string): void {
+    const six = isV6(podCIDR);
+    const cluster = this.options.clusterCIDRs.find((c) => isV6(c) === six);
+    if (cluster === undefined) return;
+    const rules = this.root.netfilter.ruleset(six ? 6 : 4);
+    const nat = rules.table("nat");
     const chain = "FLANNEL-POSTRTG";
     const note = { m: "comment", text: "flanneld masq" } as const;
-    const rules: Rule[] = [
+    const postrouting: Rule[] = [
       { matches: [{ m: "mark", value: 0x4000, mask: 0x4000 }, note], target: { t: "RETURN" } },
-      { src: this.podCIDR, dst: cluster, matches: [note], target: { t: "RETURN" } },
-      { src: cluster, dst: this.podCIDR, matches: [note], target: { t: "RETURN" } },
-      { src: cluster, notSrc: true, dst: this.podCIDR, matches: [note], target: { t: "RETURN" } },
-      { src: cluster, dst: "224.0.0.0/4", notDst: true, matches: [note], target: { t: "MASQUERADE", randomFully: true } },
+      { src: podCIDR, dst: cluster, matches: [note], target: { t: "RETURN" } },
+      { src: cluster, dst: podCIDR, matches: [note], target: { t: "RETURN" } },
+      { src: cluster, notSrc: true, dst: podCIDR, matches: [note], target: { t: "RETURN" } },
+      {
+        src: cluster,
+        dst: six ? "ff00::/8" : "224.0.0.0/4",
+        notDst: true,
+        matches: [note],
+        target: { t: "MASQUERADE", randomFully: true },
+      },
       { src: cluster, notSrc: true, dst: cluster, matches: [note], target: { t: "MASQUERADE", randomFully: true } },
     ];
-    nat.apply({ chains: new Map([[chain, rules]]) });
+    nat.apply({ chains: new Map([[chain, postrouting]]) });
     nat.ensureRule("POSTROUTING", { matches: [note], target: { t: "JUMP", chain } });
-    const filter = this.root.netfilter.ruleset(4).table("filter");
+    const filter = rules.table("filter");
     const forward = { m: "comment", text: "flanneld forward" } as const;
     const accept: Rule[] = [
       { src: cluster, matches: [forward], target: { t: "ACCEPT" } },
@@ -151,11 +202,37 @@ export class NodeNetwork {
   }
 
   counters(): Record<string, unknown> {
-    return { wire: this.options.wire.counters(), root: this.root.readCounters(), peers: this.#peers.size, podCIDR: this.podCIDR };
+    return {
+      wire: this.options.wire.counters(),
+      root: this.root.readCounters(),
+      peers: this.#peers.size,
+      podCIDR: this.podCIDRs[0] ?? "",
+      podCIDRs: this.podCIDRs,
+    };
   }
 
   close(): void {
     this.root.close();
     this.options.wire.close();
   }
+}
+
+function nextAddress(base: string): string {
+  const a = address(base);
+  return formatAddress(typeof a === "number" ? a + 1 : a + 1n);
+}
+
+/** The bridge's MAC address is made of its IPv4 address, when it has one. */
+function bridgeNumber(podCIDRs: readonly string[]): number | undefined {
+  const v4 = podCIDRs.find((c) => !isV6(c));
+  return v4 === undefined ? undefined : (parseIpv4(v4.split("/")[0] as string) as number) + 1;
+}
+
+function ipv4Of(peer: Peer): number | undefined {
+  const text = peer.addresses.find((a) => !isV6(a));
+  return text === undefined ? undefined : parseIpv4(text);
+}
+
+function same(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((x, i) => x === b[i]);
 }

@@ -9,7 +9,7 @@ import { addDownward, addKeys, keysOf, type Payload, VolumeError } from "./paylo
 export interface VolumeFacts {
   podIP: string;
   podIPs: readonly string[];
-  hostIP: string;
+  hostIPs: readonly string[];
   nodeName: string;
   allocatable: Readonly<Record<string, string>>;
 }
