@@ -95,8 +95,9 @@ export class NodeRegistrar {
       const status = nodeStatus(description, health(), this.#node?.status, now);
       if (!force && now - this.#sentMs < REPORT_ANYWAY_MS && !nodeStatusChanged(this.#sent, status)) return;
       // The list's merge key is the type, which two addresses of two families share: it is replaced whole (as kubelet does).
-      const addresses = [...(status.addresses ?? []), { $patch: "replace" }];
-      const patch = { status: { ...status, addresses } };
+      const addresses = status.addresses ?? [];
+      const shared = new Set(addresses.map((a) => a.type)).size < addresses.length;
+      const patch = { status: { ...status, addresses: shared ? [...addresses, { $patch: "replace" }] : addresses } };
       const answer = await client.patch<any>(Resources.nodes, "", description.name, "strategic", patch, { subresource: "status" });
       this.#sent = status;
       this.#sentMs = now;
