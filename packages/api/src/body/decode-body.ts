@@ -6,7 +6,7 @@ import { type StatusError, statusErrors } from "../errors/status-error.ts";
 import { QuantityError } from "../meta/quantity.ts";
 import { TimeError } from "../meta/time.ts";
 import { parseApiVersion, type ResourceInfo } from "../resources.ts";
-import { Conformer, DecodeError, RawNumber, unwrapNumbers } from "../schema/conform.ts";
+import { Conformer, DecodeError, RawNumber, STRICT_ERRORS_MAX, unwrapNumbers } from "../schema/conform.ts";
 import { lookup } from "../schema/lookup.ts";
 import { kindType, type StructType, structType } from "../schema/registry.ts";
 import { ProtobufError } from "../wire/bytes-reader.ts";
@@ -145,6 +145,7 @@ function decodeText(
   let notes: string[];
   try {
     let c = new Conformer(parsed.duplicates);
+    const duplicates = target.custom === undefined || strict !== undefined ? [] : duplicateFields(parsed, bytes);
     object = target.custom === undefined ? c.struct(type, value) : conformCustom(c, value);
     if (target.custom === undefined && strict === undefined && parsed.keys !== undefined && parsed.keys !== c.keys) {
       // Fewer keys met than written: some were given twice. Read again, exactly, to name them.
@@ -152,7 +153,7 @@ function decodeText(
       c = new Conformer(again.duplicates);
       object = c.struct(type, again.value);
     }
-    notes = strict ?? c.strict;
+    notes = strict ?? (target.custom === undefined ? c.strict : [...new Set([...duplicates, ...c.strict])]);
   } catch (e) {
     if (e instanceof DecodeError || e instanceof QuantityError || e instanceof TimeError)
       throw cannotHandle(target, kind || target.kind, apiVersion || target.apiVersion, e.message);
@@ -171,6 +172,37 @@ function decodeText(
 export function conformCustom(c: Conformer, value: any): any {
   const { apiVersion, kind, metadata, ...rest } = value;
   return { ...c.struct(PARTIAL(), { apiVersion, kind, metadata }), ...unwrapNumbers(rest) };
+}
+
+/** The fields of a custom resource that are given twice, in the order of the text: no type's walk meets them. */
+function duplicateFields(parsed: ParsedJson, bytes: Uint8Array): string[] {
+  let { value, duplicates } = parsed;
+  if (parsed.keys !== undefined && keysIn(value) !== parsed.keys)
+    ({ value, duplicates } = parseExact(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8")));
+  const found: string[] = [];
+  const walk = (v: any, path: string): void => {
+    if (v === null || typeof v !== "object" || v instanceof RawNumber) return;
+    if (Array.isArray(v)) {
+      for (const [i, x] of v.entries()) walk(x, `${path}[${i}]`);
+      return;
+    }
+    const twice = duplicates?.get(v);
+    for (const k of Object.keys(v)) {
+      const at = path === "" ? k : `${path}.${k}`;
+      walk(v[k], at);
+      if (twice?.includes(k) && found.length < STRICT_ERRORS_MAX) found.push(`duplicate field ${JSON.stringify(at)}`);
+    }
+  };
+  if (duplicates) walk(value, "");
+  return found;
+}
+
+function keysIn(v: any): number {
+  if (v === null || typeof v !== "object" || v instanceof RawNumber) return 0;
+  if (Array.isArray(v)) return v.reduce((n, x) => n + keysIn(x), 0);
+  let n = 0;
+  for (const k in v) n += 1 + keysIn(v[k]);
+  return n;
 }
 
 const META_STRUCT = 'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }';

@@ -1,6 +1,8 @@
 // Structural schemas of custom resources (apiextensions v1 JSONSchemaProps): the shape, pruning of unknown fields, defaulting.
-// Invariant: apiVersion, kind and metadata of a resource, and of an embedded one, are never pruned. Specification: KEP-1152.
+// Invariant: apiVersion, kind and metadata of a resource are never pruned; an embedded one's metadata loses what ObjectMeta does not have.
+// Specification: KEP-1152.
 import { cloneJson } from "../schema/clone.ts";
+import { structType } from "../schema/registry.ts";
 
 export interface JsonSchema {
   type?: string;
@@ -65,14 +67,28 @@ function pruneAt(v: any, s: JsonSchema | undefined, isResource: boolean, path: s
   }
   const preserve = s?.["x-kubernetes-preserve-unknown-fields"] === true;
   for (const k of Object.keys(v)) {
-    if (isResource && RESOURCE_FIELDS.has(k)) continue;
     const at = path === "" ? k : `${path}.${k}`;
+    if (isResource && RESOURCE_FIELDS.has(k)) {
+      if (path !== "" && k === "metadata") pruneMetadata(v[k], at, gone); // The root's was read by its type.
+      continue;
+    }
     const known = own(s?.properties, k) ?? (typeof s?.additionalProperties === "object" ? s.additionalProperties : undefined);
     if (known) pruneAt(v[k], known, known["x-kubernetes-embedded-resource"] === true, at, gone);
     else if (!preserve && s?.additionalProperties !== true) {
       delete v[k];
       gone.push(at);
     }
+  }
+}
+
+/** An embedded object's metadata is ObjectMeta, whatever the schema says. */
+function pruneMetadata(metadata: any, path: string, gone: string[]): void {
+  if (metadata === null || typeof metadata !== "object" || Array.isArray(metadata)) return;
+  const known = structType("meta/v1.ObjectMeta").byName;
+  for (const k of Object.keys(metadata)) {
+    if (known.has(k)) continue;
+    delete metadata[k];
+    gone.push(`${path}.${k}`);
   }
 }
 

@@ -122,7 +122,7 @@ function servedVersion(definition: KubeObject, v: DefinitionVersion, convert: Co
       ...(v.deprecated ? { warning: v.deprecationWarning ?? `${apiVersion} ${names.kind} is deprecated` } : {}),
       selectableFields: (v.selectableFields ?? []).map((f) => f.jsonPath.replace(/^\./, "")),
       openApi: () => openApi(own, schema),
-      receive: (o, fieldValidation, warnings) => receive(info, schema, o, fieldValidation, warnings),
+      receive: (o, fieldValidation, warnings, noted = []) => receive(info, schema, o, fieldValidation, warnings, noted),
       validate: (o, old) => validate(schema, o, old),
     },
   };
@@ -209,15 +209,23 @@ function encoded(o: CachedObject, form: KubeObject): Buffer {
   return CachedObject.fromValue(o.key, o.revision, Buffer.from(encodeText(form))).full;
 }
 
-/** Prunes, complains about what is unknown, defaults. */
-function receive(info: ResourceInfo, schema: JsonSchema | undefined, o: KubeObject, fieldValidation: string, warnings: string[]): void {
-  const gone = definesPruning(schema) ? prune(o, schema) : [];
-  if (gone.length > 0 && fieldValidation === "Strict") {
+/** Prunes, complains about what is unknown (and what the decoder `noted`), defaults. */
+function receive(
+  info: ResourceInfo,
+  schema: JsonSchema | undefined,
+  o: KubeObject,
+  fieldValidation: string,
+  warnings: string[],
+  noted: readonly string[],
+): void {
+  const gone = definesPruning(schema) ? prune(o, schema).map(unknown) : [];
+  const complaints = [...noted, ...gone];
+  if (complaints.length > 0 && fieldValidation === "Strict") {
     throw statusErrors.badRequest(
-      `${info.kind} in version ${JSON.stringify(info.version)} cannot be handled as a ${info.kind}: strict decoding error: ${gone.map(unknown).join(", ")}`,
+      `${info.kind} in version ${JSON.stringify(info.version)} cannot be handled as a ${info.kind}: strict decoding error: ${complaints.join(", ")}`,
     );
   }
-  if (fieldValidation !== "Ignore") for (const g of gone) if (!warnings.includes(unknown(g))) warnings.push(unknown(g));
+  if (fieldValidation !== "Ignore") for (const c of complaints) if (!warnings.includes(c)) warnings.push(c);
   applySchemaDefaults(o, schema);
 }
 

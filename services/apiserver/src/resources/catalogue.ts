@@ -47,7 +47,7 @@ export interface CustomResource {
   /** Field selectors besides metadata's, "spec.color". */
   readonly selectableFields: readonly string[];
   /** Prunes, defaults, and complains about unknown fields as asked. Throws a Status. */
-  receive(o: KubeObject, fieldValidation: "Ignore" | "Warn" | "Strict", warnings: string[]): void;
+  receive(o: KubeObject, fieldValidation: "Ignore" | "Warn" | "Strict", warnings: string[], noted?: readonly string[]): void;
   validate(o: KubeObject, old?: KubeObject): FieldError[];
 }
 

@@ -6,6 +6,7 @@ import type { TokenAuthenticator } from "../authentication/authenticator.ts";
 import { type ServiceAccountTokens, TokenRefusedError } from "../authentication/service-account-tokens.ts";
 import type { RbacAuthorizer } from "../authorization/rbac.ts";
 import type { Api, ApiResponse, Call, User } from "../call.ts";
+import { ACCEPTED } from "../request/accept.ts";
 import { writeOptions } from "../request/options.ts";
 import { valueResponse } from "../response.ts";
 import { bindNamespace, decodeObject, managerOf, timeText } from "../verbs/body.ts";
@@ -22,6 +23,8 @@ export interface ReviewParts {
 export function serveReviews(api: Api, parts: ReviewParts): void {
   const serve = (resource: string, answer: (call: Call, o: KubeObject) => unknown) =>
     api.virtual.set(resource, async (call) => {
+      // Nothing can turn a review into a table.
+      if (call.output.shape === "Table") throw statusErrors.notAcceptable(ACCEPTED);
       const options = writeOptions(call.info.query, "CreateOptions");
       const o = decodeObject(call, call.served.info, options.fieldValidation);
       applyDefaults(call.served.info, o);

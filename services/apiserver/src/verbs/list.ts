@@ -1,6 +1,6 @@
 // GET of a collection: resourceVersion and resourceVersionMatch, limit and continue, selectors; all from the watch cache.
 // Invariant: the pages of one chunked list show the state of one revision, whatever is written in between, or the client gets 410.
-import { type StatusError, statusErrors } from "@podwire/api";
+import { type KubeObject, type StatusError, statusErrors } from "@podwire/api";
 import type { CachedObject } from "../cache/cached-object.ts";
 import type { Api, ApiResponse, Call } from "../call.ts";
 import { type ListOptions, listOptions } from "../request/options.ts";
@@ -16,10 +16,12 @@ export async function list(api: Api, call: Call): Promise<ApiResponse> {
   if (isWhole(call, options)) {
     refuseUnreadable(api, call);
     await awaitRevision(api, options.resourceVersion, call.request);
-    const { storage, apiVersion, item } = call.served;
+    const { storage, apiVersion, item, custom } = call.served;
     const resources = api.cache.of(storage.group, storage.resource);
-    const items = api.lists.items(`${apiVersion} ${storage.resource} ${call.namespace}`, resources, () =>
-      Array.from(resources.values(call.namespace || undefined), item),
+    const items = api.lists.items(
+      `${apiVersion} ${storage.resource} ${call.namespace}${custom ? ` ${generationOf(custom.definition)}` : ""}`,
+      resources,
+      () => Array.from(resources.values(call.namespace || undefined), item),
     );
     return wholeListResponse(items, { resourceVersion: String(api.cache.revision) }, call.served);
   }
@@ -33,6 +35,9 @@ function refuseUnreadable(api: Api, call: Call): void {
   const lost = api.unreadable?.(call.served.storage.group, call.served.storage.resource, call.namespace);
   if (lost !== undefined) throw statusErrors.internal(lost);
 }
+
+/** Another state of a definition reads the same stored objects otherwise. */
+const generationOf = (definition: KubeObject) => `${definition.metadata.uid} ${definition.metadata.generation}`;
 
 /** Whether everything there is now is asked for, as plain JSON that is there without a conversion. */
 function isWhole(call: Call, o: ListOptions): boolean {

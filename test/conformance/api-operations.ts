@@ -1,0 +1,80 @@
+// "should support X API operations": the whole life of a kind's objects over the API, for every kind that the suite asks it of.
+// Discovery, create, get, list, watch, patch, update, status, delete and deletecollection.
+import { expect } from "vitest";
+import type { Context } from "./harness.ts";
+import type { Json, WatchEvent } from "./rest.ts";
+
+export interface ApiOperations {
+  group: string;
+  version: string;
+  resource: string;
+  /** An object of this name; the label that finds the test's objects is added. */
+  object(name: string): Json;
+  /** Writes of the status: a merge patch, and a change for PUT; each with what must be read afterwards. */
+  status?: { patch: Json; update(o: Json): void };
+}
+
+export async function apiOperations(t: Context, o: ApiOperations): Promise<void> {
+  await discovered(t, o);
+  const label = { "special-label": t.namespace };
+  const query = { labelSelector: `special-label=${t.namespace}` };
+  const made: Json[] = [];
+  for (const suffix of ["a", "b", "c"]) {
+    const object = o.object(`${t.namespace}-${suffix}`);
+    made.push(await t.createForCluster({ ...object, metadata: { ...object.metadata, labels: label } }));
+  }
+  const one = await t.api.pathOf(made[0]);
+  const all = await t.api.pathOf(made[0], true);
+  expect((await t.api.get(one)).metadata.uid).toBe(made[0].metadata.uid);
+  const list = await t.api.get(all, { query });
+  expect(list.items).toHaveLength(3);
+
+  const events: WatchEvent[] = [];
+  const done = new AbortController();
+  t.defer(() => done.abort());
+  const watching = (async () => {
+    for await (const e of t.api.watch(all, { query: { ...query, resourceVersion: list.metadata.resourceVersion }, signal: done.signal }))
+      events.push(e);
+  })();
+  const patched = await t.api.patch(one, { metadata: { annotations: { patched: "true" } } });
+  expect(patched.metadata.annotations).toMatchObject({ patched: "true" });
+  const updated = await t.modify(one, (x) => {
+    x.metadata.annotations.updated = "true";
+  });
+  expect(updated.metadata.annotations).toMatchObject({ patched: "true", updated: "true" });
+  await t.eventually("the watch saw the patch and the update", () =>
+    ["patched", "updated"].every((k) => events.some((e) => e.type === "MODIFIED" && e.object.metadata.annotations?.[k] === "true")),
+  );
+  if (o.status) await statusOperations(t, one, o.status);
+
+  await t.api.delete(one);
+  await t.eventually("the object is gone", async () => (await t.api.find(one)) === undefined);
+  await t.eventually("the watch saw the deletion", () =>
+    events.some((e) => e.type === "DELETED" && e.object.metadata.name === made[0].metadata.name),
+  );
+  done.abort();
+  await watching;
+  expect((await t.api.get(all, { query })).items).toHaveLength(2);
+  await t.api.delete(all, {}, { query });
+  await t.eventually("all are gone", async () => (await t.api.get(all, { query })).items.length === 0);
+}
+
+async function statusOperations(t: Context, path: string, status: NonNullable<ApiOperations["status"]>): Promise<void> {
+  const patched = await t.api.patch(`${path}/status`, { metadata: { annotations: { patchedstatus: "true" } }, status: status.patch });
+  expect(patched.status).toMatchObject(status.patch);
+  expect((await t.api.get(path)).status).toMatchObject(status.patch);
+  const updated = await t.modify(path, (x) => status.update(x.status), "status");
+  const wanted = structuredClone(updated.status);
+  status.update(wanted);
+  expect((await t.api.get(`${path}/status`)).status).toEqual(wanted);
+}
+
+async function discovered(t: Context, o: ApiOperations): Promise<void> {
+  const groupVersion = `${o.group}/${o.version}`;
+  const { groups } = await t.api.get("/apis");
+  expect(groups.find((g: Json) => g.name === o.group)?.versions).toContainEqual({ groupVersion, version: o.version });
+  expect((await t.api.get(`/apis/${o.group}`)).versions).toContainEqual({ groupVersion, version: o.version });
+  const names = (await t.api.get(`/apis/${groupVersion}`)).resources.map((r: Json) => r.name);
+  expect(names).toContain(o.resource);
+  if (o.status) expect(names).toContain(`${o.resource}/status`);
+}
