@@ -13,6 +13,8 @@ export const programs = [
     name,
     entry: join(root, "services", name, "src", "main.ts"),
   })),
+  // The thread that runs a user's JavaScript, started by the node-agent.
+  { name: "node-worker", entry: join(root, "packages", "runtime", "src", "images", "node", "worker", "main.ts") },
   { name: "cli", entry: join(root, "packages", "cli", "src", "main.ts") },
 ];
 

@@ -13,6 +13,7 @@ import { httpd } from "./httpd/index.ts";
 import type { Image, ImageSpec } from "./image.ts";
 import { jessieDnsutils } from "./jessie-dnsutils/index.ts";
 import { nginx } from "./nginx/index.ts";
+import { node } from "./node/index.ts";
 import { nonewprivs } from "./nonewprivs/index.ts";
 import { pause } from "./pause/index.ts";
 import { redis } from "./redis/index.ts";
@@ -39,6 +40,7 @@ const IMAGES: readonly ImageSpec[] = [
   etcd,
   sampleApiserver,
   nonewprivs,
+  node,
 ];
 
 /** Names that the conformance suite needs to be absent, and registries that nobody may use. */
