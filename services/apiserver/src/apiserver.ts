@@ -133,6 +133,7 @@ export class ApiServer {
       connections: o.bus ? busConnections(o.bus) : noConnections,
       subresources: new Map(),
       virtual: new Map(),
+      kubeletClient: o.pki ? { certPem: o.pki.kubeletClientCertPem, keyPem: o.pki.kubeletClientKeyPem } : undefined,
       allocators: new Allocators({
         storage,
         cache,

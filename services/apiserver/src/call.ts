@@ -82,6 +82,8 @@ export interface Api {
   connections: ProcessConnections;
   /** The way to pods, Services and nodes as packets. */
   dialer: Dialer;
+  /** How the apiserver shows itself to kubelets; undefined where there is no PKI. */
+  kubeletClient: { certPem: string; keyPem: string } | undefined;
   /** Subresources with code of their own, by "pods/log"; filled at start. */
   subresources: Map<string, (call: Call, r: Route) => Promise<ApiResponse>>;
   /** Resources that are computed, not stored, by group resource. */

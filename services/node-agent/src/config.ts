@@ -1,6 +1,7 @@
 // Flags of the node-agent; kubelet's and flannel's names where they have one. Nothing else reads the environment.
 import { bool, durationMs, z } from "@podwire/base";
 import { parsePrefix } from "@podwire/net";
+import { parseThresholds, type Threshold } from "./kubelet/eviction/thresholds.ts";
 
 const list = z.string().transform((s) =>
   s
@@ -48,6 +49,13 @@ const nodePortAddresses = list.superRefine((all, ctx) => {
   for (const a of all) if (a !== "primary" && parsePrefix(a) === undefined) ctx.addIssue({ code: "custom", message: `not a CIDR: ${a}` });
 });
 
+const thresholds = z.string().transform((s, ctx): Threshold[] => {
+  const parsed = parseThresholds(s);
+  if (typeof parsed !== "string") return parsed;
+  ctx.addIssue({ code: "custom", message: parsed });
+  return z.NEVER;
+});
+
 export const FLAGS = {
   "node-name": z.string().default(""),
   "node-ip": z.string().default(""),
@@ -64,6 +72,25 @@ export const FLAGS = {
   mtu: z.coerce.number().int().min(576).max(65_535).default(1500),
   overlay: z.enum(["vxlan", "host-gw"]).default("vxlan"),
   "max-pods": z.coerce.number().int().min(1).default(110),
+  /** The kubelet's HTTPS port in the node's own network; 0 closes it. */
+  port: z.coerce.number().int().min(0).max(65_535).default(10_250),
+  "client-ca-file": z.string().default(""),
+  "anonymous-auth": bool.default(false),
+  "authorization-mode": z.enum(["Webhook", "AlwaysAllow"]).default("Webhook"),
+  "pod-manifest-path": z.string().default(""),
+  "eviction-hard": thresholds.prefault(
+    "memory.available<100Mi,nodefs.available<10%,nodefs.inodesFree<5%,imagefs.available<15%,imagefs.inodesFree<5%",
+  ),
+  "eviction-pressure-transition-period": durationMs.default(300_000),
+  "eviction-max-pod-grace-period": z.coerce.number().int().min(0).default(0),
+  "image-gc-high-threshold": z.coerce.number().int().min(0).max(100).default(85),
+  "image-gc-low-threshold": z.coerce.number().int().min(0).max(100).default(80),
+  "minimum-image-ttl-duration": durationMs.default(120_000),
+  "image-maximum-gc-age": durationMs.default(0),
+  "container-log-max-size": z.string().default("10Mi"),
+  "container-log-max-files": z.coerce.number().int().min(2).default(5),
+  "shutdown-grace-period": durationMs.default(0),
+  "shutdown-grace-period-critical-pods": durationMs.default(0),
   "allowed-unsafe-sysctls": list.prefault(""),
   cpus: z.string().default("8"),
   memory: z.string().default("16Gi"),

@@ -1,7 +1,9 @@
 // Two nodes in one process, on a bus and an API in memory: pods get addresses, run, answer over the tunnel, restart, end.
 import fs from "node:fs";
+import https from "node:https";
 import os from "node:os";
 import path from "node:path";
+import tls from "node:tls";
 import { seededRandom, silentLogger, systemClock, z } from "@podwire/base";
 import { memoryBus } from "@podwire/bus";
 import { memoryApi, Resources } from "@podwire/client";
@@ -17,9 +19,10 @@ let nodes: NodeAgent[] = [];
 let folder: string;
 let bus: ReturnType<typeof memoryBus>;
 
-function startNode(i: number): NodeAgent {
+function startNode(i: number, flags: Record<string, string> = {}): NodeAgent {
   const name = `node-${i}`;
-  const config = z.object(FLAGS).parse({ "node-status-update-frequency": "1s" }) as NodeAgentConfig;
+  const open = { "anonymous-auth": "true", "authorization-mode": "AlwaysAllow" };
+  const config = z.object(FLAGS).parse({ "node-status-update-frequency": "1s", ...open, ...flags }) as NodeAgentConfig;
   const node = new NodeAgent({
     config,
     nodeName: name,
@@ -179,4 +182,43 @@ it("rejects what does not fit here, with the kubelet's reason, and keeps nothing
   await until("the other rejection", () => find("elsewhere")?.status?.reason === "NodeAffinity");
   await api.client().delete(Resources.pods, "default", "big", {});
   await until("deletion", () => !find("big"));
+});
+
+/** GET from one node's network to the other's kubelet. */
+function kubelet(path: string, method = "GET"): Promise<{ status: number; body: string }> {
+  return new Promise((resolve, reject) => {
+    const socket = nodes[1]!.network.root.tcpConnect({ host: "172.30.1.1", port: 10_250 });
+    const req = https.request(
+      { path, method, createConnection: () => tls.connect({ socket: socket as never, rejectUnauthorized: false }) },
+      (res) => {
+        let body = "";
+        res.setEncoding("utf8").on("data", (d) => (body += d));
+        res.on("end", () => resolve({ status: res.statusCode ?? 0, body }));
+      },
+    );
+    req.on("error", reject);
+    req.end();
+  });
+}
+
+it("answers on its HTTPS port: health, pods, stats, metrics, logs, commands", async () => {
+  await pod("web", "node-1", { containers: [{ name: "main", image: "busybox", command: ["sh", "-c", "echo hello; sleep 1000"] }] });
+  await running("web");
+  expect(await kubelet("/healthz")).toEqual({ status: 200, body: "ok" });
+  expect(JSON.parse((await kubelet("/pods")).body).items.map((p: any) => p.metadata.name)).toEqual(["web"]);
+  expect(JSON.parse((await kubelet("/runningpods/")).body).items[0].spec.containers[0].name).toBe("main");
+  const stats = JSON.parse((await kubelet("/stats/summary")).body);
+  expect(stats.node.nodeName).toBe("node-1");
+  expect(stats.node.memory.availableBytes).toBeGreaterThan(15 * 1024 ** 3);
+  expect(stats.pods[0]).toMatchObject({ podRef: { name: "web", namespace: "default" }, process_stats: { process_count: 1 } });
+  expect(stats.pods[0].containers[0].memory.workingSetBytes).toBeGreaterThan(0);
+  expect(stats.pods[0].containers[0].logs.usedBytes).toBeGreaterThan(0);
+  expect((await kubelet("/metrics/resource")).body).toMatch(
+    /container_memory_working_set_bytes\{container="main",namespace="default",pod="web"\} \d+/,
+  );
+  expect((await kubelet("/metrics")).body).toContain("kubelet_running_pods 1\n");
+  expect(JSON.parse((await kubelet("/configz")).body).kubeletconfig.maxPods).toBe(110);
+  expect((await kubelet("/containerLogs/default/web/main?tailLines=1")).body).toBe("hello\n");
+  expect((await kubelet("/run/default/web/main?cmd=hostname", "POST")).body).toBe("web\n");
+  expect((await kubelet("/nothing")).status).toBe(404);
 });

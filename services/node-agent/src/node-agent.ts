@@ -1,7 +1,8 @@
 // A node: its network, its kubelet, its proxy, put together. `main.ts` gives it configuration and a bus; tests give it others.
+import { readFileSync } from "node:fs";
 import path from "node:path";
 import { canonicalQuantity, type Node, parseQuantity } from "@podwire/api";
-import { type Clock, type Logger, oncePerMinute, type Random } from "@podwire/base";
+import { type Clock, type Logger, oncePerMinute, type Random, reasonOf } from "@podwire/base";
 import { type Bus, followTraceFilters, openWire, RemoteError, reportTraces } from "@podwire/bus";
 import { type ApiClient, type Informer, informer, natsClient, Resources } from "@podwire/client";
 import type { TraceFilter, TracePoint } from "@podwire/net";
@@ -12,6 +13,7 @@ import { kubeWatch, type NodeWatch } from "./kubelet/kube-watch.ts";
 import { Kubelet } from "./kubelet/kubelet.ts";
 import { NodeRegistrar } from "./kubelet/node-registrar.ts";
 import type { NodeDescription } from "./kubelet/node-status.ts";
+import type { KubeletServer } from "./kubelet/server/kubelet-server.ts";
 import { readMachineId } from "./machine-id.ts";
 import { NodeNetwork } from "./network/node-network.ts";
 import { type NetworkPolicyEnforcer, startNetworkPolicy } from "./network-policy/network-policy.ts";
@@ -47,6 +49,7 @@ export class NodeAgent {
   readonly #watch: NodeWatch;
   #proxy: KubeProxy | undefined;
   #policy: NetworkPolicyEnforcer | undefined;
+  #server: Promise<KubeletServer> | undefined;
   #stopped = false;
 
   constructor(o: NodeAgentOptions) {
@@ -126,12 +129,44 @@ export class NodeAgent {
   }
 
   async start(): Promise<void> {
+    this.#listen();
     this.#startProxy();
     this.#startPolicy();
     const nodes = this.#nodes.start().catch(() => undefined);
     if (this.#o.config["register-node"]) await this.#registrar.start();
     await nodes;
     if (!this.#stopped) await this.kubelet.start();
+  }
+
+  /** The kubelet's port; its server is made when somebody comes. */
+  #listen(): void {
+    const { config, nodeName, address, clock, random, log } = this.#o;
+    if (config.port === 0) return;
+    this.network.root.tcpListen({ port: config.port, allowHalfOpen: true }, (socket) => {
+      this.#server ??= import("./kubelet/server/kubelet-server.ts").then(
+        ({ KubeletServer }) =>
+          new KubeletServer({
+            nodeName,
+            address,
+            client: this.client,
+            clientCa: config["client-ca-file"] === "" ? "" : readFileSync(config["client-ca-file"], "utf8"),
+            anonymous: config["anonymous-auth"],
+            authorization: config["authorization-mode"],
+            sources: this.kubelet.serverSources(),
+            clock,
+            random,
+            log,
+          }),
+      );
+      this.#server.then(
+        (s) => s.accept(socket as never),
+        (e) => {
+          log.error({ reason: reasonOf(e) }, "the kubelet's port cannot be served");
+          this.#server = undefined;
+          socket.destroy();
+        },
+      );
+    });
   }
 
   #startProxy(): void {
@@ -215,7 +250,7 @@ export class NodeAgent {
       capacity,
       allocatable: { ...capacity, memory: `${memory.sub(reserved).value() / 1024n}Ki` },
       bootId: random.uuid(),
-      kubeletPort: 10_250,
+      kubeletPort: config.port,
     };
   }
 
@@ -246,6 +281,7 @@ export class NodeAgent {
 
   async stop(): Promise<void> {
     this.#stopped = true;
+    void this.#server?.then((s) => s.close());
     this.#registrar.stop();
     this.#nodes.stop();
     this.kubelet.stop();

@@ -1,8 +1,10 @@
 // podwire container <role>: what one container of compose.yaml runs. Containers share a state folder (a volume): `nats` makes the
 // credentials in it, the others wait for theirs. A component runs inside this process, so the container is the component.
+
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { hostname } from "node:os";
+import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { Identity, natsServerConfig, obtainNatsServer } from "@podwire/bus";
 import { createMissing } from "../addons/apply.ts";
@@ -109,7 +111,12 @@ async function runNode(c: Context, o: ContainerOptions, folder: ClusterFolder, f
   const name = nodeNameOfSlot(slot);
   // A node's disk is its container's own: another container under the same name is another machine.
   const state = c.env["PODWIRE_NODE_STATE"] || "/var/lib/podwire";
-  become(c, folder, "node-agent", Identity.node(name), state, [`--node-name=${name}`, `--node-ip=${underlayOfSlot(slot)}`, ...flags]);
+  become(c, folder, "node-agent", Identity.node(name), state, [
+    `--node-name=${name}`,
+    `--node-ip=${underlayOfSlot(slot)}`,
+    `--client-ca-file=${join(folder.pki, "ca.crt")}`,
+    ...flags,
+  ]);
   return forever();
 }
 

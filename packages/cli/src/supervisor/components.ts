@@ -62,6 +62,7 @@ export function nodeSpec(around: Surroundings, record: ClusterRecord, node: Node
   const spec = component(around, record, "node-agent", Identity.node(node.name), [
     `--node-name=${node.name}`,
     `--node-ip=${underlayOfSlot(node.slot)}`,
+    `--client-ca-file=${join(around.folder.pki, "ca.crt")}`,
   ]);
   return { ...spec, name: node.name, kind: "node", args: [...spec.args, ...own] };
 }

@@ -51,7 +51,7 @@ export interface ContainerStats {
   memoryBytes: number;
   memoryLimitBytes: number | undefined;
   processes: number;
-  /** The writable layer; the image's own files are counted as they are looked at. */
+  /** The writable layer. */
   rootfsBytes: number;
   rootfsInodes: number;
 }
@@ -215,7 +215,7 @@ export class Container {
       memoryBytes: this.memory.usedBytes + processes * PROCESS_BYTES,
       memoryLimitBytes: this.memory.limitBytes,
       processes,
-      rootfsBytes: fs.usedBytes,
+      rootfsBytes: Math.max(0, fs.usedBytes - fs.lowerBytes),
       rootfsInodes: fs.inodes,
     };
   }

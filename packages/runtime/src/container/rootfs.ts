@@ -70,7 +70,9 @@ function inodeOf(node: TreeNode, fs: FileSystem): Inode {
   if (f.content !== undefined || f.program !== undefined) {
     const inode = new FileInode(fs, f.mode ?? (f.program ? 0o755 : 0o644), uid, gid);
     inode.program = f.program;
-    inode.adopt(contentOf(f));
+    const content = contentOf(f);
+    fs.lowerBytes += content.length;
+    inode.adopt(content);
     return inode;
   }
   return new DirInode(fs, f.mode ?? 0o755, uid, gid, fillFrom(node));

@@ -56,6 +56,8 @@ export class FileSystem {
   readonly inodeLimit: number;
   readonly now: () => number;
   usedBytes = 0;
+  /** Of these, an image's own files, which no limit counts. */
+  lowerBytes = 0;
   inodes = 0;
   nextIno = 1;
   readonly pool: SpacePool | undefined;
@@ -82,7 +84,7 @@ export class FileSystem {
   charge(delta: number): void {
     if (delta > 0) {
       if (this.failing !== undefined) throw new SysError(this.failing);
-      if (this.sizeLimitBytes !== undefined && this.usedBytes + delta > this.sizeLimitBytes) throw new SysError("ENOSPC");
+      if (this.sizeLimitBytes !== undefined && this.usedBytes - this.lowerBytes + delta > this.sizeLimitBytes) throw new SysError("ENOSPC");
       if (this.pool !== undefined && this.pool.usedBytes + delta > this.pool.limitBytes) throw new SysError("ENOSPC");
     }
     this.usedBytes += delta;

@@ -24,10 +24,11 @@ const DROPPED = new Set([
 
 export async function proxy(api: Api, call: Call, r: Route): Promise<ApiResponse> {
   const m = /^(?:(https?):)?([^:]*)(?::(.*))?$/.exec(call.name);
-  const scheme = m?.[1] ?? "http";
   const name = m?.[2] ?? "";
   const port = m?.[3] ?? "";
   const target = await targetOf(api, { ...call, name }, port);
+  const scheme = target.kubelet ? "https" : (m?.[1] ?? "http");
+  const identity = target.kubelet && api.kubeletClient ? { cert: api.kubeletClient.certPem, key: api.kubeletClient.keyPem } : {};
   const query = call.info.query.toString();
   const path = `/${r.rest.map(encodeURIComponent).join("/")}${call.info.path.endsWith("/") && r.rest.length > 0 ? "/" : ""}${query ? `?${query}` : ""}`;
   const headers: Record<string, string | string[]> = { host: `${target.host}:${target.port}`, "x-forwarded-uri": call.info.path };
@@ -46,7 +47,7 @@ export async function proxy(api: Api, call: Call, r: Route): Promise<ApiResponse
         // Without an agent: one would dial by itself.
         createConnection: () => {
           const socket = api.dialer.connect(target.host, target.port);
-          return (scheme === "https" ? tls.connect({ socket: socket as never, rejectUnauthorized: false }) : socket) as never;
+          return (scheme === "https" ? tls.connect({ socket: socket as never, rejectUnauthorized: false, ...identity }) : socket) as never;
         },
         ...(call.request.signal ? { signal: call.request.signal } : {}),
       },
@@ -74,14 +75,16 @@ export async function proxy(api: Api, call: Call, r: Route): Promise<ApiResponse
   });
 }
 
-async function targetOf(api: Api, call: Call, port: string): Promise<Target> {
+/** A node's kubelet speaks HTTPS and wants to know who asks; any other port of a node is as a pod's. */
+async function targetOf(api: Api, call: Call, port: string): Promise<Target & { kubelet?: boolean }> {
   const { resource } = call.served.info;
   if (resource === "services") return serviceTarget(api.cache, api.random, call.namespace, call.name, port);
   const o = (await readOne(api, call)).object;
   if (resource === "nodes") {
     const host = o["status"]?.addresses?.find((a: any) => a.type === "InternalIP")?.address;
     if (!host) throw statusErrors.badRequest(`node ${call.name} has no address`);
-    return { host, port: Number(port) || (o["status"]?.daemonEndpoints?.kubeletEndpoint?.Port ?? 10250) };
+    const kubelet = o["status"]?.daemonEndpoints?.kubeletEndpoint?.Port ?? 10250;
+    return port === "" || Number(port) === kubelet ? { host, port: kubelet, kubelet: true } : { host, port: Number(port) };
   }
   const host = o["status"]?.podIP;
   if (!host) throw statusErrors.badRequest("address not allowed");

@@ -31,6 +31,9 @@ export interface Pki {
   serviceAccountKeyPem: string;
   adminCertPem: string;
   adminKeyPem: string;
+  /** Client certificate for kubelets' HTTPS ports. */
+  kubeletClientCertPem: string;
+  kubeletClientKeyPem: string;
   /** Authority and certificate by which extension API servers know this server as the one in front of them. */
   frontProxyCaPem: string;
   frontProxyCertPem: string;
@@ -65,6 +68,12 @@ export async function openPki(dir: string, clock: Clock, sans: readonly string[]
   // For a controller-manager and a scheduler that come over HTTPS (`podwire up --without`); the names are kubeadm's.
   await leaf("controller-manager", [{ CN: ["system:kube-controller-manager"] }], CLIENT_AUTH);
   await leaf("scheduler", [{ CN: ["system:kube-scheduler"] }], CLIENT_AUTH);
+  // kubeadm's name for how the apiserver shows itself to kubelets.
+  const kubeletClient = await leaf(
+    "apiserver-kubelet-client",
+    [{ O: ["system:masters"] }, { CN: ["kube-apiserver-kubelet-client"] }],
+    CLIENT_AUTH,
+  );
   const admin = await leaf("admin", [{ O: ["system:masters"] }, { CN: ["kubernetes-admin"] }], CLIENT_AUTH);
   // A folder from before there was an authority for it has a client certificate of another.
   if (!hadFrontProxyCa) rmSync(file("front-proxy-client.crt"), { force: true });
@@ -78,6 +87,8 @@ export async function openPki(dir: string, clock: Clock, sans: readonly string[]
     serviceAccountKeyPem: readFileSync(file("sa.key"), "utf8"),
     adminCertPem: admin.cert,
     adminKeyPem: admin.key,
+    kubeletClientCertPem: kubeletClient.cert,
+    kubeletClientKeyPem: kubeletClient.key,
     frontProxyCaPem: frontProxyCa.cert,
     frontProxyCertPem: frontProxy.cert,
     frontProxyKeyPem: frontProxy.key,

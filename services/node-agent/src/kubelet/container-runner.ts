@@ -10,7 +10,7 @@ import type { LogFile } from "./log-file.ts";
 import { type ContainerRecord, isSidecar, NO_WAIT, type Termination } from "./pod-record.ts";
 import type { PodWorker } from "./pod-worker.ts";
 import type { ProbeTarget } from "./probes/probe.ts";
-import { Prober } from "./probes/prober.ts";
+import { type ProbeCount, Prober } from "./probes/prober.ts";
 
 const MAX_TERMINATION_MESSAGE_BYTES = 4096;
 const FALLBACK_LOG_BYTES = 2048;
@@ -90,6 +90,7 @@ export class ContainerRunner {
     } catch (e) {
       if (!(e instanceof StartError)) throw e;
       const now = deps.clock.nowMs();
+      deps.tallies.startErrors++;
       w.event("Warning", "Failed", `Error: ${e.message}`, spec);
       c.terminated = {
         exitCode: e.exitCode,
@@ -105,6 +106,7 @@ export class ContainerRunner {
       w.wake();
       return;
     }
+    deps.tallies.started++;
     c.container = container;
     c.running = { startedMs: container.startedMs };
     w.event("Normal", "Started", `Started container ${spec.name}`, spec);
@@ -266,6 +268,10 @@ export class ContainerRunner {
       if (container.running) container.kill(9);
     }
     await container.wait();
+  }
+
+  *probes(): Iterable<ProbeCount> {
+    for (const p of this.#probers.values()) yield* p.counts;
   }
 
   shortenGrace(seconds: number): void {

@@ -20,9 +20,14 @@ import type { NodeWatch } from "./kube-watch.ts";
 import { LogStore } from "./log-store.ts";
 import { ObjectSource } from "./object-source.ts";
 import { isSidecar, type PodRecord, type SandboxRecord } from "./pod-record.ts";
+import { amountOf } from "./pod-requests.ts";
 import { PodWorker, type PodWorkerDeps } from "./pod-worker.ts";
 import { etcHosts, nodeHosts, podHostname, resolvConf } from "./resolv-conf.ts";
-import { summaryOf } from "./stats.ts";
+import { kubeletConfiguration, kubeletMetrics, probeMetrics, type Tallies } from "./server/introspection.ts";
+import type { KubeletApiSources } from "./server/kubelet-api.ts";
+import { cadvisorMetrics, resourceMetrics } from "./stats/metrics.ts";
+import { type NodeUsage, summary } from "./stats/summary.ts";
+import { type PodUsage, UsageMeter } from "./stats/usage.ts";
 import { StatusManager } from "./status-manager.ts";
 import { serveKubeletStreams } from "./streams.ts";
 import { TokenSource } from "./token-source.ts";
@@ -51,6 +56,10 @@ export interface KubeletOptions {
   log: Logger;
 }
 
+/** Inodes and process ids that a simulated node has. */
+const NODE_INODES = 6_553_600;
+export const NODE_MAX_PIDS = 32_768;
+
 export class Kubelet {
   readonly #o: KubeletOptions;
   readonly #workers = new Map<string, PodWorker>();
@@ -67,6 +76,8 @@ export class Kubelet {
   readonly #deps: PodWorkerDeps;
   readonly #host: PodSandbox;
   #streams: Subscription | undefined;
+  readonly #meter: UsageMeter;
+  readonly #tallies: Tallies = { started: 0, startErrors: 0, evictions: new Map() };
   #stopping = false;
   #node: Node | undefined;
 
@@ -83,6 +94,7 @@ export class Kubelet {
     this.#statuses = new StatusManager({ client, clock, log });
     this.#checkpoints = new CheckpointStore(path.join(o.stateDir, "pods"), clock);
     this.#logs = new LogStore(path.join(o.stateDir, "logs", "pods"), clock);
+    this.#meter = new UsageMeter(clock, this.#logs);
     this.#objects = new ObjectSource({ client, clock, random, log });
     this.#tokens = new TokenSource({ client, clock, random });
     this.#nodeVolumes = new NodeVolumes({
@@ -132,6 +144,7 @@ export class Kubelet {
       createSandbox: (pod) => this.#createSandbox(pod),
       environment: (pod, sandbox) => this.#environment(pod, sandbox),
       volumes: (pod, onChange) => this.#volumes(pod, onChange),
+      tallies: this.#tallies,
       admit: (worker) => this.#admit(worker),
       onGone: (uid) => this.#gone(uid),
     };
@@ -206,7 +219,7 @@ export class Kubelet {
       logs: this.#logs,
       find: (namespace, name, uid) => this.#find(namespace, name, uid),
       stackOf: (r) => r.sandbox?.sandbox.options.netns,
-      stats: () => this.stats(),
+      stats: () => this.summary(),
       pods: () => this.#pods.lister.list(),
     });
     await this.#pods.start().catch((e) => this.#stopping || log.error({ reason: reasonOf(e) }, "this node's pods cannot be followed"));
@@ -354,15 +367,56 @@ export class Kubelet {
     for (const w of this.#workers.values()) w.wake();
   }
 
-  stats() {
+  /** What every pod here uses now. */
+  usage(): PodUsage[] {
+    return this.#meter.read(this.#workers.values());
+  }
+
+  /** The Summary API's answer. */
+  summary(onlyCpuAndMemory = false): object {
+    return summary(this.#nodeUsage(), this.usage(), this.#o.clock.nowMs(), onlyCpuAndMemory);
+  }
+
+  #nodeUsage(): NodeUsage {
+    const { config, nodeName, network, clock } = this.#o;
     const { user, system } = process.cpuUsage();
-    const nowMs = this.#o.clock.nowMs();
-    const own = {
-      startedMs: nowMs - process.uptime() * 1000,
-      cpuMicroSeconds: user + system,
-      memoryBytes: process.memoryUsage.rss(),
+    const nowMs = clock.nowMs();
+    return {
+      nodeName,
+      startMs: nowMs - process.uptime() * 1000,
+      own: { cpuMs: (user + system) / 1000, memoryBytes: process.memoryUsage.rss() },
+      memoryCapacityBytes: amountOf("memory", config.memory),
+      diskCapacityBytes: amountOf("ephemeral-storage", config["ephemeral-storage"]),
+      imageBytes: this.images.images().reduce((n, i) => n + i.sizeBytes, 0),
+      inodes: NODE_INODES,
+      maxPids: NODE_MAX_PIDS,
+      network: network.nic.counters,
     };
-    return summaryOf(this.#o.nodeName, this.#workers.values(), own, nowMs);
+  }
+
+  /** What the kubelet's HTTPS port shows. */
+  serverSources(): KubeletApiSources {
+    return {
+      pods: () => [...this.#workers.values()].map((w) => w.record.pod),
+      find: (namespace, name, uid) => this.#find(namespace, name, uid),
+      running: () =>
+        [...this.#workers.values()]
+          .map((w) => ({ pod: w.record.pod, containers: [...w.record.containers.values()].filter((c) => c.running).map((c) => c.name) }))
+          .filter((p) => p.containers.length > 0),
+      summary: (only) => this.summary(only),
+      metrics: (kind) => this.#metrics(kind),
+      config: () => kubeletConfiguration(this.#o.config),
+      logs: this.#logs,
+      logFolder: path.dirname(this.#logs.folder),
+    };
+  }
+
+  #metrics(kind: "kubelet" | "resource" | "cadvisor" | "probes"): string {
+    const nowMs = this.#o.clock.nowMs();
+    if (kind === "resource") return resourceMetrics(this.usage(), nowMs);
+    if (kind === "cadvisor") return cadvisorMetrics(this.usage(), nowMs);
+    if (kind === "probes") return probeMetrics(this.#workers.values());
+    return kubeletMetrics(this.#o.nodeName, this.#workers.values(), this.#tallies);
   }
 
   counters(): Record<string, unknown> {

@@ -14,6 +14,22 @@ export class LogStore {
     this.#clock = clock;
   }
 
+  get folder(): string {
+    return this.#folder;
+  }
+
+  /** Bytes of a container's logs, rotated ones too. */
+  sizeOf(pod: Pod, container: string): number {
+    const folder = path.join(this.folderOf(pod), container);
+    let bytes = 0;
+    try {
+      for (const name of fs.readdirSync(folder)) bytes += fs.statSync(path.join(folder, name)).size;
+    } catch {
+      // Nothing was written yet, or it has just gone.
+    }
+    return bytes;
+  }
+
   folderOf(pod: Pod): string {
     const m = pod.metadata!;
     return path.join(this.#folder, `${m.namespace}_${m.name}_${m.uid}`);

@@ -16,6 +16,8 @@ import type { LogStore } from "./log-store.ts";
 import { type Action, isOver, planPod, specsOf } from "./plan.ts";
 import { isSidecar, newContainerRecord, type PodRecord, podText, type SandboxRecord } from "./pod-record.ts";
 import { podStatus } from "./pod-status.ts";
+import type { ProbeCount } from "./probes/prober.ts";
+import type { Tallies } from "./server/introspection.ts";
 import type { StatusManager } from "./status-manager.ts";
 import { VolumePending } from "./volumes/payload.ts";
 import type { PodVolumes } from "./volumes/pod-volumes.ts";
@@ -38,6 +40,7 @@ export interface PodWorkerDeps {
   createSandbox(pod: Pod): Promise<{ sandbox: SandboxRecord; etc: Map<string, FileInode> }>;
   environment(pod: Pod, sandbox: SandboxRecord): Omit<EnvironmentSources, "onInvalid">;
   volumes(pod: Pod, onChange: () => void): PodVolumes;
+  tallies: Tallies;
   /** Asked once, before anything of the pod is made: why it may not run here, or undefined. */
   admit(worker: PodWorker): Promise<Rejection | undefined>;
   /** Called once when nothing of the pod is left here. */
@@ -140,6 +143,10 @@ export class PodWorker {
   event(type: "Normal" | "Warning", reason: string, message: string, container?: ContainerSpec): void {
     const opts = container ? { fieldPath: this.fieldPath(container) } : {};
     this.deps.events.event(podRef(this.record.pod), type, reason, message, opts);
+  }
+
+  probes(): Iterable<ProbeCount> {
+    return this.runner.probes();
   }
 
   fieldPath(spec: ContainerSpec): string {

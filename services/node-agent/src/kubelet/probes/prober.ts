@@ -15,6 +15,13 @@ export interface ProbeReport {
   onFailure(kind: ProbeKind, output: string, errored: boolean): void;
 }
 
+/** How often a probe of a container ended how. */
+export interface ProbeCount {
+  container: string;
+  kind: ProbeKind;
+  results: { successful: number; failed: number; unknown: number };
+}
+
 /** Attempts before a failure counts, as the kubelet repeats a probe that could not run. */
 const MAX_ATTEMPTS = 3;
 
@@ -24,6 +31,7 @@ export class Prober {
   readonly #random: Random;
   readonly #report: ProbeReport;
   readonly #abort = new AbortController();
+  readonly counts: ProbeCount[] = [];
 
   constructor(o: { target: ProbeTarget; clock: Clock; random: Random; report: ProbeReport }) {
     this.#target = o.target;
@@ -56,6 +64,8 @@ export class Prober {
     const startedMs = this.#target.container.startedMs;
     let last: "success" | "failure" | undefined;
     let run = 0;
+    const count: ProbeCount = { container: this.#target.spec.name!, kind, results: { successful: 0, failed: 0, unknown: 0 } };
+    this.counts.push(count);
     try {
       const wait = startedMs + (probe.initialDelaySeconds ?? 0) * 1000 - this.#clock.nowMs();
       if (wait > 0) await this.#clock.sleep(wait, signal);
@@ -64,6 +74,7 @@ export class Prober {
         const outcome = await this.#attempt(probe);
         if (signal.aborted) return;
         if (outcome !== undefined) {
+          count.results[outcome.result === "success" ? "successful" : outcome.result === "failure" ? "failed" : "unknown"]++;
           if (outcome.result === "failure") this.#report.onFailure(kind, outcome.output, false);
           if (outcome.result === "unknown") this.#report.onFailure(kind, outcome.output, true);
           const result = outcome.result === "success" ? "success" : "failure";
