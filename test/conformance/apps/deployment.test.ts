@@ -11,14 +11,11 @@ const setsOf = async (t: Context, name: string): Promise<Json[]> =>
 
 /** A ReplicaSet that a Deployment of the same name and selector will adopt. */
 async function olderSet(t: Context, name: string, replicas: number): Promise<Json> {
-  const set = await t.create(workload("ReplicaSet", `${name}-older`, { replicas, ...selecting(name) }));
+  const set = workload("ReplicaSet", name, { replicas });
+  set.metadata.name = `${name}-older`;
+  const made = await t.create(set);
   await available(t, t.path(`replicasets/${name}-older`, GROUP));
-  return set;
-}
-
-function selecting(name: string): Json {
-  const { selector, template } = workload("ReplicaSet", name).spec;
-  return { selector, template };
+  return made;
 }
 
 conformance("[sig-apps] Deployment RollingUpdateDeployment should delete old pods and create new ones [Conformance]", async (t) => {
@@ -138,7 +135,7 @@ conformance("[sig-apps] Deployment should run the lifecycle of a Deployment [Con
   });
 
   const condition = { type: "E2E", status: "True", reason: "Set", message: "from a test" };
-  const patched = await t.api.patch(`${path}/status`, { status: { conditions: [condition], readyReplicas: 1 } });
+  const patched = await t.api.patch(`${path}/status`, { status: { conditions: [condition], readyReplicas: 1, availableReplicas: 1 } });
   expect(conditionOf(patched, "E2E")).toMatchObject(condition);
   await t.modify(
     path,

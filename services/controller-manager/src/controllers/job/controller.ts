@@ -18,7 +18,7 @@ import type { ControllerContext, RunningController } from "../../context.ts";
 import { equal } from "../../equality.ts";
 import { applyClaim, candidatesOf, indexByOwner, planClaim, selectorCache } from "../../ownership.ts";
 import { podControl, podFromTemplate } from "../../pods/control.ts";
-import { isActive, isReady, isTerminating, phaseOf } from "../../pods/status.ts";
+import { isReady, isTerminating, phaseOf } from "../../pods/status.ts";
 import { type BackOff, countFinished, newBackOff } from "./back-off.ts";
 import { formatIndexes, INDEX_ANNOTATION } from "./indexes.ts";
 import { FAILURE_COUNT, hasTracking, isFinished, type JobState, type JobView, planPods, TRACKING_FINALIZER, viewJob } from "./plan.ts";
@@ -134,7 +134,7 @@ export function startJob(c: ControllerContext): RunningController {
     if (!backOff) backOffs.set(uid, (backOff = newBackOff()));
     const state: JobState = {
       job,
-      pods: mine.filter((p) => !released.has(p.metadata.uid ?? "") || isActive(p) || isTerminating(p)),
+      pods: mine.map((p) => (released.has(p.metadata.uid ?? "") ? withoutTracking(p) : p)),
       backOff,
       nowMs: c.clock.nowMs(),
     };
@@ -237,6 +237,12 @@ const isCounted = (p: KubeObject, u: any): boolean =>
   (u.succeeded ?? []).includes(p.metadata.uid) ||
   (u.failed ?? []).includes(p.metadata.uid) ||
   (phaseOf(p) === "Succeeded" && (u.succeeded ?? []).includes(p.metadata.uid));
+
+/** As the API has it already, though the cache does not show it yet: counted, and still the last failure of its index. */
+const withoutTracking = (p: KubeObject): KubeObject => ({
+  ...p,
+  metadata: { ...p.metadata, finalizers: (p.metadata.finalizers ?? []).filter((f) => f !== TRACKING_FINALIZER) },
+});
 
 function prune(u: { succeeded: string[]; failed: string[] }): object {
   return { ...(u.succeeded.length > 0 ? { succeeded: u.succeeded } : {}), ...(u.failed.length > 0 ? { failed: u.failed } : {}) };
