@@ -62,6 +62,8 @@ export const NODE_MAX_PIDS = 32_768;
 
 export class Kubelet {
   readonly #o: KubeletOptions;
+  /** Pods that have ended here and whose objects remain for a while (a finalizer, a DELETE under way): nothing is started for them again. */
+  readonly #over = new Set<string>();
   readonly #workers = new Map<string, PodWorker>();
   readonly #events: EventRecorder;
   readonly images: ImagePuller;
@@ -206,10 +208,16 @@ export class Kubelet {
         w.update(pod);
       },
       onUpdate: (pod, old) => {
-        if (old.metadata.uid !== pod.metadata.uid) void this.#workers.get(old.metadata.uid)?.vanish();
-        this.#worker(pod).update(pod);
+        if (old.metadata.uid !== pod.metadata.uid) {
+          this.#over.delete(old.metadata.uid);
+          void this.#workers.get(old.metadata.uid)?.vanish();
+        }
+        if (!this.#over.has(pod.metadata.uid)) this.#worker(pod).update(pod);
       },
-      onDelete: (pod) => void this.#workers.get(pod.metadata.uid)?.vanish(),
+      onDelete: (pod) => {
+        this.#over.delete(pod.metadata.uid);
+        void this.#workers.get(pod.metadata.uid)?.vanish();
+      },
     });
     this.#streams = serveKubeletStreams({
       bus: this.#o.bus,
@@ -253,6 +261,8 @@ export class Kubelet {
   #gone(uid: string): void {
     const w = this.#workers.get(uid);
     this.#workers.delete(uid);
+    if (w && this.#pods.lister.get(w.record.pod.metadata!.namespace!, w.record.pod.metadata!.name!)?.metadata.uid === uid)
+      this.#over.add(uid);
     this.#nodeVolumes.gone(uid);
     this.#tokens.forget(uid);
     this.images.forget(uid);

@@ -118,45 +118,48 @@ export class StatusManager {
   #pump(uid: string, e: Entry): void {
     if (e.running) return;
     e.running = true;
-    void this.#send(uid, e).finally(() => {
-      e.running = false;
-    });
+    void this.#send(uid, e);
   }
 
+  /** `running` ends in the turn of the last look at what is wanted: what is asked for later starts anew. */
   async #send(uid: string, e: Entry): Promise<void> {
     let retryMs = FIRST_RETRY_MS;
-    while (this.#entries.get(uid) === e && (e.wanted !== undefined || e.deleteWhenSent)) {
-      const status = e.wanted;
-      e.wanted = undefined;
-      try {
-        if (status !== undefined) {
-          const answer = await this.#client.patch<any>(
-            Resources.pods,
-            e.namespace,
-            e.name,
-            "strategic",
-            { metadata: { uid }, status: statusPatch(e.known, status) },
-            { subresource: "status" },
-          );
-          e.sentText = JSON.stringify(status);
-          e.known = status;
-          e.resourceVersion = answer?.metadata?.resourceVersion ?? "";
-          this.counters.sent++;
-        } else {
-          await this.#client.delete(Resources.pods, e.namespace, e.name, { gracePeriodSeconds: 0, preconditions: { uid } });
-          this.counters.deleted++;
-          return;
+    try {
+      while (this.#entries.get(uid) === e && (e.wanted !== undefined || e.deleteWhenSent)) {
+        const status = e.wanted;
+        e.wanted = undefined;
+        try {
+          if (status !== undefined) {
+            const answer = await this.#client.patch<any>(
+              Resources.pods,
+              e.namespace,
+              e.name,
+              "strategic",
+              { metadata: { uid }, status: statusPatch(e.known, status) },
+              { subresource: "status" },
+            );
+            e.sentText = JSON.stringify(status);
+            e.known = status;
+            e.resourceVersion = answer?.metadata?.resourceVersion ?? "";
+            this.counters.sent++;
+          } else {
+            await this.#client.delete(Resources.pods, e.namespace, e.name, { gracePeriodSeconds: 0, preconditions: { uid } });
+            this.counters.deleted++;
+            return;
+          }
+          retryMs = FIRST_RETRY_MS;
+        } catch (err) {
+          if (isNotFound(err) || (status === undefined && isConflict(err))) return;
+          this.counters.failed++;
+          this.#log.debug({ pod: `${e.namespace}/${e.name}`, reason: reasonOf(err) }, "a pod's status was not accepted");
+          if (isForbidden(err) && status === undefined) return;
+          e.wanted ??= status;
+          await this.#clock.sleep(retryMs);
+          retryMs = Math.min(retryMs * 2, MAX_RETRY_MS);
         }
-        retryMs = FIRST_RETRY_MS;
-      } catch (err) {
-        if (isNotFound(err) || (status === undefined && isConflict(err))) return;
-        this.counters.failed++;
-        this.#log.debug({ pod: `${e.namespace}/${e.name}`, reason: reasonOf(err) }, "a pod's status was not accepted");
-        if (isForbidden(err) && status === undefined) return;
-        e.wanted ??= status;
-        await this.#clock.sleep(retryMs);
-        retryMs = Math.min(retryMs * 2, MAX_RETRY_MS);
       }
+    } finally {
+      e.running = false;
     }
   }
 }
