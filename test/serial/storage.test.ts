@@ -1,6 +1,6 @@
 // Volumes over processes: data that outlives pods, nodes and the storage's own process; moves between nodes; is shared live; grows.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type Cluster, eventually, FAST_NODE_FAILURE, startCluster } from "./cluster.ts";
+import { type Cluster, eventually, FAST_NODE_FAILURE, startCluster } from "../cluster.ts";
 
 const BUSYBOX = "registry.k8s.io/e2e-test-images/busybox:1.37.0-1";
 
@@ -125,6 +125,39 @@ describe("shared volumes", () => {
       });
       await Promise.all([remove("left"), remove("right")]);
     });
+});
+
+describe("many volumes at once", () => {
+  it("[sig-storage] EmptyDir wrapper volumes should not cause race condition when used for configmaps [Serial] [Conformance]", async () => {
+    const names = Array.from({ length: 50 }, (_, i) => `racey-configmap-${i}`);
+    await apply(names.map((n) => `apiVersion: v1\nkind: ConfigMap\nmetadata: { name: ${n} }\ndata: { data-1: value-1 }\n---\n`).join(""));
+    const mounts = names.map((n) => `{ name: ${n}, mountPath: /etc/config/${n} }`).join(", ");
+    const volumes = names.map((n) => `{ name: ${n}, configMap: { name: ${n}, items: [{ key: data-1, path: data-1 }] } }`).join(", ");
+    for (let round = 0; round < 3; round++) {
+      const name = `wrapped-volume-race-${round}`;
+      await apply(`apiVersion: v1
+kind: ReplicationController
+metadata: { name: ${name} }
+spec:
+  replicas: 5
+  selector: { name: ${name} }
+  template:
+    metadata: { labels: { name: ${name} } }
+    spec:
+      terminationGracePeriodSeconds: 0
+      containers:
+        - name: test-container
+          image: ${BUSYBOX}
+          command: [sleep, "10000"]
+          volumeMounts: [${mounts}]
+      volumes: [${volumes}]
+`);
+      await eventually("all of them run", async () => (await cluster.object("get", "rc", name)).status.readyReplicas === 5);
+      const pods = (await cluster.object("get", "pods", "-l", `name=${name}`)).items.map((p: any) => p.metadata.name as string);
+      expect(await sh(pods[0], "cat /etc/config/*/data-1 | sed s/value-1/x/g")).toBe("x".repeat(50));
+      await cluster.kubectl(["delete", "rc", name]);
+    }
+  });
 });
 
 describe("failures", () => {
