@@ -42,10 +42,14 @@ import { Health } from "./discovery/health.ts";
 import { metricsPath } from "./discovery/metrics.ts";
 import { oidcPaths } from "./discovery/oidc.ts";
 import type { FlagFiles } from "./flag-files.ts";
+import { flowControlDumps } from "./flowcontrol/dumps.ts";
+import { FlowControl } from "./flowcontrol/flow-control.ts";
+import { MaxInFlight } from "./flowcontrol/max-in-flight.ts";
 import { Handler } from "./handler.ts";
 import { MetricsServer } from "./metrics-server/metrics-server.ts";
 import { ClusterNetwork } from "./network/cluster-network.ts";
 import { OpenApi } from "./openapi/documents.ts";
+import { Deadlines } from "./request/deadlines.ts";
 import { Allocators } from "./resources/allocators.ts";
 import { Catalogue } from "./resources/catalogue.ts";
 import { addressAt } from "./resources/ip-range.ts";
@@ -92,6 +96,8 @@ export class ApiServer {
   readonly #rbac: RbacAuthorizer;
   readonly #definitions: Definitions;
   readonly #aggregator: Aggregator;
+  readonly #flowControl: FlowControl | undefined;
+  readonly #deadlines: Deadlines;
   #metrics: MetricsServer | undefined;
   readonly #tokens: TokenAuthenticator;
   readonly #expiry: EventExpiry;
@@ -143,6 +149,7 @@ export class ApiServer {
         ranges: o.config["service-cluster-ip-range"],
         ports: o.config["service-node-port-range"],
       }),
+      minRequestTimeoutS: o.config["min-request-timeout"],
       readFresh: (request) => cache.fresh(request),
       ...(encrypted ? { unreadable: encrypted.unreadable.bind(encrypted) } : {}),
     };
@@ -172,6 +179,11 @@ export class ApiServer {
     );
     this.#aggregator = new Aggregator(api, o.pki ? { certPem: o.pki.frontProxyCertPem, keyPem: o.pki.frontProxyKeyPem } : undefined);
     const remotes = () => this.#aggregator.remotes();
+    const limits = { reading: o.config["max-requests-inflight"], changing: o.config["max-mutating-requests-inflight"] };
+    const requestTimeoutMs = o.config["request-timeout"];
+    if (o.config["enable-priority-and-fairness"])
+      this.#flowControl = new FlowControl(api, { totalSeats: limits.reading + limits.changing, requestTimeoutMs });
+    this.#deadlines = new Deadlines(clock, requestTimeoutMs);
     // Without a bus there are no kubelets to ask.
     if (o.bus && o.config["metrics-server"]) this.#metrics = new MetricsServer(api);
     const openApi = new OpenApi(api.catalogue, remotes);
@@ -185,9 +197,12 @@ export class ApiServer {
       discovery,
       health,
       aggregator: this.#aggregator,
+      deadlines: this.#deadlines,
+      ...(this.#flowControl ? { flowControl: this.#flowControl } : { maxInFlight: new MaxInFlight(limits) }),
       auditor: this.#auditor,
       paths: [
         oidcPaths(serviceAccounts, o.config),
+        ...(this.#flowControl ? [flowControlDumps(this.#flowControl)] : []),
         metricsPath(
           () => this.counters(),
           () => this.handler.counters,
@@ -219,6 +234,7 @@ export class ApiServer {
     this.#definitions.start();
     this.#joinWire();
     this.#aggregator.start();
+    this.#flowControl?.start();
     if (this.#o.bus) this.#bus = serveBus({ bus: this.#o.bus, handle, log });
     this.#expiry.start();
     this.#ready = true;
@@ -269,6 +285,8 @@ export class ApiServer {
     this.#definitions.stop();
     this.#aggregator.stop();
     this.#metrics?.stop();
+    this.#flowControl?.stop();
+    this.#deadlines.stop();
     this.#expiry.stop();
     this.#bus?.unsubscribe();
     this.#network?.close();

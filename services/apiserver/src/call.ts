@@ -91,6 +91,8 @@ export interface Api {
   /** ClusterIP and NodePort allocation. */
   allocators: Allocators;
   /** Which reads ask the store's leader first; see WatchCache.fresh. */
+  /** --min-request-timeout: without timeoutSeconds a watch lasts between this and twice this. */
+  minRequestTimeoutS: number;
   readFresh(request?: { readonly signal?: AbortSignal }): Promise<void>;
   /** Why an object, or some object of a collection, cannot be read from the store (its key is lost); absent without encryption. */
   unreadable?: (group: string, resource: string, namespace: string, name?: string) => string | undefined;

@@ -7,7 +7,10 @@ import { ImpersonationError, impersonated } from "./authentication/impersonation
 import type { Api, ApiRequest, ApiResponse, Call, User } from "./call.ts";
 import type { Discovery } from "./discovery/discovery.ts";
 import type { Health } from "./discovery/health.ts";
+import { type FlowControl, markFlow, tooManyRequests } from "./flowcontrol/flow-control.ts";
+import type { MaxInFlight } from "./flowcontrol/max-in-flight.ts";
 import { negotiate, type Output } from "./request/accept.ts";
+import { type Deadlines, isLongRunning } from "./request/deadlines.ts";
 import { nameInFieldSelector, parseRequest, type RequestInfo } from "./request/request-info.ts";
 import { errorResponse, textResponse } from "./response.ts";
 import { type Route, route } from "./routing.ts";
@@ -40,6 +43,9 @@ export class Handler {
   readonly #paths: readonly PathHandler[];
   readonly #aggregator: Aggregator | undefined;
   readonly #auditor: Auditor | undefined;
+  readonly #flowControl: FlowControl | undefined;
+  readonly #maxInFlight: MaxInFlight | undefined;
+  readonly #deadlines: Deadlines;
   readonly counters: RequestCounters = { requests: new Map(), inFlight: 0, watches: 0 };
 
   constructor(
@@ -50,6 +56,10 @@ export class Handler {
       paths?: readonly PathHandler[];
       aggregator?: Aggregator;
       auditor?: Auditor | undefined;
+      deadlines: Deadlines;
+      /** One of them limits who is served at once; with neither nobody waits. */
+      flowControl?: FlowControl;
+      maxInFlight?: MaxInFlight;
     },
   ) {
     this.#api = api;
@@ -58,6 +68,9 @@ export class Handler {
     this.#health = parts.health;
     this.#paths = parts.paths ?? [];
     this.#auditor = parts.auditor;
+    this.#deadlines = parts.deadlines;
+    this.#flowControl = parts.flowControl;
+    this.#maxInFlight = parts.maxInFlight;
   }
 
   /** Answers one request of an authenticated (or anonymous) user. */
@@ -69,13 +82,9 @@ export class Handler {
     this.counters.inFlight++;
     let response: ApiResponse;
     try {
-      response = await this.#answer(request, info, user, warnings, record);
+      response = await this.#deadlines.guard(info, () => this.#inTurn(request, info, user, warnings, record));
     } catch (e) {
-      if (!(e instanceof StatusError))
-        this.#api.log.error({ err: e, method: request.method, path: info.path }, "a request failed inside the server");
-      if (e instanceof ImpersonationError)
-        response = textResponse(500, `Internal Server Error: ${JSON.stringify(request.path)}: ${e.message}\n`);
-      else response = errorResponse(e);
+      response = this.#failure(e, request, info);
     } finally {
       this.counters.inFlight--;
     }
@@ -94,7 +103,15 @@ export class Handler {
     this.#auditor?.begin(request, parseRequest(request.method, request.path), NOBODY)?.answered(response);
   }
 
-  async #answer(
+  #failure(e: unknown, request: ApiRequest, info: RequestInfo): ApiResponse {
+    if (!(e instanceof StatusError))
+      this.#api.log.error({ err: e, method: request.method, path: info.path }, "a request failed inside the server");
+    if (e instanceof ImpersonationError) return textResponse(500, `Internal Server Error: ${JSON.stringify(request.path)}: ${e.message}\n`);
+    return errorResponse(e);
+  }
+
+  /** Serves the request when its user's turn has come; who cannot wait any longer gets 429. */
+  async #inTurn(
     request: ApiRequest,
     info: RequestInfo,
     authenticated: User,
@@ -103,6 +120,41 @@ export class Handler {
   ): Promise<ApiResponse> {
     const user = impersonated(this.#api, request, authenticated);
     if (user !== authenticated) record?.impersonated(user);
+    // What goes on for long holds no seat; a watch holds one until it has begun.
+    if (isLongRunning(info) && info.verb !== "watch") return this.#answer(request, info, user, warnings, record);
+    const control = this.#flowControl;
+    if (!control) {
+      const leave = this.#maxInFlight?.enter(info, user);
+      if (this.#maxInFlight && !leave) return tooManyRequests();
+      try {
+        return await this.#answer(request, info, user, warnings, record);
+      } finally {
+        leave?.();
+      }
+    }
+    const flow = control.classify(info, user);
+    const entered = control.enter(flow, info);
+    let response: ApiResponse;
+    if (entered === true || (await entered)) {
+      try {
+        response = await this.#answer(request, info, user, warnings, record);
+      } catch (e) {
+        response = this.#failure(e, request, info);
+      } finally {
+        control.leave(flow);
+      }
+    } else response = tooManyRequests();
+    markFlow(response, flow);
+    return response;
+  }
+
+  async #answer(
+    request: ApiRequest,
+    info: RequestInfo,
+    user: User,
+    warnings: string[],
+    record: AuditRecord | undefined,
+  ): Promise<ApiResponse> {
     this.#authorize(info, user, record);
     const forwarded = this.#aggregator?.forward(request, info.path, user);
     if (forwarded) return forwarded;

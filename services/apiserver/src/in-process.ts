@@ -142,22 +142,30 @@ export async function testPki(names: readonly string[]): Promise<Pki & { dir: st
   return { ...pki, dir, remove: () => rmSync(dir, { recursive: true, force: true }) };
 }
 
+interface HttpsAnswer {
+  status?: number;
+  body: unknown;
+}
+
 /** A real HTTPS server on a free port of 127.0.0.1. */
 export async function startHttps(
   names: readonly string[],
   options: https.ServerOptions,
-  answer: (request: { method: string; path: string; headers: Record<string, any>; body: any; socket: any }) => {
-    status?: number;
-    body: unknown;
-  },
+  answer: (request: {
+    method: string;
+    path: string;
+    headers: Record<string, any>;
+    body: any;
+    socket: any;
+  }) => HttpsAnswer | Promise<HttpsAnswer>,
 ): Promise<HttpsServer> {
   const pki = await testPki(names);
   const server = https.createServer({ cert: pki.servingCertPem, key: pki.servingKeyPem, ...options }, (req, res) => {
     const chunks: Buffer[] = [];
     req.on("data", (d: Buffer) => chunks.push(d));
-    req.on("end", () => {
+    req.on("end", async () => {
       const body = parsed(Buffer.concat(chunks).toString("utf8"));
-      const a = answer({ method: req.method ?? "", path: req.url ?? "", headers: req.headers, body, socket: req.socket });
+      const a = await answer({ method: req.method ?? "", path: req.url ?? "", headers: req.headers, body, socket: req.socket });
       res.writeHead(a.status ?? 200, { "content-type": "application/json" });
       res.end(typeof a.body === "string" ? a.body : JSON.stringify(a.body));
     });

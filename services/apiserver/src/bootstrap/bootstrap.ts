@@ -52,6 +52,8 @@ const RBAC_DEFAULTS = {
   labels: { "kubernetes.io/bootstrapping": "rbac-defaults" },
   annotations: { "rbac.authorization.kubernetes.io/autoupdate": "true" },
 };
+/** Written by the server, and kept as it wrote them while this says so. */
+const AUTOUPDATED = { annotations: { "apf.kubernetes.io/autoupdate-spec": "true" } };
 /** What an installation of metrics-server brings: its group, and the right to read it for whoever may view. */
 const METRICS_SERVER = {
   apiServices: [
@@ -102,8 +104,8 @@ export async function bootstrap(o: BootstrapOptions): Promise<void> {
   rows(ROLE_BINDINGS, (r) => `${RBAC}/namespaces/${r.namespace}/rolebindings`, "rbac.authorization.k8s.io", "rolebindings", RBAC_DEFAULTS);
   rows(PRIORITY_CLASSES, () => "/apis/scheduling.k8s.io/v1/priorityclasses", "scheduling.k8s.io", "priorityclasses");
   const flow = "flowcontrol.apiserver.k8s.io";
-  rows(PRIORITY_LEVELS, () => `/apis/${flow}/v1/prioritylevelconfigurations`, flow, "prioritylevelconfigurations");
-  rows(FLOW_SCHEMAS, () => `/apis/${flow}/v1/flowschemas`, flow, "flowschemas");
+  rows(PRIORITY_LEVELS, () => `/apis/${flow}/v1/prioritylevelconfigurations`, flow, "prioritylevelconfigurations", AUTOUPDATED);
+  rows(FLOW_SCHEMAS, () => `/apis/${flow}/v1/flowschemas`, flow, "flowschemas", AUTOUPDATED);
   const registered = { labels: { [AUTOMANAGED]: "onstart" } };
   rows(API_SERVICES, () => "/apis/apiregistration.k8s.io/v1/apiservices", "apiregistration.k8s.io", "apiservices", registered);
   if (o.metricsServer)

@@ -18,8 +18,6 @@ const MAX_UNCONVERTED = 16_384;
 const MAX_CONVERTED_AT_ONCE = 256;
 /** A last bookmark goes out this long before the timeout. */
 const BOOKMARK_BEFORE_END_MS = 2_000;
-/** --min-request-timeout: without timeoutSeconds a watch lasts between this and twice this. */
-const MIN_REQUEST_TIMEOUT_S = 1_800;
 
 export async function watch(api: Api, call: Call): Promise<ApiResponse> {
   const options = listOptions(call.info.query, call.served.info, true, call.served.custom?.selectableFields);
@@ -115,7 +113,7 @@ class Watch {
     }
     this.#resources.watchers.add(this.#listener);
     this.#cancel.push(() => this.#resources.watchers.delete(this.#listener));
-    const timeoutMs = 1000 * (this.#options.timeoutSeconds ?? MIN_REQUEST_TIMEOUT_S * (1 + this.#api.random.float()));
+    const timeoutMs = 1000 * (this.#options.timeoutSeconds ?? this.#api.minRequestTimeoutS * (1 + this.#api.random.float()));
     const over = clock.after(timeoutMs, () => this.#end(true), { unref: true });
     this.#cancel.push(() => over.cancel());
     if (this.#options.allowWatchBookmarks) {
