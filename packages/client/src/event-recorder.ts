@@ -16,7 +16,7 @@ export interface EventRecorder {
     type: "Normal" | "Warning",
     reason: string,
     message: string,
-    opts?: { action?: string; related?: KubeObject; fieldPath?: string },
+    opts?: { action?: string; related?: KubeObject; fieldPath?: string; annotations?: Record<string, string> },
   ): void;
   /** Resolves when what was recorded so far was sent (or given up). */
   flush(): Promise<void>;
@@ -148,7 +148,7 @@ export function eventRecorder(o: EventRecorderOptions): EventRecorder {
         const entry: Seen = { name, namespace, count: before?.count ?? 1, first: before?.first ?? last };
         remember(seen, key, entry);
         await o.client.create(Resources.events, {
-          metadata: { namespace, name },
+          metadata: { namespace, name, ...(opts.annotations ? { annotations: opts.annotations } : {}) },
           involvedObject: involved,
           reason,
           message: text,

@@ -82,7 +82,8 @@ export const FLAGS = {
     "memory.available<100Mi,nodefs.available<10%,nodefs.inodesFree<5%,imagefs.available<15%,imagefs.inodesFree<5%",
   ),
   "eviction-pressure-transition-period": durationMs.default(300_000),
-  "eviction-max-pod-grace-period": z.coerce.number().int().min(0).default(0),
+  /** How often usage is looked at for evictions. */
+  "housekeeping-interval": durationMs.default(10_000),
   "image-gc-high-threshold": z.coerce.number().int().min(0).max(100).default(85),
   "image-gc-low-threshold": z.coerce.number().int().min(0).max(100).default(80),
   "minimum-image-ttl-duration": durationMs.default(120_000),

@@ -98,6 +98,7 @@ export class NodeAgent {
       onDetached: (uid) => this.#policy?.detached(uid),
       allocatable: description.allocatable,
       onVolumesInUse: () => this.#registrar.poke(),
+      onConditions: () => this.#registrar.poke(),
       clock,
       random,
       log,
@@ -110,8 +111,7 @@ export class NodeAgent {
       description,
       health: () => ({
         networkReady: this.network.ready,
-        memoryPressure: false,
-        diskPressure: false,
+        pressures: this.kubelet.pressures(),
         images: this.kubelet.images.images(),
         volumesInUse: this.kubelet.volumesInUse(),
         shutdown: false,

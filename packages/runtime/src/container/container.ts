@@ -12,7 +12,7 @@ import { SIGKILL, SIGWINCH } from "../kernel/signals.ts";
 import { Tty } from "../kernel/tty.ts";
 import { ResourceUsage } from "../kernel/usage.ts";
 import { PodNet } from "../net/pod-net.ts";
-import { FileInode } from "../vfs/inode.ts";
+import { FileInode, type SpacePool } from "../vfs/inode.ts";
 import type { MountTable, Place } from "../vfs/mounts.ts";
 import { mountProc } from "../vfs/proc.ts";
 import { resolveProgram } from "./exec-path.ts";
@@ -39,7 +39,8 @@ export interface ContainerOptions {
   memoryLimitBytes?: number;
   /** What the node gives to this container's programs, over the sandbox's. */
   annex?: ReadonlyMap<string, unknown>;
-  ephemeralStorageBytes?: number;
+  /** The disk on which the writable layer lies. */
+  diskPool?: SpacePool;
 }
 
 /** What a small program's memory is taken as, beside what it says that it holds; it shows in stats, not at the limit. */
@@ -120,7 +121,7 @@ export class Container {
       random,
       readOnly: o.readOnlyRootFilesystem ?? false,
       mounts: [shm, ...o.mounts],
-      ...(o.ephemeralStorageBytes === undefined ? {} : { sizeLimitBytes: o.ephemeralStorageBytes }),
+      ...(o.diskPool === undefined ? {} : { pool: o.diskPool }),
     });
     this.memory = { limitBytes: o.memoryLimitBytes, usedBytes: 0, onExceeded: () => this.#oom() };
     this.context = {

@@ -2,7 +2,7 @@
 // memory on top, and the mounts every container has (/dev, /dev/shm, /proc, /sys, the pod's /etc files, volumes).
 import type { Random } from "@podwire/base";
 import type { ImageFile, ImageSpec } from "../images/image.ts";
-import { CharInode, DirInode, FileInode, FileSystem, type Inode, SymlinkInode } from "../vfs/inode.ts";
+import { CharInode, DirInode, FileInode, FileSystem, type Inode, type SpacePool, SymlinkInode } from "../vfs/inode.ts";
 import { type Mount, MountTable } from "../vfs/mounts.ts";
 import { standardDevices } from "../vfs/regular-file.ts";
 
@@ -93,8 +93,8 @@ export interface RootfsOptions {
   random: Random;
   readOnly: boolean;
   mounts: readonly ContainerMount[];
-  /** Bytes the writable layer may take (ephemeral-storage limit). */
-  sizeLimitBytes?: number;
+  /** The disk on which the writable layer lies. */
+  pool?: SpacePool;
 }
 
 const AS_ROOT = { uid: 0, gid: 0, groups: [0], override: true };
@@ -104,7 +104,7 @@ export function buildRootfs(o: RootfsOptions): MountTable {
   const fs = new FileSystem({
     type: "overlay",
     now: o.now,
-    ...(o.sizeLimitBytes === undefined ? {} : { sizeLimitBytes: o.sizeLimitBytes }),
+    ...(o.pool === undefined ? {} : { pool: o.pool }),
   });
   fs.root.setFill(fillFrom(treeOf(o.image.files)));
   const rootMount: Mount = { root: fs.root, readOnly: false, source: "overlay", target: "/" };

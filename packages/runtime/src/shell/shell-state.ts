@@ -81,6 +81,7 @@ export class ShellState implements Expander {
     this.name = o.name ?? o.arg0;
     this.params = o.params;
     this.vars = o.vars ?? Variables.fromEnvironment(p.env);
+    this.vars.onMemory = (bytes) => p.charge(bytes);
     this.functions = o.shared?.functions ?? new Map();
     this.aliases = o.shared?.aliases ?? new Map();
     this.options = o.options ?? new Set();

@@ -14,8 +14,13 @@ export class ReadonlyError extends PodwireError {
   }
 }
 
+/** A value from this length on counts as memory of its process. */
+const LARGE = 64 * 1024;
+
 export class Variables {
   readonly map: Map<string, Variable>;
+  /** Told how many bytes more (or fewer) large values hold. */
+  onMemory: ((bytes: number) => void) | undefined;
   #scopes: Map<string, Variable | undefined>[] = [];
   constructor(map = new Map<string, Variable>()) {
     this.map = map;
@@ -39,6 +44,9 @@ export class Variables {
 
   set(name: string, value: string): void {
     const v = this.map.get(name);
+    const before = v?.value?.length ?? 0;
+    if (before >= LARGE || value.length >= LARGE)
+      this.onMemory?.((value.length >= LARGE ? value.length : 0) - (before >= LARGE ? before : 0));
     if (v === undefined) this.map.set(name, { value, exported: false, readonly: false });
     else {
       if (v.readonly) throw new ReadonlyError(name);

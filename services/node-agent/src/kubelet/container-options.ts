@@ -10,6 +10,7 @@ import {
   type Inode,
   isErrno,
   MountTable,
+  type SpacePool,
 } from "@podwire/runtime";
 import { ContainerConfigError } from "./environment.ts";
 import { expand } from "./expansion.ts";
@@ -24,6 +25,8 @@ export interface ContainerInputs {
   /** The pod's own /etc/hosts, /etc/hostname and /etc/resolv.conf. */
   etc: ReadonlyMap<string, FileInode>;
   terminationLog: FileInode;
+  /** The node's disk, on which the writable layer lies. */
+  diskPool: SpacePool;
 }
 
 export function containerOptions(i: ContainerInputs): ContainerOptions {
@@ -65,7 +68,7 @@ export function containerOptions(i: ContainerInputs): ContainerOptions {
   }
   if (spec.workingDir) o.workingDir = spec.workingDir;
   if (limits["memory"]) o.memoryLimitBytes = Number(parseQuantity(String(limits["memory"])).value());
-  if (limits["ephemeral-storage"]) o.ephemeralStorageBytes = Number(parseQuantity(String(limits["ephemeral-storage"])).value());
+  o.diskPool = i.diskPool;
   return o;
 }
 

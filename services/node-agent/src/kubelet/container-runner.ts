@@ -57,7 +57,7 @@ export class ContainerRunner {
       });
       this.#checkNonRoot(spec, pulled.image.user);
       container = sandbox.sandbox.createContainer(
-        containerOptions({ pod, spec, image: pulled.image, env, volumes: w.volumes, etc: w.etc, terminationLog }),
+        containerOptions({ pod, spec, image: pulled.image, env, volumes: w.volumes, etc: w.etc, terminationLog, diskPool: deps.diskPool }),
       );
     } catch (e) {
       if (!(e instanceof ContainerConfigError || e instanceof RunAsRootError)) throw e;
@@ -188,6 +188,7 @@ export class ContainerRunner {
     this.#probers.delete(spec.name!);
     const log = this.#logs.get(spec.name!);
     log?.close();
+    container.mounts.rootMount.root.fs.release();
     if (c.container !== container) return;
     const exitCode = status.signal > 0 ? 128 + status.signal : status.code;
     const reason = container.oomKilled ? "OOMKilled" : exitCode === 0 ? "Completed" : "Error";

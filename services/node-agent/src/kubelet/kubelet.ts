@@ -15,9 +15,13 @@ import type { NodeNetwork } from "../network/node-network.ts";
 import { type AdmissionNode, admitPod, type Rejection } from "./admission/admission.ts";
 import { CheckpointStore, restore } from "./checkpoint.ts";
 import { textFile } from "./container-options.ts";
-import { ImagePuller } from "./image-puller.ts";
+import { EvictionManager } from "./eviction/eviction-manager.ts";
+import type { Eviction, Observation, Observations } from "./eviction/plan.ts";
+import type { Signal } from "./eviction/thresholds.ts";
+import { ImagePuller, podRef } from "./image-puller.ts";
 import type { NodeWatch } from "./kube-watch.ts";
 import { LogStore } from "./log-store.ts";
+import { nodeRef } from "./node-status.ts";
 import { ObjectSource } from "./object-source.ts";
 import { isSidecar, type PodRecord, type SandboxRecord } from "./pod-record.ts";
 import { amountOf } from "./pod-requests.ts";
@@ -49,6 +53,8 @@ export interface KubeletOptions {
   onDetached(uid: string): void;
   watch: NodeWatch;
   allocatable: Readonly<Record<string, string>>;
+  /** Pressure has come or gone: the node's conditions are to be told. */
+  onConditions?: () => void;
   /** The volumes that node.status.volumesInUse names have changed. */
   onVolumesInUse?: () => void;
   clock: Clock;
@@ -56,6 +62,8 @@ export interface KubeletOptions {
   log: Logger;
 }
 
+/** A hard threshold leaves no more time. */
+const EVICTION_GRACE_SECONDS = 1;
 /** Inodes and process ids that a simulated node has. */
 const NODE_INODES = 6_553_600;
 export const NODE_MAX_PIDS = 32_768;
@@ -78,6 +86,7 @@ export class Kubelet {
   readonly #deps: PodWorkerDeps;
   readonly #host: PodSandbox;
   #streams: Subscription | undefined;
+  readonly #eviction: EvictionManager;
   readonly #meter: UsageMeter;
   readonly #tallies: Tallies = { started: 0, startErrors: 0, evictions: new Map() };
   #stopping = false;
@@ -130,6 +139,19 @@ export class Kubelet {
       ref: Resources.pods,
       fieldSelector: `spec.nodeName=${o.nodeName}`,
     });
+    this.#eviction = new EvictionManager({
+      thresholds: o.config["eviction-hard"],
+      transitionMs: o.config["eviction-pressure-transition-period"],
+      periodMs: o.config["housekeeping-interval"],
+      usage: () => this.usage().filter((p) => !this.#workers.get(p.pod.metadata!.uid!)?.record.terminating),
+      observe: (pods) => this.#observe(pods),
+      reclaimImages: () => false,
+      evict: (e) => this.#evict(e),
+      nodeEvent: (type, reason, message) => this.#events.event(nodeRef(o.nodeName), type, reason, message),
+      onChange: () => o.onConditions?.(),
+      clock,
+      log,
+    });
     this.#deps = {
       clock,
       random,
@@ -147,6 +169,7 @@ export class Kubelet {
       environment: (pod, sandbox) => this.#environment(pod, sandbox),
       volumes: (pod, onChange) => this.#volumes(pod, onChange),
       tallies: this.#tallies,
+      diskPool: this.#nodeVolumes.disk.pool,
       admit: (worker) => this.#admit(worker),
       onGone: (uid) => this.#gone(uid),
     };
@@ -165,7 +188,7 @@ export class Kubelet {
       labels: n?.metadata?.labels ?? {},
       taints: n?.spec?.taints ?? [],
       allocatable: { ...(n?.status?.allocatable as Record<string, string> | undefined), ...this.#o.allocatable },
-      pressures: [],
+      pressures: this.#eviction.pressures(),
       shuttingDown: false,
       allowedUnsafeSysctls: this.#o.config["allowed-unsafe-sysctls"],
     };
@@ -190,7 +213,7 @@ export class Kubelet {
       const w = this.#workers.get(victim.metadata!.uid!);
       const message = "Preempted in order to admit critical pod";
       w?.event("Warning", "Preempting", message);
-      w?.terminate(0, "Preempting", message);
+      w?.terminate(0, "Preempting", message, true);
     }
     return undefined;
   }
@@ -232,6 +255,7 @@ export class Kubelet {
     });
     await this.#pods.start().catch((e) => this.#stopping || log.error({ reason: reasonOf(e) }, "this node's pods cannot be followed"));
     if (this.#stopping) return;
+    this.#eviction.start();
     // Pods that were here before the reboot and are no more: their logs and checkpoints go.
     const live = new Set(this.#pods.lister.list().map((p) => p.metadata.uid as string));
     for (const uid of saved.keys()) if (!live.has(uid)) this.#checkpoints.remove(uid);
@@ -377,6 +401,38 @@ export class Kubelet {
     for (const w of this.#workers.values()) w.wake();
   }
 
+  #observe(pods: readonly PodUsage[]): Observations {
+    const n = this.#nodeUsage();
+    const sum = (f: (p: PodUsage) => number) => pods.reduce((total, p) => total + f(p), 0);
+    const memory = n.own.memoryBytes + sum((p) => p.memoryBytes);
+    const disk = { available: n.diskCapacityBytes - n.imageBytes - sum((p) => p.diskBytes), capacity: n.diskCapacityBytes };
+    // What really holds the files may be fuller than the disk that it stands for.
+    const { pool } = this.#nodeVolumes.disk;
+    const real = { available: pool.limitBytes - pool.usedBytes, capacity: pool.limitBytes };
+    const nodefs = real.available / real.capacity < disk.available / disk.capacity ? real : disk;
+    const inodes = { available: n.inodes - sum((p) => p.diskInodes), capacity: n.inodes };
+    return new Map<Signal, Observation>([
+      ["memory.available", { available: n.memoryCapacityBytes - memory, capacity: n.memoryCapacityBytes }],
+      ["nodefs.available", nodefs],
+      ["imagefs.available", disk],
+      ["nodefs.inodesFree", inodes],
+      ["imagefs.inodesFree", inodes],
+      ["pid.available", { available: n.maxPids - sum((p) => p.processes), capacity: n.maxPids }],
+    ]);
+  }
+
+  #evict(e: Eviction): void {
+    const w = this.#workers.get(e.pod.metadata!.uid!);
+    if (!w) return;
+    this.#events.event(podRef(w.record.pod), "Warning", "Evicted", e.message, { annotations: e.annotations });
+    this.#tallies.evictions.set(e.signal, (this.#tallies.evictions.get(e.signal) ?? 0) + 1);
+    w.terminate(EVICTION_GRACE_SECONDS, "Evicted", e.message, true);
+  }
+
+  pressures(): readonly string[] {
+    return this.#eviction.pressures();
+  }
+
   /** What every pod here uses now. */
   usage(): PodUsage[] {
     return this.#meter.read(this.#workers.values());
@@ -450,6 +506,7 @@ export class Kubelet {
   /** Ends the process's part without touching the API: a node that stops is a node that is gone. */
   stop(): void {
     this.#stopping = true;
+    this.#eviction.stop();
     this.#streams?.unsubscribe();
     this.#pods.stop();
     this.#objects.stop();

@@ -38,10 +38,15 @@ export function nodeObject(d: NodeDescription): Node & { metadata: any } {
   } as never;
 }
 
+/** The object of a node's events: the kubelet says the name for the uid. */
+export function nodeRef(name: string): any {
+  return { apiVersion: "v1", kind: "Node", metadata: { name, uid: name } };
+}
+
 export interface NodeHealth {
   networkReady: boolean;
-  memoryPressure: boolean;
-  diskPressure: boolean;
+  /** MemoryPressure, DiskPressure, PIDPressure, as many as there are. */
+  pressures: readonly string[];
   images: readonly { names: string[]; sizeBytes: number }[];
   /** CSI volumes that pods here use. */
   volumesInUse: readonly string[];
@@ -74,19 +79,19 @@ export function nodeStatus(d: NodeDescription, h: NodeHealth, old: NodeStatus | 
       ...(old?.conditions ?? []).filter((c) => !own.has(c.type!)),
       condition(
         "MemoryPressure",
-        h.memoryPressure,
+        h.pressures.includes("MemoryPressure"),
         ["KubeletHasSufficientMemory", "KubeletHasInsufficientMemory"],
         ["kubelet has sufficient memory available", "kubelet has insufficient memory available"],
       ),
       condition(
         "DiskPressure",
-        h.diskPressure,
+        h.pressures.includes("DiskPressure"),
         ["KubeletHasNoDiskPressure", "KubeletHasDiskPressure"],
         ["kubelet has no disk pressure", "kubelet has disk pressure"],
       ),
       condition(
         "PIDPressure",
-        false,
+        h.pressures.includes("PIDPressure"),
         ["KubeletHasSufficientPID", "KubeletHasInsufficientPID"],
         ["kubelet has sufficient PID available", "kubelet has insufficient PID available"],
       ),

@@ -66,7 +66,7 @@ export interface PodRecord {
   finished: boolean;
   startMs: number;
   /** Set by admission or eviction: overrides phase, reason, message. */
-  failed: { reason: string; message: string; rejected?: boolean } | undefined;
+  failed: { reason: string; message: string; rejected?: boolean; disrupted?: boolean } | undefined;
   /** It may run here and its resources are taken. */
   admitted: boolean;
 }

@@ -193,8 +193,10 @@ function conditions(r: PodRecord, phase: string, init: ContainerStatus[], main: 
       .join(", ");
   }
   made.push(ready, containersReady);
+  if (r.failed?.disrupted)
+    made.push({ type: "DisruptionTarget", status: "True", reason: "TerminationByKubelet", message: r.failed.message });
   const old = pod.status?.conditions ?? [];
-  const others = old.filter((c) => !OWNED.has(c.type!));
+  const others = old.filter((c) => !OWNED.has(c.type!) && !made.some((m) => m.type === c.type));
   if (!others.some((c) => c.type === "PodScheduled"))
     others.push({ type: "PodScheduled", status: "True", lastProbeTime: null as never, lastTransitionTime: time(nowMs) });
   const generation = pod.metadata!.generation;

@@ -4,7 +4,7 @@
 import type { Container as ContainerSpec, Pod } from "@podwire/api";
 import { type Clock, type Logger, type Random, reasonOf, type Timer } from "@podwire/base";
 import { type EventRecorder, timeMs } from "@podwire/client";
-import type { Cpu, FileInode, NetStack } from "@podwire/runtime";
+import type { Cpu, FileInode, NetStack, SpacePool } from "@podwire/runtime";
 import { CniError } from "../cni/cni.ts";
 import type { Rejection } from "./admission/admission.ts";
 import { type BackOff, nextBackOff } from "./back-off.ts";
@@ -41,6 +41,7 @@ export interface PodWorkerDeps {
   environment(pod: Pod, sandbox: SandboxRecord): Omit<EnvironmentSources, "onInvalid">;
   volumes(pod: Pod, onChange: () => void): PodVolumes;
   tallies: Tallies;
+  diskPool: SpacePool;
   /** Asked once, before anything of the pod is made: why it may not run here, or undefined. */
   admit(worker: PodWorker): Promise<Rejection | undefined>;
   /** Called once when nothing of the pod is left here. */
@@ -118,7 +119,7 @@ export class PodWorker {
   }
 
   /** Ends the pod: deletion, eviction (with reason), deadline. A shorter grace than before wins. */
-  terminate(graceSeconds: number, reason: string, message: string): void {
+  terminate(graceSeconds: number, reason: string, message: string, disrupted = false): void {
     const t = this.record.terminating;
     if (t) {
       if (graceSeconds < t.graceSeconds) {
@@ -128,7 +129,7 @@ export class PodWorker {
       return;
     }
     this.record.terminating = { graceSeconds, reason, message };
-    if (reason !== "") this.record.failed = { reason, message };
+    if (reason !== "") this.record.failed = { reason, message, ...(disrupted ? { disrupted } : {}) };
     this.wake();
   }
 
