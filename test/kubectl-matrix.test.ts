@@ -110,6 +110,15 @@ const CASES: Record<string, (c: Context) => Promise<void>> = {
     expect(await k("replace --force -f -", { input: configMap({ r: "2" }) })).toBe('configmap "c" deleted\nconfigmap/c replaced');
   },
 
+  "a List is validated by the OpenAPI v2 document in protobuf": async ({ k, ends }) => {
+    const list = { apiVersion: "v1", kind: "List", items: [configMap({ a: "1" }), deployment(0)] };
+    expect(await k("apply -f -", { input: list })).toBe("configmap/c created\ndeployment.apps/d created");
+    const typo = { ...list, items: [{ ...configMap({ a: "1" }), dta: {} }] };
+    expect((await ends("apply -f -", { input: typo })).stderr).toContain(
+      'ValidationError(ConfigMap): unknown field "dta" in io.k8s.api.core.v1.ConfigMap',
+    );
+  },
+
   "edit, patch, label, annotate, set, scale": async ({ k, folder }) => {
     await k("create -f -", { input: deployment(0) });
     const editor = join(folder, "editor.sh");

@@ -18,8 +18,8 @@ export interface RunningApiServer {
   readonly folder: string;
   readonly nats: TestNats | undefined;
   readonly pid: number;
-  /** Runs kubectl (or another build of it); resolves with what it printed and its exit code. */
-  kubectl(args: readonly string[], stdin?: string, binary?: string): Promise<{ code: number; stdout: string; stderr: string }>;
+  /** Runs kubectl; resolves with what it printed and its exit code. */
+  kubectl(args: readonly string[], stdin?: string): Promise<{ code: number; stdout: string; stderr: string }>;
   /** SIGKILL and start again on the same port, certificates and store. */
   restart(): Promise<void>;
   close(): Promise<void>;
@@ -62,10 +62,10 @@ export async function startApiServer(storage: "memory" | "jetstream", flags: rea
     get pid() {
       return child.pid as number;
     },
-    kubectl: (args, stdin, binary = "kubectl") =>
+    kubectl: (args, stdin) =>
       new Promise((resolve) => {
         const env = { ...process.env, KUBECONFIG: kubeconfig, HOME: folder };
-        const p = execFile(binary, [...args], { env, timeout: 60_000, maxBuffer: 1 << 26 }, (err, stdout, stderr) =>
+        const p = execFile("kubectl", [...args], { env, timeout: 60_000, maxBuffer: 1 << 26 }, (err, stdout, stderr) =>
           resolve({ code: err ? Number(err.code ?? 1) : 0, stdout, stderr }),
         );
         p.stdin?.end(stdin ?? "");

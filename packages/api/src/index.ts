@@ -7,6 +7,7 @@ export * from "./body/json-text.ts";
 export { parseYaml, YamlSyntaxError } from "./body/yaml-text.ts";
 export * from "./cel/admission.ts";
 export * from "./cel/index.ts";
+export { applyCelJsonPatch, applyConfiguration, MutationError } from "./cel/mutation.ts";
 export { applyDefaults } from "./defaults/index.ts";
 export * from "./errors/field-error.ts";
 export * from "./errors/status-error.ts";

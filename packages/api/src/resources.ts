@@ -1,6 +1,7 @@
 // The resources that the API serves: names, verbs, scope, subresources and Table columns (Kubernetes 1.34 discovery).
 // Custom resources add themselves with `customResource`; built-in rows come from the generated table.
 
+import { BETA_RESOURCES } from "./beta-types.ts";
 import { RESOURCES } from "./generated/resources.ts";
 import { lookup } from "./schema/lookup.ts";
 import { kindType, type StructType } from "./schema/registry.ts";
@@ -81,6 +82,9 @@ const kindIndex = new Map(builtins.map((r) => [`${r.group}/${r.version}/${r.kind
 const STORAGE_VERSION: Record<string, string> = lookup({ "autoscaling/horizontalpodautoscalers": "v2" });
 /** Resources of one group that are views on another's storage. */
 const STORED_AS: Record<string, string> = lookup({ "events.k8s.io/events": "/v1/events" });
+
+/** Resources that are served only when they are switched on. */
+export const betaResources: readonly ResourceInfo[] = BETA_RESOURCES.map((r) => resourceInfo(r));
 
 export const registry = {
   resources(): readonly ResourceInfo[] {

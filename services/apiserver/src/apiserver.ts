@@ -10,6 +10,7 @@ import type { Store } from "@podwire/store";
 import { certificateAdmission } from "./admission/certificates.ts";
 import { AdmissionChain, type AdmissionPlugin } from "./admission/chain.ts";
 import { limitRanger } from "./admission/limit-ranger.ts";
+import { mutatingPolicies } from "./admission/mutating-policies.ts";
 import { namespaceLifecycle } from "./admission/namespace-lifecycle.ts";
 import { nodeRestriction } from "./admission/node-restriction.ts";
 import { OPTIONAL } from "./admission/optional-plugins.ts";
@@ -127,7 +128,7 @@ export class ApiServer {
       cache,
       storage,
       lists: new ListBytes(),
-      catalogue: new Catalogue(),
+      catalogue: new Catalogue((r, isBeta) => isServed(o.config, r, isBeta)),
       admission: new AdmissionChain([]),
       authorizer: chainOf([
         mastersAuthorizer,
@@ -362,6 +363,7 @@ export class ApiServer {
       runtimeClass(api),
       certificateAdmission(api, subjectOrganizations),
       defaultStorageClass(api),
+      mutatingPolicies(api),
       mutatingWebhooks(api),
       escalationCheck(api, this.#rbac),
       validatingPolicies(api),
@@ -370,4 +372,13 @@ export class ApiServer {
     ];
     return plugins.filter((p) => !disabled.has(p.name));
   }
+}
+
+/** --runtime-config and --feature-gates: what says the most decides. Beta kinds need both their gate and their version. */
+function isServed(config: ApiServerConfig, r: { group: string; version: string; kind: string }, isBeta: boolean): boolean {
+  const gate = r.kind.replace(/Binding$/, "");
+  if (isBeta && !config["feature-gates"].has(gate)) return false;
+  const stage = r.version.includes("alpha") ? "alpha" : r.version.includes("beta") ? "beta" : "ga";
+  const flags = config["runtime-config"];
+  return flags.get(r.group === "" ? r.version : `${r.group}/${r.version}`) ?? flags.get(`api/${stage}`) ?? flags.get("api/all") ?? !isBeta;
 }

@@ -1,8 +1,9 @@
 // CEL at admission: match conditions, ValidatingAdmissionPolicies and MutatingAdmissionPolicies' expressions, with the
 // variables that they may use (apiserver/pkg/admission/plugin/policy of Kubernetes 1.34). Pure: the caller supplies objects.
-import { CEL_CALL_COST_MAX, CEL_REQUEST_COST_MAX, CelCompileError, type CelProgram, compileCel } from "./index.ts";
-import { BOOL, type CelType, DYN, listOf, mapOf, objectOf, printType, STRING } from "./types.ts";
-import { CelRuntimeError, HOST, type HostObject } from "./values.ts";
+import { CEL_CALL_COST_MAX, CEL_REQUEST_COST_MAX, CelCompileError, CelCostError, type CelProgram, compileCel } from "./index.ts";
+import { mutationTypes } from "./mutation.ts";
+import { BOOL, type CelType, DYN, hostOf, INT, listOf, mapOf, objectOf, printType, STRING } from "./types.ts";
+import { CelRuntimeError, HOST, type HostObject, typeName } from "./values.ts";
 
 const GVK = objectOf(
   "kubernetes.GroupVersionKind",
@@ -47,8 +48,72 @@ const REQUEST = objectOf(
   ]),
 );
 
+const timesAndTexts = (texts: readonly string[], rest: readonly [string, CelType][]) =>
+  new Map<string, CelType>([...texts.map((t): [string, CelType] => [t, STRING]), ...rest]);
+
+/** What expressions see of a Namespace. */
+const NAMESPACE = objectOf(
+  "kubernetes.Namespace",
+  new Map<string, CelType>([
+    [
+      "metadata",
+      objectOf(
+        "kubernetes.NamespaceMetadata",
+        timesAndTexts(
+          ["name", "generateName", "namespace", "UID", "creationTimestamp", "deletionTimestamp", "resourceVersion"],
+          [
+            ["labels", mapOf(STRING, STRING)],
+            ["annotations", mapOf(STRING, STRING)],
+            ["deletionGracePeriodSeconds", INT],
+            ["generation", INT],
+            ["finalizers", listOf(STRING)],
+          ],
+        ),
+      ),
+    ],
+    ["spec", objectOf("kubernetes.NamespaceSpec", new Map([["finalizers", listOf(STRING)]]))],
+    ["status", objectOf("kubernetes.NamespaceStatus", new Map([["phase", STRING]]))],
+  ]),
+);
+
+const method = (args: readonly CelType[], result: () => CelType) => ({ args, result });
+const DECISION = hostOf(
+  "kubernetes.authorization.Decision",
+  new Map([
+    ["allowed", method([], () => BOOL)],
+    ["reason", method([], () => STRING)],
+    ["errored", method([], () => BOOL)],
+    ["error", method([], () => STRING)],
+  ]),
+);
+const check = method([STRING], () => DECISION);
+const PATH_CHECK = hostOf("kubernetes.authorization.PathCheck", new Map([["check", check]]));
+const RESOURCE_CHECK: CelType = hostOf(
+  "kubernetes.authorization.ResourceCheck",
+  new Map([
+    ...["subresource", "namespace", "name", "fieldSelector", "labelSelector"].map(
+      (n) => [n, method([STRING], () => RESOURCE_CHECK)] as const,
+    ),
+    ["check", check] as const,
+  ]),
+);
+const GROUP_CHECK = hostOf("kubernetes.authorization.GroupCheck", new Map([["resource", method([STRING], () => RESOURCE_CHECK)]]));
+const AUTHORIZER: CelType = hostOf(
+  "kubernetes.authorization.Authorizer",
+  new Map([
+    ["path", method([STRING], () => PATH_CHECK)],
+    ["group", method([STRING], () => GROUP_CHECK)],
+    ["serviceAccount", method([STRING, STRING], () => AUTHORIZER)],
+  ]),
+  new Map([["requestResource", RESOURCE_CHECK]]),
+);
+
 export interface PolicyEnvironment {
   params?: boolean;
+  /** False where an expression may not ask who may do what (messages). */
+  authorizer?: boolean;
+  /** True where an expression makes mutations: Object and JSONPatch. */
+  mutation?: boolean;
   /** Types of the composed variables, by name. */
   variables?: ReadonlyMap<string, CelType>;
 }
@@ -58,9 +123,9 @@ export function admissionVariables(env: PolicyEnvironment = {}): Map<string, Cel
     ["object", DYN],
     ["oldObject", DYN],
     ["request", REQUEST],
-    ["namespaceObject", DYN],
-    ["authorizer", DYN],
+    ["namespaceObject", NAMESPACE],
   ]);
+  if (env.authorizer !== false) out.set("authorizer", AUTHORIZER);
   if (env.params) out.set("params", DYN);
   if (env.variables && env.variables.size > 0) out.set("variables", objectOf("kubernetes.variables", env.variables));
   return out;
@@ -69,8 +134,9 @@ export function admissionVariables(env: PolicyEnvironment = {}): Map<string, Cel
 /** Why an expression cannot stand where `want` is needed; undefined when it can. */
 export function expressionError(expression: string, want: readonly string[], env: PolicyEnvironment = {}): string | undefined {
   try {
-    const t = compileCel(expression, admissionVariables(env)).type;
-    if (t.kind === "dyn" || want.includes(t.kind)) return undefined;
+    const t = compileCel(expression, admissionVariables(env), env.mutation ? mutationTypes : undefined).type;
+    if (t.kind === "dyn" || want.includes(t.kind) || want.includes(printType(t))) return undefined;
+    if (t.kind === "list" && t.element?.kind === "dyn" && want.some((w) => w.startsWith("list("))) return undefined;
     return `must evaluate to ${want[0]} but got ${printType(t)}`;
   } catch (e) {
     if (!(e instanceof CelCompileError)) throw e;
@@ -81,7 +147,7 @@ export function expressionError(expression: string, want: readonly string[], env
 /** The type of a variable's expression; dyn when it does not compile. */
 export function expressionType(expression: string, env: PolicyEnvironment): CelType {
   try {
-    return compileCel(expression, admissionVariables(env)).type;
+    return compileCel(expression, admissionVariables(env), env.mutation ? mutationTypes : undefined).type;
   } catch (e) {
     if (!(e instanceof CelCompileError)) throw e;
     return DYN;
@@ -125,9 +191,18 @@ export interface PolicyDecision {
   error?: string;
 }
 
-export interface CompiledPolicy {
+/** A policy's head, the same for validating and mutating ones. */
+export interface PolicyHead {
   /** False or an error message when a match condition says so. */
   matches(input: AdmissionInput): { matched: boolean; error?: string };
+}
+
+export interface CompiledMutations extends PolicyHead {
+  /** What the expression of each mutation answers about the object as it is by then. Throws CelRuntimeError or CelCompileError. */
+  readonly mutations: readonly { patchType: string; answer(input: AdmissionInput): unknown }[];
+}
+
+export interface CompiledPolicy extends PolicyHead {
   decide(input: AdmissionInput): PolicyDecision[];
   auditAnnotations(input: AdmissionInput): { key: string; value?: string; error?: string }[];
 }
@@ -140,36 +215,72 @@ interface PolicySpec {
   auditAnnotations?: { key: string; valueExpression: string }[];
 }
 
-/** Compiles a policy once; expressions that do not compile report their error when they are reached. */
-export function compilePolicy(spec: PolicySpec): CompiledPolicy {
+interface CompiledHead {
+  env: PolicyEnvironment;
+  conditions: { name: string; program: CelProgram }[];
+  /** A budget and lazily computed variables for one round of expressions. */
+  activation(input: AdmissionInput): { run(p: CelProgram): unknown };
+}
+
+function compileHead(spec: PolicySpec, mutation: boolean): CompiledHead {
   const params = spec.paramKind !== undefined;
   const types = new Map<string, CelType>();
   const variables = new Map<string, CelProgram>();
   for (const v of spec.variables ?? []) {
-    const env = { params, variables: new Map(types) };
+    const env = { params, mutation, variables: new Map(types) };
     types.set(v.name, expressionType(v.expression, env));
     variables.set(v.name, lazily(v.expression, env));
   }
-  const env: PolicyEnvironment = { params, variables: types };
-  const conditions = (spec.matchConditions ?? []).map((c) => ({ name: c.name, program: lazily(c.expression, { params }) }));
+  return {
+    env: { params, mutation, variables: types },
+    conditions: (spec.matchConditions ?? []).map((c) => ({ name: c.name, program: lazily(c.expression, { params }) })),
+    activation(input) {
+      let budget = CEL_REQUEST_COST_MAX;
+      const values: Record<string, unknown> = { ...input };
+      const run = (p: CelProgram): unknown => {
+        const r = p.run(values, Math.min(budget, CEL_CALL_COST_MAX));
+        budget -= r.cost;
+        if (budget < 0)
+          throw new CelCostError("validation failed due to running out of cost budget, no further validation rules will be run");
+        return r.value;
+      };
+      values["variables"] = new LazyVariables(variables, run);
+      return { run };
+    },
+  };
+}
+
+/** Compiles a MutatingAdmissionPolicy once; expressions that do not compile report their error when they are reached. */
+export function compileMutations(spec: PolicySpec & { mutations?: MutationSpec[] }): CompiledMutations {
+  const { env, conditions, activation } = compileHead(spec, true);
+  return {
+    matches: (input) => matchConditions(conditions, activation(input).run),
+    mutations: (spec.mutations ?? []).map((m) => {
+      const program = lazily((m.patchType === "JSONPatch" ? m.jsonPatch : m.applyConfiguration)?.expression ?? "", env);
+      return { patchType: m.patchType, answer: (input) => activation(input).run(program) };
+    }),
+  };
+}
+
+interface MutationSpec {
+  patchType: string;
+  applyConfiguration?: { expression?: string };
+  jsonPatch?: { expression?: string };
+}
+
+/** Compiles a ValidatingAdmissionPolicy once; expressions that do not compile report their error when they are reached. */
+export function compilePolicy(spec: PolicySpec): CompiledPolicy {
+  const { env, conditions, activation } = compileHead(spec, false);
   const validations = (spec.validations ?? []).map((v) => ({
     ...v,
     program: lazily(v.expression, env),
-    text: v.messageExpression ? lazily(v.messageExpression, env) : undefined,
+    text: v.messageExpression ? lazily(v.messageExpression, { ...env, authorizer: false }) : undefined,
   }));
-  const annotations = (spec.auditAnnotations ?? []).map((a) => ({ key: a.key, program: lazily(a.valueExpression, env) }));
-
-  const activation = (input: AdmissionInput): { run(p: CelProgram): unknown } => {
-    let budget = CEL_REQUEST_COST_MAX;
-    const values: Record<string, unknown> = { ...input };
-    const run = (p: CelProgram): unknown => {
-      const r = p.run(values, Math.min(budget, CEL_CALL_COST_MAX));
-      budget -= r.cost;
-      return r.value;
-    };
-    values["variables"] = new LazyVariables(variables, run);
-    return { run };
-  };
+  const annotations = (spec.auditAnnotations ?? []).map((a) => ({
+    key: a.key,
+    expression: a.valueExpression,
+    program: lazily(a.valueExpression, env),
+  }));
 
   return {
     matches: (input) => matchConditions(conditions, activation(input).run),
@@ -192,7 +303,12 @@ export function compilePolicy(spec: PolicySpec): CompiledPolicy {
       return annotations.map((a) => {
         try {
           const v = run(a.program);
-          return v === null ? { key: a.key } : { key: a.key, value: String(v) };
+          if (v === null || (typeof v === "string" && v.trim() === "")) return { key: a.key };
+          if (typeof v === "string") return { key: a.key, value: v.trim() };
+          return {
+            key: a.key,
+            error: `valueExpression '${a.expression}' resulted in unsupported return type: ${typeName(v)}. Return type must be either string or null.`,
+          };
         } catch (e) {
           if (!(e instanceof CelRuntimeError || e instanceof CelCompileError)) throw e;
           return { key: a.key, error: e.message };
@@ -204,7 +320,7 @@ export function compilePolicy(spec: PolicySpec): CompiledPolicy {
 
 function lazily(expression: string, env: PolicyEnvironment): CelProgram {
   try {
-    return compileCel(expression, admissionVariables(env));
+    return compileCel(expression, admissionVariables(env), env.mutation ? mutationTypes : undefined);
   } catch (e) {
     if (!(e instanceof CelCompileError)) throw e;
     return {
@@ -217,10 +333,13 @@ function lazily(expression: string, env: PolicyEnvironment): CelProgram {
   }
 }
 
+/** Bytes of a message that an expression made; a longer one is not used. */
+const MESSAGE_MAX = 5 * 1024;
+
 function textOf(run: () => unknown): string | undefined {
   try {
     const v = run();
-    return typeof v === "string" && v.trim() !== "" && !v.includes("\n") ? v.trim() : undefined;
+    return typeof v === "string" && v.trim() !== "" && !v.trim().includes("\n") && v.length <= MESSAGE_MAX ? v.trim() : undefined;
   } catch (e) {
     if (!(e instanceof CelRuntimeError || e instanceof CelCompileError)) throw e;
     return undefined;

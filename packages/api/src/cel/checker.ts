@@ -10,6 +10,7 @@ import {
   INT,
   listOf,
   mapOf,
+  objectOf,
   optionalOf,
   parseTypeText,
   printType,
@@ -39,12 +40,17 @@ const TYPE_NAMES = new Set([
   "duration",
 ]);
 
+/** Types that may be made by a literal, by name: what each of their fields takes, undefined for a field that there is not. */
+export type StructTypes = (name: string) => { field(name: string): CelType | undefined } | undefined;
+
 export class Checker {
   readonly errors: CheckError[] = [];
   private readonly scopes: Map<string, CelType>[];
+  private readonly structOf: StructTypes;
 
-  constructor(variables: ReadonlyMap<string, CelType>) {
+  constructor(variables: ReadonlyMap<string, CelType>, structOf: StructTypes = () => undefined) {
     this.scopes = [new Map(variables)];
+    this.structOf = structOf;
   }
 
   private lookup(name: string): CelType | undefined {
@@ -121,8 +127,7 @@ export class Checker {
         return mapOf(k ?? DYN, v ?? DYN);
       }
       case "struct":
-        for (const f of e.fields) this.check(f.value);
-        return DYN;
+        return this.struct(e);
       case "loop":
         return this.loop(e);
       case "bind":
@@ -137,6 +142,26 @@ export class Checker {
     }
   }
 
+  private struct(e: Extract<Expr, { op: "struct" }>): CelType {
+    const type = this.structOf(e.name);
+    if (type === undefined) {
+      for (const f of e.fields) this.check(f.value);
+      return this.fail(e, `undeclared reference to '${e.name}' (in container '')`);
+    }
+    for (const f of e.fields) {
+      let got = this.check(f.value);
+      if (f.optional) got = got.element ?? DYN;
+      const want = type.field(f.name);
+      if (want === undefined) this.errors.push({ message: `undefined field '${f.name}'`, at: f.at });
+      else if (!assignable(want, got, new Map()))
+        this.errors.push({
+          message: `expected type of field '${f.name}' is '${printType(want)}' but provided type is '${printType(got)}'`,
+          at: f.at,
+        });
+    }
+    return objectOf(e.name, new Map());
+  }
+
   private join(a: CelType, b: CelType): CelType | undefined {
     if (a.kind === "dyn" || b.kind === "dyn") return DYN;
     if (a.kind === "null_type" && (b.kind === "object" || b.kind === "map")) return b;
@@ -149,7 +174,8 @@ export class Checker {
     const wasOptional = t.kind === "optional_type";
     if (wasOptional) t = t.element ?? DYN;
     let out: CelType = DYN;
-    if (t.kind === "object") out = t.fields!.get(e.field) ?? this.fail(e, `undefined field '${e.field}'`);
+    if (t.kind === "host" && t.methods) out = t.fields?.get(e.field) ?? this.fail(e, `undefined field '${e.field}'`);
+    else if (t.kind === "object") out = t.fields!.get(e.field) ?? this.fail(e, `undefined field '${e.field}'`);
     else if (t.kind === "map") out = t.element!;
     else if (t.kind !== "dyn" && t.kind !== "host") return this.fail(e, `type '${printType(t)}' does not support field selection`);
     if (e.test) return BOOL;
@@ -210,8 +236,18 @@ export class Checker {
   private call(e: Extract<Expr, { op: "call" }>): CelType {
     const target = e.target === undefined ? undefined : this.check(e.target);
     const args = e.args.map((a) => this.check(a));
-    if (target?.kind === "host" || target?.kind === "object") {
-      if (target.kind === "host") return { kind: "dyn" };
+    if (target?.kind === "host") {
+      const method = target.methods?.get(e.name);
+      const fits = method?.args.length === args.length && method.args.every((a, i) => assignable(a, args[i]!, new Map()));
+      if (method && fits) return method.result();
+      if (target.methods)
+        return this.fail(
+          e,
+          method
+            ? `found no matching overload for '${e.name}' applied to '${printType(target)}.(${args.map(printType).join(", ")})'`
+            : `undeclared reference to '${e.name}' (in container '')`,
+        );
+      return DYN;
     }
     const overloads = overloadsOf(e.name);
     if (overloads === undefined) {

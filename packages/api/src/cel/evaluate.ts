@@ -16,9 +16,13 @@ import {
   NativeList,
   NONE,
   Optional,
+  StructValue,
   TypeValue,
   Uint,
 } from "./values.ts";
+
+/** What cel-go charges for making an object. */
+const STRUCT_COST = 40;
 
 export type Variables = ReadonlyMap<string, unknown>;
 
@@ -79,7 +83,8 @@ export class Evaluation implements FunctionContext {
         this.spend(30);
         return this.map(e);
       case "struct":
-        return Object.fromEntries(e.fields.map((f) => [f.name, this.run(f.value)]));
+        this.spend(STRUCT_COST);
+        return this.struct(e);
       case "loop":
         return this.loop(e);
       case "bind":
@@ -135,6 +140,7 @@ export class Evaluation implements FunctionContext {
       if (!target.celGet) throw noOverload();
       return { found: true, value: adapt(target.celGet(field)) };
     }
+    if (target instanceof StructValue) return { found: target.fields.has(field), value: target.fields.get(field) };
     if (isMap(target)) {
       const got = mapGet(target, field);
       return got.found || !field.includes("__") ? got : mapGet(target, unescapeName(field));
@@ -203,6 +209,16 @@ export class Evaluation implements FunctionContext {
       } else out.set(k, v);
     }
     return out;
+  }
+
+  private struct(e: Extract<Expr, { op: "struct" }>): StructValue {
+    const fields = new Map<string, unknown>();
+    for (const f of e.fields) {
+      const v = this.run(f.value);
+      if (!f.optional) fields.set(unescapeName(f.name), v);
+      else if (v instanceof Optional && v.present) fields.set(unescapeName(f.name), v.value);
+    }
+    return new StructValue(e.name, fields);
   }
 
   private loop(e: Extract<Expr, { op: "loop" }>): unknown {
@@ -287,7 +303,7 @@ export class Evaluation implements FunctionContext {
     const args = e.args.map((a) => this.run(a));
     if (isHost(target)) {
       if (!target.celCall) throw noOverload();
-      return adapt(target.celCall(e.name, args));
+      return adapt(target.celCall(e.name, args, (cost) => this.spend(cost)));
     }
     const f = implementationOf(e.name);
     if (f === undefined) throw noOverload();

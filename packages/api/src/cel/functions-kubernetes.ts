@@ -415,6 +415,10 @@ const STRINGS: FunctionRow[] = [
 const pairCost = (a: any, b: any, c: FunctionContext): void => c.spend(Math.max(1, a.length * b.length));
 const hasAll = (a: unknown[], b: unknown[]): boolean => b.every((x) => a.some((y) => equal(adapt(x), adapt(y))));
 const SETS: FunctionRow[] = [
+  row("jsonpatch.escapeKey", "(string)->string", ([s], c) => {
+    traverse(c, s);
+    return s.replaceAll("~", "~0").replaceAll("/", "~1");
+  }),
   row("sets.contains", "(list($T),list($T))->bool", ([a, b], c) => {
     pairCost(a, b, c);
     return hasAll(a, b);

@@ -1,7 +1,7 @@
 // CEL: compile once, evaluate often, with Kubernetes' library and cost limits.
 // Specification: cel-spec; apiserver/pkg/cel of Kubernetes 1.34. Invariant: no input makes compile or run hang or crash.
 import { PodwireError } from "@podwire/base";
-import { type CheckError, Checker } from "./checker.ts";
+import { type CheckError, Checker, type StructTypes } from "./checker.ts";
 import { Evaluation } from "./evaluate.ts";
 import { CelSyntaxError, type Expr, parseCel } from "./parser.ts";
 import type { CelType } from "./types.ts";
@@ -20,7 +20,12 @@ export interface CelProgram {
   run(variables: ReadonlyMap<string, unknown> | Record<string, unknown>, budget?: number): { value: unknown; cost: number };
 }
 
-export function compileCel(expression: string, variables: ReadonlyMap<string, CelType> | Record<string, CelType>): CelProgram {
+/** `structs` are the types that literals of the expression may make; none by default. */
+export function compileCel(
+  expression: string,
+  variables: ReadonlyMap<string, CelType> | Record<string, CelType>,
+  structs?: StructTypes,
+): CelProgram {
   let ast: Expr;
   try {
     ast = parseCel(expression);
@@ -28,7 +33,7 @@ export function compileCel(expression: string, variables: ReadonlyMap<string, Ce
     if (!(e instanceof CelSyntaxError)) throw e;
     throw new CelCompileError(point(expression, [{ message: e.message, at: e.at }]), { cause: e });
   }
-  const checker = new Checker(variables instanceof Map ? variables : new Map(Object.entries(variables)));
+  const checker = new Checker(variables instanceof Map ? variables : new Map(Object.entries(variables)), structs);
   const type = checker.check(ast);
   if (checker.errors.length > 0) throw new CelCompileError(point(expression, checker.errors));
   return {

@@ -23,7 +23,7 @@ export type Expr = { at: number; id: number } & (
   | { op: "call"; name: string; target: Expr | undefined; args: Expr[] }
   | { op: "list"; items: Expr[]; optional: boolean[] }
   | { op: "map"; entries: { key: Expr; value: Expr; optional: boolean }[] }
-  | { op: "struct"; name: string; fields: { name: string; value: Expr }[] }
+  | { op: "struct"; name: string; fields: { name: string; value: Expr; optional: boolean; at: number }[] }
   | { op: "and" | "or"; left: Expr; right: Expr }
   | { op: "cond"; test: Expr; then: Expr; else: Expr }
   | { op: "loop"; kind: LoopKind; range: Expr; vars: string[]; filter: Expr | undefined; body: Expr }
@@ -335,7 +335,11 @@ class Parser {
         const index = this.expr();
         this.expect("]");
         e = this.node(at, { op: "index" as const, target: e, index, optional });
-      } else return e;
+      } else {
+        const name = this.is("{") ? qualifiedName(e) : undefined;
+        if (name === undefined) return e;
+        e = this.structLiteral(name, at);
+      }
     }
   }
 
@@ -396,19 +400,20 @@ class Parser {
       if (t.text === "has" && args.length === 1) return this.has(args[0]!);
       return this.node(paren, { op: "call" as const, name: t.text, target: undefined, args });
     }
-    if (this.is("{") && /^[A-Z]/.test(t.text)) return this.structLiteral(t.text, t.at);
     return this.node(t.at, { op: "ident" as const, name: t.text });
   }
 
   private structLiteral(name: string, at: number): Expr {
     this.i++;
-    const fields: { name: string; value: Expr }[] = [];
+    const fields: { name: string; value: Expr; optional: boolean; at: number }[] = [];
     while (!this.is("}")) {
+      const optional = this.accept("?");
       const f = this.peek();
       if (f.kind !== "ident") throw this.unexpected("IDENTIFIER");
       this.i++;
+      const colon = this.peek().at;
       this.expect(":");
-      fields.push({ name: f.text, value: this.expr() });
+      fields.push({ name: f.text, value: this.expr(), optional, at: colon });
       if (!this.accept(",")) break;
     }
     this.expect("}");
@@ -546,4 +551,12 @@ class Parser {
   }
 }
 
-const NAMESPACES = new Set(["sets", "optional", "math", "strings", "base64", "format", "ip", "cidr"]);
+const NAMESPACES = new Set(["sets", "optional", "math", "strings", "base64", "format", "ip", "cidr", "jsonpatch"]);
+
+/** "a.b.c" of plain selections; undefined for anything else. */
+function qualifiedName(e: Expr): string | undefined {
+  if (e.op === "ident") return e.name;
+  if (e.op !== "select" || e.test || e.optional) return undefined;
+  const head = qualifiedName(e.target);
+  return head === undefined ? undefined : `${head}.${e.field}`;
+}

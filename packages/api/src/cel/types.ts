@@ -11,6 +11,13 @@ export interface CelType {
   readonly fields?: ReadonlyMap<string, CelType> | undefined;
   /** Name of an object type. */
   readonly name?: string | undefined;
+  /** Methods of a host type, by name; their results by name of another host type or a type's text. */
+  readonly methods?: ReadonlyMap<string, HostMethod> | undefined;
+}
+
+export interface HostMethod {
+  readonly args: readonly CelType[];
+  readonly result: () => CelType;
 }
 
 const make = (kind: string): CelType => ({ kind });
@@ -29,6 +36,13 @@ export const TYPE = make("type");
 export const listOf = (element: CelType): CelType => ({ kind: "list", element });
 export const mapOf = (key: CelType, element: CelType): CelType => ({ kind: "map", key, element });
 export const optionalOf = (element: CelType): CelType => ({ kind: "optional_type", element });
+/** An object outside CEL, with methods. */
+export const hostOf = (name: string, methods: ReadonlyMap<string, HostMethod>, fields?: ReadonlyMap<string, CelType>): CelType => ({
+  kind: "host",
+  name,
+  methods,
+  fields,
+});
 export const objectOf = (name: string, fields: ReadonlyMap<string, CelType>): CelType => ({ kind: "object", name, fields });
 
 const PROTO: Record<string, string> = { timestamp: "google.protobuf.Timestamp", duration: "google.protobuf.Duration", null_type: "null" };
@@ -43,7 +57,8 @@ export function printType(t: CelType): string {
     case "optional_type":
       return `optional_type(${printType(t.element!)})`;
     case "object":
-      return t.name!;
+    case "host":
+      return t.name ?? "dyn";
     default:
       return PROTO[t.kind] ?? t.kind;
   }
@@ -61,7 +76,7 @@ export function assignable(want: CelType, t: CelType, bound: Map<string, CelType
   }
   if (want.kind === "dyn" || t.kind === "dyn") return true;
   if (want.kind !== t.kind) return false;
-  if (want.kind === "object") return want.name === t.name;
+  if (want.kind === "object" || want.kind === "host") return want.name === t.name;
   if (want.key && !assignable(want.key, t.key!, bound)) return false;
   return want.element === undefined || assignable(want.element, t.element!, bound);
 }

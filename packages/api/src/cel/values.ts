@@ -68,10 +68,21 @@ export type CidrValue = Opaque<{ text: string; cidr: ParsedCidr }>;
 export interface HostObject {
   celGet?(field: string): unknown;
   celHas?(field: string): boolean;
-  celCall?(method: string, args: unknown[]): unknown;
+  /** `spend` adds to the cost of the evaluation. */
+  celCall?(method: string, args: unknown[], spend: (cost: number) => void): unknown;
 }
 export const HOST = Symbol("CEL host object");
 export const isHost = (v: unknown): v is HostObject => typeof v === "object" && v !== null && HOST in v;
+
+/** A value made by a type's literal, "Object.spec{replicas: 3}". */
+export class StructValue {
+  readonly name: string;
+  readonly fields: ReadonlyMap<string, unknown>;
+  constructor(name: string, fields: ReadonlyMap<string, unknown>) {
+    this.name = name;
+    this.fields = fields;
+  }
+}
 
 const INT_MIN = -9223372036854775808n;
 const INT_MAX = 9223372036854775807n;
@@ -148,6 +159,13 @@ export function equal(a: unknown, b: unknown): boolean {
   if (a instanceof Duration) return b instanceof Duration && a.nanos === b.nanos;
   if (a instanceof TypeValue) return b instanceof TypeValue && a.name === b.name;
   if (a instanceof Optional) return b instanceof Optional && a.present === b.present && (!a.present || equal(a.value, b.value));
+  if (a instanceof StructValue)
+    return (
+      b instanceof StructValue &&
+      a.name === b.name &&
+      a.fields.size === b.fields.size &&
+      [...a.fields].every(([k, v]) => b.fields.has(k) && equal(v, b.fields.get(k)))
+    );
   if (a instanceof Opaque) return b instanceof Opaque && a.kind === b.kind && opaqueKey(a) === opaqueKey(b);
   if (isMap(a) && isMap(b)) {
     if (mapSize(a) !== mapSize(b)) return false;
@@ -200,6 +218,7 @@ export function typeName(v: unknown): string {
   if (v instanceof Timestamp) return "google.protobuf.Timestamp";
   if (v instanceof Duration) return "google.protobuf.Duration";
   if (v instanceof TypeValue) return "type";
+  if (v instanceof StructValue) return v.name;
   if (v instanceof Optional) return "optional_type";
   if (v instanceof Opaque) return `kubernetes.${v.kind}`;
   return "map";

@@ -114,6 +114,10 @@ export function defaultAdmissionPolicy(o: Obj): void {
   defaultMatchResources(o.spec.matchConstraints);
 }
 
+export function defaultMutatingPolicy(o: Obj): void {
+  defaultAdmissionPolicy(o);
+  o.spec.reinvocationPolicy ??= "Never";
+}
 export function defaultAdmissionPolicyBinding(o: Obj): void {
   defaultMatchResources(o.spec.matchResources);
 }

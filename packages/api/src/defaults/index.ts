@@ -42,6 +42,8 @@ const DEFAULTERS: Record<string, Defaulter> = lookup({
   "admissionregistration.k8s.io/MutatingWebhookConfiguration": (o) => cluster.defaultWebhooks(o, true),
   "admissionregistration.k8s.io/ValidatingWebhookConfiguration": (o) => cluster.defaultWebhooks(o, false),
   "admissionregistration.k8s.io/ValidatingAdmissionPolicy": cluster.defaultAdmissionPolicy,
+  "admissionregistration.k8s.io/MutatingAdmissionPolicy": cluster.defaultMutatingPolicy,
+  "admissionregistration.k8s.io/MutatingAdmissionPolicyBinding": cluster.defaultAdmissionPolicyBinding,
   "admissionregistration.k8s.io/ValidatingAdmissionPolicyBinding": cluster.defaultAdmissionPolicyBinding,
   "apiextensions.k8s.io/CustomResourceDefinition": cluster.defaultCrd,
   "apiregistration.k8s.io/APIService": cluster.defaultApiService,

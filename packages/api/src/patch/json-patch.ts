@@ -6,6 +6,9 @@ import { cloneJson } from "../schema/clone.ts";
 
 export class JsonPatchError extends PodwireError {}
 
+/** A test operation that did not hold. */
+export class JsonPatchTestError extends JsonPatchError {}
+
 export interface JsonPatchOperation {
   op: string;
   path: string;
@@ -60,7 +63,7 @@ export function applyJsonPatch(doc: unknown, operations: readonly JsonPatchOpera
       }
       case "test":
         if (!deepEqual(tryGet(root, o.path), o.value === undefined ? null : o.value)) {
-          throw new JsonPatchError(`testing value ${o.path} failed: test failed`);
+          throw new JsonPatchTestError(`testing value ${o.path} failed: test failed`);
         }
         break;
       default:

@@ -4,7 +4,11 @@
 // messages of their own in `wire` (protobuf).
 // Line grammar of the generated table: name type pb flags option...; flags i inline, e omitempty, o optional, r required.
 import { AssertionError } from "@podwire/base";
-import { ALIASES, ENUMS, GROUPS, TYPES } from "../generated/fields.ts";
+import { BETA_GROUPS, BETA_TYPES } from "../beta-types.ts";
+import { ALIASES, GROUPS as DEFAULT_GROUPS, TYPES as DEFAULT_TYPES, ENUMS } from "../generated/fields.ts";
+
+const TYPES: Record<string, string> = { ...DEFAULT_TYPES, ...BETA_TYPES };
+const GROUPS: Record<string, string> = { ...DEFAULT_GROUPS, ...BETA_GROUPS };
 
 export type Scalar = "string" | "bool" | "int32" | "int64" | "float64" | "bytes";
 export type Special = "Time" | "MicroTime" | "Quantity" | "IntOrString" | "Duration" | "RawExtension" | "FieldsV1" | "JSON";

@@ -32,6 +32,8 @@ const GENERATION: Record<string, readonly string[]> = {
   "admissionregistration.k8s.io/ValidatingWebhookConfiguration": ["webhooks"],
   "admissionregistration.k8s.io/ValidatingAdmissionPolicy": ["spec"],
   "admissionregistration.k8s.io/ValidatingAdmissionPolicyBinding": ["spec"],
+  "admissionregistration.k8s.io/MutatingAdmissionPolicy": ["spec"],
+  "admissionregistration.k8s.io/MutatingAdmissionPolicyBinding": ["spec"],
   "apiextensions.k8s.io/CustomResourceDefinition": ["spec"],
   "flowcontrol.apiserver.k8s.io/FlowSchema": ["spec"],
   "flowcontrol.apiserver.k8s.io/PriorityLevelConfiguration": ["spec"],

@@ -157,6 +157,13 @@ const nameAge: Printer = (o, c) => [o.metadata.name, age(o, c)];
 const phaseOf = (o: Obj): string => (o.metadata.deletionTimestamp ? "Terminating" : (o.status?.phase ?? ""));
 const webhooks: Printer = (o, c) => [o.metadata.name, (o.webhooks ?? []).length, age(o, c)];
 
+const policyBinding: Printer = (o, c) => {
+  const p = o.spec?.paramRef;
+  let ref = UNSET;
+  if (p) ref = p.name ? (p.namespace ? `${p.namespace}/${p.name}` : p.name) : p.selector ? formatSelector(p.selector) : UNSET;
+  return [o.metadata.name, o.spec?.policyName ?? "", ref, age(o, c)];
+};
+
 export const CLUSTER: Record<string, Printer> = {
   "/Node": printNode,
   "/Event": printEvent,
@@ -275,12 +282,14 @@ export const CLUSTER: Record<string, Printer> = {
     o.spec?.paramKind ? `${o.spec.paramKind.apiVersion}/${o.spec.paramKind.kind}` : UNSET,
     age(o, c),
   ],
-  "admissionregistration.k8s.io/ValidatingAdmissionPolicyBinding": (o, c) => {
-    const p = o.spec?.paramRef;
-    let ref = UNSET;
-    if (p) ref = p.name ? (p.namespace ? `${p.namespace}/${p.name}` : p.name) : p.selector ? formatSelector(p.selector) : UNSET;
-    return [o.metadata.name, o.spec?.policyName ?? "", ref, age(o, c)];
-  },
+  "admissionregistration.k8s.io/ValidatingAdmissionPolicyBinding": policyBinding,
+  "admissionregistration.k8s.io/MutatingAdmissionPolicy": (o, c) => [
+    o.metadata.name,
+    (o.spec?.mutations ?? []).length,
+    o.spec?.paramKind ? `${o.spec.paramKind.apiVersion}/${o.spec.paramKind.kind}` : UNSET,
+    age(o, c),
+  ],
+  "admissionregistration.k8s.io/MutatingAdmissionPolicyBinding": policyBinding,
   "apiextensions.k8s.io/CustomResourceDefinition": created,
   "scheduling.k8s.io/PriorityClass": (o, c) => [
     o.metadata.name,

@@ -187,8 +187,13 @@ function matchResources(errs: Errors, m: Obj | undefined, path: string): void {
 
 const REASONS = ["Forbidden", "Invalid", "RequestEntityTooLarge"];
 
-export function validateAdmissionPolicy(errs: Errors, o: Obj): void {
-  const s = o.spec ?? {};
+interface CheckedHead {
+  params: boolean;
+  types: Map<string, CelType>;
+}
+
+/** What validating and mutating policies have in common: failure policy, parameters, what is matched, variables. */
+function policyHead(errs: Errors, s: Obj, mutation: boolean): CheckedHead {
   if (s.failurePolicy !== undefined) oneOf(errs, "spec.failurePolicy", s.failurePolicy, ["Fail", "Ignore"]);
   else errs.push(required("spec.failurePolicy"));
   if (s.paramKind) {
@@ -214,12 +219,54 @@ export function validateAdmissionPolicy(errs: Errors, o: Obj): void {
     }
     if (!v.expression?.trim()) errs.push(required(`${p}.expression`, "expression is not specified"));
     else {
-      const env = { params, variables: new Map(types) };
+      const env = { params, mutation, variables: new Map(types) };
       const wrong = expressionError(v.expression, [expressionType(v.expression, env).kind], env);
       if (wrong !== undefined) errs.push(invalid(`${p}.expression`, v.expression, wrong));
       types.set(v.name, expressionType(v.expression, env));
     }
   });
+  return { params, types };
+}
+
+const PATCH_TYPES = ["ApplyConfiguration", "JSONPatch"];
+const PATCH_RESULTS: Readonly<Record<string, { field: "applyConfiguration" | "jsonPatch"; type: string }>> = {
+  ApplyConfiguration: { field: "applyConfiguration", type: "Object" },
+  JSONPatch: { field: "jsonPatch", type: "list(JSONPatch)" },
+};
+
+export function validateMutatingPolicy(errs: Errors, o: Obj): void {
+  const s = o.spec ?? {};
+  const { params, types } = policyHead(errs, s, true);
+  const env: PolicyEnvironment = { params, variables: types, mutation: true };
+  if ((s.mutations ?? []).length === 0) errs.push(required("spec.mutations", "mutations must contain at least one item"));
+  (s.mutations ?? []).forEach((m: Obj, i: number) => {
+    const p = `spec.mutations[${i}]`;
+    if (!m.patchType) {
+      errs.push(required(`${p}.patchType`));
+      return;
+    }
+    const want = PATCH_RESULTS[m.patchType];
+    if (!want) {
+      errs.push(notSupported(`${p}.patchType`, m.patchType, PATCH_TYPES));
+      return;
+    }
+    const other = want.field === "jsonPatch" ? "applyConfiguration" : "jsonPatch";
+    if (m[other] !== undefined) errs.push(invalid(`${p}.${other}`, "{}", `must not be set when patchType is ${m.patchType}`));
+    if (m[want.field] === undefined) errs.push(required(`${p}.${want.field}`, `must be specified when patchType is ${m.patchType}`));
+    else if (!m[want.field].expression?.trim()) errs.push(required(`${p}.${want.field}.expression`, "expression is not specified"));
+    else compile(errs, m[want.field].expression, `${p}.${want.field}.expression`, [want.type], env);
+  });
+  if (!s.reinvocationPolicy) errs.push(required("spec.reinvocationPolicy"));
+  else oneOf(errs, "spec.reinvocationPolicy", s.reinvocationPolicy, ["IfNeeded", "Never"]);
+}
+
+export function validateMutatingPolicyBinding(errs: Errors, o: Obj): void {
+  bindingHead(errs, o.spec ?? {});
+}
+
+export function validateAdmissionPolicy(errs: Errors, o: Obj): void {
+  const s = o.spec ?? {};
+  const { params, types } = policyHead(errs, s, false);
   const env: PolicyEnvironment = { params, variables: types };
   if ((s.validations ?? []).length === 0 && (s.auditAnnotations ?? []).length === 0) {
     errs.push(required("spec.validations", "validations or auditAnnotations must contain at least one item"));
@@ -229,16 +276,38 @@ export function validateAdmissionPolicy(errs: Errors, o: Obj): void {
     const p = `spec.validations[${i}]`;
     if (!v.expression?.trim()) errs.push(required(`${p}.expression`, "expression is not specified"));
     else compile(errs, v.expression, `${p}.expression`, ["bool"], env);
-    if (v.messageExpression?.trim()) compile(errs, v.messageExpression, `${p}.messageExpression`, ["string"], env);
+    if (v.messageExpression?.trim())
+      compile(errs, v.messageExpression, `${p}.messageExpression`, ["string"], { ...env, authorizer: false });
     if (v.message !== undefined && v.message !== "" && v.message.trim() === "")
       errs.push(invalid(`${p}.message`, v.message, "message must be non-empty if specified"));
     else if ((v.message ?? "").trim().includes("\n")) errs.push(invalid(`${p}.message`, v.message, "message must not contain line breaks"));
     if (v.reason !== undefined && !REASONS.includes(v.reason)) errs.push(notSupported(`${p}.reason`, v.reason, REASONS));
   });
+  auditAnnotations(errs, o, env);
 }
 
-export function validateAdmissionPolicyBinding(errs: Errors, o: Obj): void {
-  const s = o.spec ?? {};
+/** Audit annotations of one policy. */
+const AUDIT_ANNOTATIONS_MAX = 20;
+
+function auditAnnotations(errs: Errors, o: Obj, env: PolicyEnvironment): void {
+  const list: Obj[] = o.spec?.auditAnnotations ?? [];
+  if (list.length > AUDIT_ANNOTATIONS_MAX) {
+    errs.push(tooMany("spec.auditAnnotations", list.length, AUDIT_ANNOTATIONS_MAX));
+    return;
+  }
+  const keys = new Set<string>();
+  list.forEach((a, i) => {
+    const p = `spec.auditAnnotations[${i}]`;
+    if (!a.key) errs.push(required(`${p}.key`));
+    else invalidAll(errs, `${p}.key`, a.key, isQualifiedName(`${o.metadata?.name}/${a.key}`));
+    if (a.key && keys.has(a.key)) errs.push({ type: "FieldValueDuplicate", field: `${p}.key`, detail: "", badValue: a.key });
+    keys.add(a.key);
+    if (!a.valueExpression?.trim()) errs.push(required(`${p}.valueExpression`, "valueExpression is not specified"));
+    else compile(errs, a.valueExpression, `${p}.valueExpression`, ["string", "null_type"], env);
+  });
+}
+
+function bindingHead(errs: Errors, s: Obj): void {
   if (!s.policyName) errs.push(required("spec.policyName"));
   if (s.paramRef) {
     const named = !!s.paramRef.name;
@@ -249,6 +318,11 @@ export function validateAdmissionPolicyBinding(errs: Errors, o: Obj): void {
     else oneOf(errs, "spec.paramRef.parameterNotFoundAction", s.paramRef.parameterNotFoundAction, ["Allow", "Deny"]);
   }
   matchResources(errs, s.matchResources, "spec.matchResources");
+}
+
+export function validateAdmissionPolicyBinding(errs: Errors, o: Obj): void {
+  const s = o.spec ?? {};
+  bindingHead(errs, s);
   const actions: string[] = s.validationActions ?? [];
   if (actions.length === 0) errs.push(required("spec.validationActions"));
   actions.forEach((a, i) => {

@@ -111,6 +111,8 @@ const RULES = lookup<Rules>({
   "admissionregistration.k8s.io/MutatingWebhookConfiguration": { create: (errs, o) => admission.validateWebhooks(errs, o, true) },
   "admissionregistration.k8s.io/ValidatingWebhookConfiguration": { create: (errs, o) => admission.validateWebhooks(errs, o, false) },
   "admissionregistration.k8s.io/ValidatingAdmissionPolicy": { create: admission.validateAdmissionPolicy },
+  "admissionregistration.k8s.io/MutatingAdmissionPolicy": { create: admission.validateMutatingPolicy },
+  "admissionregistration.k8s.io/MutatingAdmissionPolicyBinding": { create: admission.validateMutatingPolicyBinding },
   "admissionregistration.k8s.io/ValidatingAdmissionPolicyBinding": { create: admission.validateAdmissionPolicyBinding },
 });
 

@@ -1,6 +1,9 @@
 // A request as CEL expressions of webhooks and policies see it, and as AdmissionReview carries it.
+
+import type { KubeObject } from "@podwire/api";
 import type { Api } from "../call.ts";
 import { userInfo } from "../subresources/user-info.ts";
+import { celAuthorizer } from "./cel-authorizer.ts";
 import type { Attributes } from "./chain.ts";
 
 export function celInput(api: Api, a: Attributes, params?: unknown) {
@@ -9,9 +12,16 @@ export function celInput(api: Api, a: Attributes, params?: unknown) {
     object: a.object ?? null,
     oldObject: a.oldObject ?? null,
     request: admissionRequest(a, ""),
-    namespaceObject: namespace ?? null,
+    namespaceObject: namespace ? shownOf(namespace) : null,
+    authorizer: celAuthorizer(api.authorizer, a),
     ...(params === undefined ? {} : { params }),
   };
+}
+
+/** What expressions see of a Namespace. */
+function shownOf(n: KubeObject): Record<string, unknown> {
+  const { uid, managedFields: _, ownerReferences: __, ...metadata } = n.metadata;
+  return { metadata: { ...metadata, ...(uid ? { UID: uid } : {}) }, spec: n["spec"] ?? {}, status: { phase: n["status"]?.phase ?? "" } };
 }
 
 /** The `request` of an AdmissionReview. */

@@ -4,6 +4,7 @@
 import type { KubeObject, ResourceInfo } from "@podwire/api";
 import type { AuditNotes } from "../audit/audit.ts";
 import type { Api, User } from "../call.ts";
+import { Reinvocation } from "./reinvocation.ts";
 
 export type Operation = "CREATE" | "UPDATE" | "DELETE" | "CONNECT";
 
@@ -27,6 +28,8 @@ export interface Attributes {
   readonly notes?: AuditNotes | undefined;
   /** Called when the request fails after this plugin let it pass, or was a dry run. */
   readonly undo: (() => void)[];
+  /** The second round of mutating plugins; made by the chain. */
+  reinvocation?: Reinvocation;
 }
 
 export interface AdmissionPlugin {
@@ -45,7 +48,16 @@ export class AdmissionChain {
     this.#validate = plugins.filter((p) => p.validate);
   }
 
+  /** What a webhook or policy changed is shown to the mutating plugins once more. */
   async admit(a: Attributes): Promise<void> {
+    a.reinvocation = new Reinvocation();
+    await this.#round(a);
+    if (!a.reinvocation.wanted) return;
+    a.reinvocation.again = true;
+    await this.#round(a);
+  }
+
+  async #round(a: Attributes): Promise<void> {
     for (const p of this.#admit) {
       if (!p.operations.includes(a.operation)) continue;
       const done = p.admit?.(a);

@@ -1,31 +1,30 @@
 // ValidatingAdmissionPolicy: rules in CEL that bindings put into force (apiserver/pkg/admission/plugin/policy/validating).
-// Invariant: a policy is compiled once a version; what cannot be evaluated follows the policy's failurePolicy.
-import { type CompiledPolicy, compilePolicy, type KubeObject, labelSelector, StatusError } from "@podwire/api";
+// Invariant: a policy is compiled once a version; what cannot be evaluated follows the policy's failurePolicy; every binding is heard
+// before the first refusal is answered.
+import { type CompiledPolicy, compilePolicy, type KubeObject, StatusError } from "@podwire/api";
 import type { CachedObject } from "../cache/cached-object.ts";
 import type { Api } from "../call.ts";
 import { celInput } from "./cel-input.ts";
 import type { AdmissionPlugin, Attributes } from "./chain.ts";
 import { nameOf } from "./forbidden.ts";
-import { namespaceMatches, objectMatches, type Rule, ruleMatches } from "./matching.ts";
+import { type Bound, boundTo, PolicyConfigurationError, paramsOf } from "./policy-bindings.ts";
 
-const GROUP = "admissionregistration.k8s.io";
 const CODES: Readonly<Record<string, number>> = { Unauthorized: 401, Forbidden: 403, Invalid: 422, RequestEntityTooLarge: 413 };
+const FAILURE_ANNOTATION = "validation.policy.admission.k8s.io/validation_failure";
+/** Characters of an audit annotation's value; the rest is cut off. */
+const ANNOTATION_MAX = 10 * 1024;
 
-interface Matching {
-  resourceRules?: Rule[];
-  excludeResourceRules?: Rule[];
-  namespaceSelector?: object;
-  objectSelector?: object;
+interface Refusal {
+  message: string;
+  reason: string;
 }
 
 export function validatingPolicies(api: Api): AdmissionPlugin {
-  const policies = api.cache.of(GROUP, "validatingadmissionpolicies");
-  const bindings = api.cache.of(GROUP, "validatingadmissionpolicybindings");
   const compiled = new WeakMap<CachedObject, CompiledPolicy>();
   const compiledOf = (p: CachedObject): CompiledPolicy => {
     let c = compiled.get(p);
     if (!c) {
-      c = compilePolicy(p.object["spec"]);
+      c = compilePolicy(p.object["spec"] ?? {});
       compiled.set(p, c);
     }
     return c;
@@ -34,92 +33,81 @@ export function validatingPolicies(api: Api): AdmissionPlugin {
     name: "ValidatingAdmissionPolicy",
     operations: ["CREATE", "UPDATE", "DELETE", "CONNECT"],
     validate(a) {
-      if (bindings.size === 0 || a.info.group === GROUP) return;
-      for (const b of bindings.values()) {
-        const binding = b.object["spec"] ?? {};
-        const policy = policies.get("", binding.policyName ?? "");
-        if (!policy) continue;
-        const spec = policy.object["spec"] ?? {};
-        if (!matches(api, a, spec.matchConstraints, false) || !matches(api, a, binding.matchResources, true)) continue;
-        for (const params of paramsOf(api, a, spec, binding)) {
-          enforce(api, a, compiledOf(policy), { spec, binding, policyName: policy.key.name, bindingName: b.key.name, params });
+      const refusals: Refusal[] = [];
+      const annotations = new Map<string, string[]>();
+      for (const bound of boundTo(api, a, "validatingadmissionpolicies", "validatingadmissionpolicybindings")) {
+        const ignores = bound.policy.object["spec"]?.failurePolicy === "Ignore";
+        try {
+          for (const params of paramsOf(api, a, bound))
+            enforce(api, a, compiledOf(bound.policy), { ...bound, params, ignores, refusals, annotations });
+        } catch (e) {
+          if (!(e instanceof PolicyConfigurationError)) throw e;
+          const message = `failed to configure ${e.ofBinding ? "binding" : "policy"}: ${e.message}`;
+          if (!ignores)
+            refusals.push({ message: `${e.ofBinding ? who(bound) : policyOf(bound)} denied request: ${message}`, reason: "Invalid" });
         }
       }
+      for (const [key, values] of annotations) a.notes?.annotate(key, values.join(", "));
+      if (refusals[0]) throw denied(a, refusals[0]);
     },
   };
 }
 
-function matches(api: Api, a: Attributes, m: Matching | undefined, whenAbsent: boolean): boolean {
-  if (!m) return whenAbsent;
-  if (!namespaceMatches(api.cache, m.namespaceSelector, a) || !objectMatches(m.objectSelector, a)) return false;
-  if ((m.excludeResourceRules ?? []).some((r) => ruleMatches(r, a))) return false;
-  const rules = m.resourceRules ?? [];
-  return rules.length === 0 ? whenAbsent : rules.some((r) => ruleMatches(r, a));
+interface InForce extends Bound {
+  params: KubeObject | null | undefined;
+  ignores: boolean;
+  refusals: Refusal[];
+  annotations: Map<string, string[]>;
 }
 
-interface InForce {
-  spec: Record<string, any>;
-  binding: Record<string, any>;
-  policyName: string;
-  bindingName: string;
-  params: KubeObject | null | undefined;
-}
+const policyOf = (b: Bound) => `ValidatingAdmissionPolicy '${b.policy.key.name}'`;
+const who = (b: Bound) => `${policyOf(b)} with binding '${b.binding.key.name}'`;
 
 function enforce(api: Api, a: Attributes, policy: CompiledPolicy, f: InForce): void {
   const input = celInput(api, a, f.params);
-  const ignores = f.spec["failurePolicy"] === "Ignore";
-  const who = `ValidatingAdmissionPolicy '${f.policyName}' with binding '${f.bindingName}'`;
-  const actions: string[] = f.binding["validationActions"] ?? [];
-  const act = (message: string, reason: string) => {
-    if (actions.includes("Warn")) a.warnings.push(`Validation failed for ${who}: ${message}`);
-    if (actions.includes("Deny")) throw denied(a, `${who} denied request: ${message}`, reason);
+  const actions: string[] = f.binding.object["spec"]?.validationActions ?? [];
+  const act = (index: number, message: string, reason: string) => {
+    for (const action of actions) {
+      if (action === "Warn") a.warnings.push(`Validation failed for ${who(f)}: ${message}`);
+      if (action === "Deny") f.refusals.push({ message: `${who(f)} denied request: ${message}`, reason });
+      if (action === "Audit")
+        a.notes?.annotate(
+          FAILURE_ANNOTATION,
+          JSON.stringify([
+            { message, policy: f.policy.key.name, binding: f.binding.key.name, expressionIndex: index, validationActions: actions },
+          ]),
+        );
+    }
   };
   const matched = policy.matches(input);
   if (matched.error !== undefined) {
-    if (!ignores) act(matched.error, "Invalid");
+    if (!f.ignores) act(0, matched.error, "Invalid");
     return;
   }
   if (!matched.matched) return;
-  for (const d of policy.decide(input)) {
-    if (d.ok || (d.error !== undefined && ignores)) continue;
-    act(d.message, d.reason);
+  for (const [i, d] of policy.decide(input).entries()) {
+    if (d.ok || (d.error !== undefined && f.ignores)) continue;
+    act(i, d.message, d.error === undefined ? d.reason : "Invalid");
+  }
+  for (const n of policy.auditAnnotations(input)) {
+    if (n.error !== undefined) {
+      if (!f.ignores) f.refusals.push({ message: `${who(f)} denied request: ${n.error}`, reason: "Invalid" });
+    } else if (n.value !== undefined) {
+      const key = `${f.policy.key.name}/${n.key}`;
+      const value = n.value.slice(0, ANNOTATION_MAX);
+      const values = f.annotations.get(key) ?? [];
+      if (!values.includes(value)) f.annotations.set(key, [...values, value]);
+    }
   }
 }
 
-function denied(a: Attributes, message: string, reason: string): StatusError {
+function denied(a: Attributes, r: Refusal): StatusError {
   const { group, resource, groupResource } = a.info;
   const name = nameOf(a);
-  return new StatusError(CODES[reason] ?? 422, reason, `${groupResource} ${JSON.stringify(name)} is forbidden: ${message}`, {
+  return new StatusError(CODES[r.reason] ?? 422, r.reason, `${groupResource} ${JSON.stringify(name)} is forbidden: ${r.message}`, {
     name,
     ...(group ? { group } : {}),
     kind: resource,
-    causes: [{ message }],
+    causes: [{ message: r.message }],
   });
-}
-
-/** The parameter objects of a binding; [undefined] for a policy without parameters. */
-function paramsOf(api: Api, a: Attributes, spec: Record<string, any>, binding: Record<string, any>): (KubeObject | null | undefined)[] {
-  const kind = spec["paramKind"];
-  if (!kind) return [undefined];
-  const ref = binding["paramRef"];
-  if (!ref) return [null];
-  const slash = String(kind.apiVersion).indexOf("/");
-  const group = slash < 0 ? "" : kind.apiVersion.slice(0, slash);
-  const served = api.catalogue.byKind(group, kind.apiVersion.slice(slash + 1), kind.kind);
-  const failed = (why: string) => denied(a, `policy '${binding["policyName"]}' denied request: ${why}`, "Forbidden");
-  if (!served)
-    throw failed(`failed to configure binding: failed to find resource referenced by paramKind: '${kind.apiVersion}, Kind=${kind.kind}'`);
-  const objects = api.cache.of(served.storage.group, served.storage.resource);
-  const namespace = served.info.namespaced ? (ref.namespace ?? a.namespace) : "";
-  const found: KubeObject[] = [];
-  if (ref.name) {
-    const o = objects.get(namespace, ref.name);
-    if (o) found.push(served.decoded(o));
-  } else if (ref.selector) {
-    const s = labelSelector(ref.selector);
-    for (const o of objects.values(namespace || undefined)) if (s.matches(o.object.metadata.labels ?? {})) found.push(served.decoded(o));
-  }
-  if (found.length > 0) return found;
-  if (ref.parameterNotFoundAction === "Allow") return [];
-  throw failed("no params found for policy binding with `Deny` parameterNotFoundAction");
 }

@@ -1,6 +1,16 @@
 // JSON schemas of API types, from the type registry: for OpenAPI v3 (with defaults and allOf) and for v2 (bare references).
 // Specification: k8s.io/kube-openapi's builder, as kube-apiserver 1.34 publishes it.
-import { enumValues, type Field, kindType, registry, type StructType, structOf, structType, type TypeRef } from "@podwire/api";
+import {
+  betaResources,
+  enumValues,
+  type Field,
+  kindType,
+  registry,
+  type StructType,
+  structOf,
+  structType,
+  type TypeRef,
+} from "@podwire/api";
 import { type Descriptions, NO_DESCRIPTIONS } from "./descriptions.ts";
 import { referenceText, valuesText } from "./reference-texts.ts";
 
@@ -162,7 +172,7 @@ const kindIndex = new Map<string, { group: string; kind: string; version: string
 function kindsOf(t: StructType): { group: string; kind: string; version: string }[] {
   if (kindIndex.size === 0) {
     const seen = new Set<string>();
-    for (const r of registry.resources()) {
+    for (const r of [...registry.resources(), ...betaResources]) {
       for (const kind of [r.kind, r.listKind, ...r.subresources.filter((s) => !s.foreign).map((s) => s.kind)]) {
         const id = `${r.group}/${r.version}/${kind}`;
         const type = seen.has(id) ? undefined : kindType(r.group, r.version, kind);

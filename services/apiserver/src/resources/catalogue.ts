@@ -1,6 +1,6 @@
 // Which resources are served: the built-in ones of the registry and, live, custom ones. Each with where it is stored and how it behaves.
 // Invariant: two served resources with the same storage key (HorizontalPodAutoscaler v1 and v2, Event of both groups) share one cache.
-import { type FieldError, type KubeObject, printTable, type ResourceInfo, registry } from "@podwire/api";
+import { betaResources, type FieldError, type KubeObject, printTable, type ResourceInfo, registry } from "@podwire/api";
 import { CachedObject, encodeText } from "../cache/cached-object.ts";
 import { conversionOf } from "./conversion.ts";
 import { type Strategy, strategyOf } from "./strategy.ts";
@@ -58,8 +58,10 @@ export class Catalogue {
   /** Counts changes of what is served; discovery compares it. */
   generation = 1;
 
-  constructor() {
-    for (const info of registry.resources()) this.#builtIn.set(idOf(info.group, info.version, info.resource), builtIn(info));
+  /** `isServed` says whether a kind is; beta kinds only when it does. */
+  constructor(isServed: (info: ResourceInfo, isBeta: boolean) => boolean = (_info, isBeta) => !isBeta) {
+    const infos = [...registry.resources().filter((i) => isServed(i, false)), ...betaResources.filter((i) => isServed(i, true))];
+    for (const info of infos) this.#builtIn.set(idOf(info.group, info.version, info.resource), builtIn(info));
   }
 
   find(group: string, version: string, resource: string): Served | undefined {

@@ -40,21 +40,15 @@ export function mutatingWebhooks(api: Api): AdmissionPlugin {
     name: "MutatingAdmissionWebhook",
     operations: ["CREATE", "UPDATE", "DELETE", "CONNECT"],
     async admit(a) {
-      const hooks = hooksFor(api, a, "mutatingwebhookconfigurations");
-      const again: Hook[] = [];
-      for (const h of hooks) {
+      const turn = a.reinvocation?.of("MutatingAdmissionWebhook");
+      turn?.begin(a.object);
+      for (const [id, h] of hooksFor(api, a, "mutatingwebhookconfigurations")) {
+        if (turn && !turn.runs(id)) continue;
+        if (!concerns(api, a, h)) continue;
         const changed = await mutate(api, a, h);
-        if (changed)
-          for (const earlier of hooks)
-            if (
-              earlier !== h &&
-              hooks.indexOf(earlier) < hooks.indexOf(h) &&
-              earlier.reinvocationPolicy === "IfNeeded" &&
-              !again.includes(earlier)
-            )
-              again.push(earlier);
+        turn?.ran(id, changed, h.reinvocationPolicy === "IfNeeded");
       }
-      for (const h of again) if (concerns(api, a, h)) await mutate(api, a, h);
+      turn?.end(a.object);
     },
   };
 }
@@ -64,7 +58,9 @@ export function validatingWebhooks(api: Api): AdmissionPlugin {
     name: "ValidatingAdmissionWebhook",
     operations: ["CREATE", "UPDATE", "DELETE", "CONNECT"],
     async validate(a) {
-      const hooks = hooksFor(api, a, "validatingwebhookconfigurations");
+      const hooks = hooksFor(api, a, "validatingwebhookconfigurations")
+        .map(([, h]) => h)
+        .filter((h) => concerns(api, a, h));
       if (hooks.length === 0) return;
       const results = await Promise.allSettled(hooks.map((h) => review(api, a, h)));
       for (const r of results) if (r.status === "rejected") throw r.reason;
@@ -72,11 +68,13 @@ export function validatingWebhooks(api: Api): AdmissionPlugin {
   };
 }
 
-function hooksFor(api: Api, a: Attributes, resource: string): Hook[] {
+/** Every hook of every configuration, by a name of its own. */
+function hooksFor(api: Api, a: Attributes, resource: string): [string, Hook][] {
   const configurations = api.cache.of(GROUP, resource);
   if (configurations.size === 0 || (a.info.group === GROUP && EXEMPT.has(a.info.resource))) return [];
-  const hooks: Hook[] = [];
-  for (const c of configurations.values()) for (const h of (c.object["webhooks"] ?? []) as Hook[]) if (concerns(api, a, h)) hooks.push(h);
+  const hooks: [string, Hook][] = [];
+  for (const c of configurations.values())
+    for (const [i, h] of ((c.object["webhooks"] ?? []) as Hook[]).entries()) hooks.push([`${c.key.name}/${h.name}/${i}`, h]);
   return hooks;
 }
 
