@@ -1,7 +1,8 @@
 // Pods of two node processes talk through a real nats-server: TCP goodput, ping, HTTP keep-alive and new connections, each
 // beside what the client library's bare publish and subscribe does with messages of the same size in the same run.
-//   node scripts/node.mjs bench/net/wire.ts [--seconds 2] [--rounds 3] [--service]
-// Prints medians and ratios. --service puts a ClusterIP (kube-proxy's iptables rules) in the way of HTTP.
+//   node scripts/node.mjs bench/net/wire.ts [--seconds 2] [--rounds 3] [--service] [--only goodput]
+// Prints medians and ratios. --service puts a ClusterIP (kube-proxy's iptables rules) in the way of HTTP and of new connections;
+// --only goodput leaves the times out. With node's --cpu-prof every worker leaves a profile.
 import { type ChildProcess, fork } from "node:child_process";
 import { readFileSync } from "node:fs";
 import * as http from "node:http";
@@ -59,7 +60,10 @@ async function openNode(j: Job): Promise<{ pod: Pick<SocketLayer, "tcpConnect" |
 }
 
 function addService(root: NetNamespace, index: number): void {
-  const ports = [{ name: "http", port: 8080, protocol: "TCP" }];
+  const ports = [
+    { name: "http", port: 8080, protocol: "TCP" },
+    { name: "short", port: 9, protocol: "TCP" },
+  ];
   createProxier("iptables", root, {
     family: 4,
     nodeName: `node-${index}`,
@@ -77,7 +81,13 @@ function addService(root: NetNamespace, index: number): void {
         {
           service: {
             metadata: { namespace: "default", name: "web" },
-            spec: { clusterIP: SERVICE, ports: [{ name: "http", port: 80, protocol: "TCP" }] },
+            spec: {
+              clusterIP: SERVICE,
+              ports: [
+                { name: "http", port: 80, protocol: "TCP" },
+                { name: "short", port: 81, protocol: "TCP" },
+              ],
+            },
           },
           slices: [{ addressType: "IPv4", metadata: {}, ports, endpoints: [{ addresses: [SERVER_POD], conditions: { ready: true } }] }],
         },
@@ -133,7 +143,7 @@ async function work(j: Job): Promise<Outcome> {
     const at = performance.now();
     if (j.role === "ping") await pod.ping(SERVER_POD, { timeoutMs: 5_000 });
     else if (j.role === "connect") {
-      const s = pod.tcpConnect({ host: SERVER_POD, port: 9 });
+      const s = pod.tcpConnect({ host, port: j.service ? 81 : 9 });
       s.resume();
       await new Promise((r) => s.once("close", r));
     } else
@@ -167,6 +177,7 @@ async function main(): Promise<void> {
       seconds: { type: "string", default: "2" },
       rounds: { type: "string", default: "3" },
       service: { type: "boolean", default: false },
+      only: { type: "string", default: "" },
     },
   });
   const seconds = Number(values.seconds);
@@ -183,7 +194,7 @@ async function main(): Promise<void> {
     });
     outcome.catch(() => {});
     await new Promise<void>((r) => child.once("message", () => r()));
-    return { outcome, stop: () => child.send("stop"), kill: () => child.kill() };
+    return { outcome, stop: () => child.send("stop"), kill: () => void (child.connected && child.disconnect()) };
   };
   const pair = async (file: string, jobA: object, jobB: object) => {
     const cpu = processCpuSeconds(nats.pid);
@@ -227,6 +238,7 @@ async function main(): Promise<void> {
       const cpus = [perGb((r) => r.a.cpuSeconds), perGb((r) => r.b.cpuSeconds), perGb((r) => r.serverCpuSeconds)].join(", ");
       console.log(`| ${name} | ${mbps.toFixed(0)} MB/s | ${rawMbps.toFixed(0)} MB/s | ${(mbps / rawMbps).toFixed(2)} | ${cpus} |`);
     }
+    if (values.only === "goodput") return;
     const p50 = (rows: { a: Outcome }[]) => median(rows.map((r) => r.a.times[Math.floor(r.a.times.length / 2)] ?? 0));
     const base = p50(await several(() => pipe("ping", "pong", 148)));
     const line = (name: string, ms: number, extra = "") =>
@@ -235,14 +247,20 @@ async function main(): Promise<void> {
     const web = await several(() => pods("http", 32_000, values.service));
     const perSecond = (rows: { a: Outcome }[]) => `${median(rows.map((r) => r.a.count / r.a.seconds)).toFixed(0)} /s, one at a time`;
     line(values.service ? "HTTP keep-alive through a ClusterIP p50" : "HTTP keep-alive p50", p50(web), perSecond(web));
-    const fresh = await several(() => pods("connect"));
-    line("connection opened, answered and closed p50", p50(fresh), perSecond(fresh));
+    const fresh = await several(() => pods("connect", 32_000, values.service));
+    line(
+      values.service ? "connection through a ClusterIP, opened, answered and closed p50" : "connection opened, answered and closed p50",
+      p50(fresh),
+      perSecond(fresh),
+    );
   } finally {
     await nats.close();
   }
 }
 
 if (process.argv.includes("--worker")) {
+  // An orderly end, so that --cpu-prof writes its file.
+  process.once("disconnect", () => process.exit(0));
   setInterval(() => {}, 1_000); // timers of the stack do not keep a process alive
   process.once("message", async (j) => {
     process.send?.(await work(j as Job));

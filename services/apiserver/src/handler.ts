@@ -159,7 +159,8 @@ export class Handler {
     const forwarded = this.#aggregator?.forward(request, info.path, user);
     if (forwarded) return forwarded;
     if (!info.isResource) return this.#nonResource(request, info, user);
-    if (!METHODS.has(request.method)) throw statusErrors.methodNotAllowed();
+    if (!METHODS.has(request.method) && !(info.subresource === "proxy" && PROXY_METHODS.has(request.method)))
+      throw statusErrors.methodNotAllowed();
     const r = route(request.method, info, this.#api.catalogue);
     if (!r) return textResponse(404, "404 page not found\n");
     if (r.served.custom?.warning) warnings.push(r.served.custom.warning);
@@ -262,6 +263,8 @@ export class Handler {
 
 const NOBODY: User = { name: "", groups: [] };
 const METHODS = new Set(["GET", "POST", "PUT", "PATCH", "DELETE"]);
+/** What a proxy passes on beside them. */
+const PROXY_METHODS = new Set(["HEAD", "OPTIONS"]);
 
 function outputOf(request: ApiRequest, info: RequestInfo, r: Route): Output {
   const accept = text(request.headers["accept"]);
