@@ -65,6 +65,7 @@ import { serveBus } from "./transport/bus.ts";
 import { HttpsTransport } from "./transport/https.ts";
 import { type Pki, subjectOrganizations } from "./transport/pki.ts";
 import { upgrader } from "./transport/websocket.ts";
+import { WatchFlusher } from "./verbs/watch-flusher.ts";
 
 /** Where pods find the API, whatever port the host's listener has. */
 const PORT_ON_THE_WIRE = 6443;
@@ -128,6 +129,7 @@ export class ApiServer {
       cache,
       storage,
       lists: new ListBytes(),
+      flusher: new WatchFlusher(clock),
       catalogue: new Catalogue((r, isBeta) => isServed(o.config, r, isBeta)),
       admission: new AdmissionChain([]),
       authorizer: chainOf([

@@ -15,6 +15,7 @@ import type { Catalogue, Served } from "./resources/catalogue.ts";
 import type { Route } from "./routing.ts";
 import type { ObjectStorage } from "./storage/object-storage.ts";
 import type { ProcessConnections } from "./subresources/connections.ts";
+import type { WatchFlusher } from "./verbs/watch-flusher.ts";
 
 export interface User {
   name: string;
@@ -76,6 +77,7 @@ export interface Api {
   cache: WatchCache;
   storage: ObjectStorage;
   lists: ListBytes;
+  flusher: WatchFlusher;
   catalogue: Catalogue;
   admission: AdmissionChain;
   authorizer: Authorizer;

@@ -62,6 +62,7 @@ class Watch {
   readonly #left = new WeakMap<CacheEvent, CachedObject>();
   #pending: Buffer[] = [];
   #flushing = false;
+  readonly #flushed = () => this.#flush();
   #ended = false;
   #first = true;
   #sentRevision = 0;
@@ -249,7 +250,7 @@ class Watch {
     this.#pending.push(line);
     if (this.#flushing) return;
     this.#flushing = true;
-    this.#api.clock.soon(() => this.#flush());
+    this.#api.flusher.add(this.#flushed);
   }
 
   #flush(): void {
