@@ -206,12 +206,9 @@ const UPDATE: Record<string, (o: Obj, old: Obj, subresource: string) => void> = 
   "certificates.k8s.io/CertificateSigningRequest": (o, old, subresource) => {
     o.spec = old.spec;
     if (subresource !== "approval") return;
-    // The approval endpoint may change the approval conditions only.
-    const next = o.status?.conditions;
+    // The approval endpoint may change the conditions only.
+    const conditions = o.status?.conditions ?? [];
     o.status = { ...old.status };
-    const kept = (old.status?.conditions ?? []).filter((c: Obj) => !APPROVAL.has(c.type));
-    const given = (next ?? []).filter((c: Obj) => APPROVAL.has(c.type));
-    const conditions = [...given, ...kept];
     if (conditions.length > 0) o.status.conditions = conditions;
     else delete o.status.conditions;
   },
@@ -286,10 +283,13 @@ function prepareStatusUpdate(info: Info, object: Obj, old: Obj): void {
     return;
   }
   if (key === "certificates.k8s.io/CertificateSigningRequest") {
-    const approvals = (old.status?.conditions ?? []).filter((c: Obj) => APPROVAL.has(c.type));
-    const others = (object.status?.conditions ?? []).filter((c: Obj) => !APPROVAL.has(c.type));
-    object.status ??= {};
-    if (approvals.length + others.length > 0) object.status.conditions = [...approvals, ...others];
+    // Verdicts keep their values; one more or one less of them is validation's to refuse.
+    const conditions: Obj[] = object.status?.conditions ?? [];
+    for (const type of APPROVAL) {
+      const before = (old.status?.conditions ?? []).filter((c: Obj) => c.type === type);
+      if (conditions.filter((c) => c.type === type).length !== before.length) continue;
+      for (const [i, c] of conditions.entries()) if (c.type === type) conditions[i] = before.shift();
+    }
   }
   if (info.type?.byName.has("spec")) keep(object, old, "spec");
   if (META_FROM_OLD.has(key)) keepMetadata(object, old);
