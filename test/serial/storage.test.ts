@@ -1,4 +1,5 @@
 // Volumes over processes: data that outlives pods, nodes and the storage's own process; moves between nodes; is shared live; grows.
+
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Cluster, eventually, FAST_NODE_FAILURE, startCluster } from "../cluster.ts";
 
@@ -6,7 +7,7 @@ const BUSYBOX = "registry.k8s.io/e2e-test-images/busybox:1.37.0-1";
 
 let cluster: Cluster;
 beforeAll(async () => {
-  cluster = await startCluster({ nodes: 2, args: FAST_NODE_FAILURE });
+  cluster = await startCluster({ nodes: 2, args: [...FAST_NODE_FAILURE, "node-agent=--csi-attach-limit=3"] });
 });
 afterAll(() => cluster?.stop());
 
@@ -125,6 +126,90 @@ describe("shared volumes", () => {
       });
       await Promise.all([remove("left"), remove("right")]);
     });
+});
+
+describe("volumes of a node", () => {
+  it("attaches as many as its CSINode allows, and no more", async () => {
+    const csiNode = await cluster.object("get", "csinode", "node-1");
+    expect(csiNode.spec.drivers).toEqual([{ name: "csi.podwire.io", nodeID: "node-1", topologyKeys: null, allocatable: { count: 3 } }]);
+    const names = ["a", "b", "c", "d"];
+    for (const n of names) await apply(claim(`limit-${n}`) + pod(`limit-${n}`, "node-1", ofClaim(`limit-${n}`)));
+    const waiting = await eventually("one pod waits", async () => {
+      const all = await Promise.all(names.map((n) => cluster.object("get", "pod", `limit-${n}`)));
+      const running = all.filter((p) => p.status.phase === "Running");
+      return running.length === 3 ? all.find((p) => p.status.phase === "Pending") : undefined;
+    });
+    expect(waiting.status.conditions[0].message).toContain("1 node(s) exceed max volume count");
+    await remove(names.map((n) => `limit-${n}`).find((n) => n !== waiting.metadata.name) as string);
+    await ready(waiting.metadata.name);
+    await cluster.kubectl(["delete", "pod", ...names.map((n) => `limit-${n}`), "--force", "--grace-period=0", "--ignore-not-found"]);
+    await cluster.kubectl(["delete", "pvc", ...names.map((n) => `limit-${n}`)]);
+  });
+
+  it("local and hostPath volumes, generic ephemeral ones, subPathExpr and fsGroup", async () => {
+    await apply(`apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: { name: local }
+provisioner: kubernetes.io/no-provisioner
+volumeBindingMode: WaitForFirstConsumer
+---
+apiVersion: v1
+kind: PersistentVolume
+metadata: { name: local-1 }
+spec:
+  capacity: { storage: 1Gi }
+  accessModes: [ReadWriteOnce]
+  storageClassName: local
+  persistentVolumeReclaimPolicy: Retain
+  local: { path: /mnt/disk1 }
+  nodeAffinity: { required: { nodeSelectorTerms: [{ matchExpressions: [{ key: kubernetes.io/hostname, operator: In, values: [node-2] }] }] } }
+---
+apiVersion: v1
+kind: PersistentVolume
+metadata: { name: host-1 }
+spec: { capacity: { storage: 1Gi }, accessModes: [ReadWriteOnce], storageClassName: manual, hostPath: { path: /data/pv, type: DirectoryOrCreate } }
+---
+${claim("local", ", storageClassName: local")}${claim("host", ", storageClassName: manual")}apiVersion: v1
+kind: Pod
+metadata: { name: mixed }
+spec:
+  terminationGracePeriodSeconds: 0
+  securityContext: { runAsUser: 1000, runAsGroup: 3000, fsGroup: 2000 }
+  containers:
+    - name: c
+      image: ${BUSYBOX}
+      command: [sh, -c, "sleep 1000000"]
+      env: [{ name: POD_NAME, valueFrom: { fieldRef: { fieldPath: metadata.name } } }]
+      volumeMounts:
+        - { name: local, mountPath: /local }
+        - { name: own, mountPath: /own, subPathExpr: "logs/$(POD_NAME)" }
+        - { name: own, mountPath: /all, readOnly: true, recursiveReadOnly: IfPossible }
+        - { name: host, mountPath: /host }
+  volumes:
+    - { name: local, persistentVolumeClaim: { claimName: local } }
+    - { name: host, persistentVolumeClaim: { claimName: host } }
+    - { name: own, ephemeral: { volumeClaimTemplate: { spec: { accessModes: [ReadWriteOncePod], resources: { requests: { storage: 1Mi } } } } } }
+---
+`);
+    const refused = await eventually("the path is missing", async () => (await events("FailedMount", "mixed"))[0]);
+    expect(refused).toBe('MountVolume.SetUp failed for volume "local-1" : path "/mnt/disk1" does not exist');
+    expect((await cluster.object("get", "pod", "mixed")).spec.nodeName).toBe("node-2");
+    await apply(pod("mkdir", "node-2", "{ name: v, hostPath: { path: /mnt/disk1 } }"));
+    await ready("mixed");
+    expect(
+      await sh("mixed", "id -G; stat -c '%a %g' /local /own; touch /own/f /local/f; stat -c '%u %g' /own/f /local/f; ls /all/logs"),
+    ).toBe("3000 2000\n2775 2000\n2777 2000\n1000 2000\n1000 2000\nmixed");
+    expect(await sh("mixed", "touch /all/x 2>&1 || true")).toContain("Read-only file system");
+    const status = (await cluster.object("get", "pod", "mixed")).status.containerStatuses[0].volumeMounts;
+    expect(status).toContainEqual({ name: "own", mountPath: "/all", readOnly: true, recursiveReadOnly: "Enabled" });
+    expect((await cluster.object("get", "pvc", "mixed-own")).metadata.ownerReferences[0]).toMatchObject({ kind: "Pod", name: "mixed" });
+    await cluster.kubectl(["delete", "pod", "mixed", "mkdir"]);
+    await eventually(
+      "the ephemeral claim goes with its pod",
+      async () => !(await cluster.kubectl(["get", "pvc", "-o", "name"])).includes("mixed-own"),
+    );
+    await cluster.kubectl(["delete", "pvc", "local", "host"]);
+  });
 });
 
 describe("many volumes at once", () => {

@@ -21,7 +21,8 @@ import { fitMessage, GATED, NO_NODES } from "./framework/messages.ts";
 import { type PodInfo, podInfo } from "./framework/pod-info.ts";
 import { type Failure, type Profile, schedule } from "./framework/schedule.ts";
 import { Nominator } from "./nominator.ts";
-import { decideFor, isBound, type VolumeDecision, type VolumeSources, volumeBinding } from "./plugins/volume-binding.ts";
+import { type LimitSources, nodeVolumeLimits } from "./plugins/node-volume-limits.ts";
+import { decideFor, isBound, type VolumeDecision, volumeBinding } from "./plugins/volume-binding.ts";
 import { volumeRestrictions } from "./plugins/volume-restrictions.ts";
 import { volumeZone } from "./plugins/volume-zone.ts";
 import { type Candidate, planPreemption } from "./preemption.ts";
@@ -74,7 +75,7 @@ class SchedulerService implements Scheduler {
   readonly #queue: SchedulingQueue;
   readonly #profile: Profile;
   readonly #nominator = new Nominator();
-  readonly #volumes: VolumeSources;
+  readonly #volumes: LimitSources;
   /** Volumes that are being bound, to which claim. */
   readonly #taken = new Map<string, string>();
   readonly #recorder: EventRecorder;
@@ -101,7 +102,12 @@ class SchedulerService implements Scheduler {
     const claims = this.#informers.of(Resources.persistentVolumeClaims).lister;
     const volumes = this.#informers.of(Resources.persistentVolumes).lister;
     const classes = this.#informers.of(Resources.storageClasses).lister;
+    const csiNodes = this.#informers.of(Resources.csiNodes).lister;
+    const attachments = this.#informers.of(Resources.volumeAttachments);
+    attachments.addIndex("node", (a) => [a["spec"].nodeName]);
     this.#volumes = {
+      csiNode: (name) => csiNodes.get("", name),
+      attachments: (node) => attachments.lister.byIndex("node", node),
       claim: (ns, name) => claims.get(ns, name),
       volume: (name) => volumes.get("", name),
       volumes: () => volumes.list(),
@@ -112,7 +118,12 @@ class SchedulerService implements Scheduler {
       schedulerName: this.#name,
       percentageOfNodesToScore: o.percentageOfNodesToScore ?? 0,
       defaultSelector: (c) => defaultSelectorOf(sources, c.pod),
-      volumes: [volumeRestrictions(this.#volumes), volumeBinding(this.#volumes), volumeZone(this.#volumes)],
+      volumes: [
+        volumeRestrictions(this.#volumes),
+        nodeVolumeLimits(this.#volumes),
+        volumeBinding(this.#volumes),
+        volumeZone(this.#volumes),
+      ],
     });
     this.#followStorage();
     this.#recorder = eventRecorder({
@@ -177,7 +188,8 @@ class SchedulerService implements Scheduler {
 
   #followStorage(): void {
     const changed = () => this.#queue.event({ kind: "storage" });
-    for (const ref of [Resources.persistentVolumeClaims, Resources.persistentVolumes, Resources.storageClasses])
+    this.#informers.of(Resources.volumeAttachments).handle({ onDelete: changed });
+    for (const ref of [Resources.persistentVolumeClaims, Resources.persistentVolumes, Resources.storageClasses, Resources.csiNodes])
       this.#informers.of(ref).handle({ onAdd: changed, onUpdate: changed });
   }
 

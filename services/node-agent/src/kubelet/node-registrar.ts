@@ -32,6 +32,7 @@ export class NodeRegistrar {
   #sentMs = 0;
   #lease: any;
   #reporting = false;
+  #again = false;
   #renewing = false;
 
   constructor(o: NodeRegistrarOptions) {
@@ -87,7 +88,11 @@ export class NodeRegistrar {
   }
 
   async #report(force: boolean): Promise<void> {
-    if (this.#reporting || this.#abort.signal.aborted) return;
+    if (this.#abort.signal.aborted) return;
+    if (this.#reporting) {
+      this.#again = true;
+      return;
+    }
     this.#reporting = true;
     const { client, clock, description, health, log } = this.#o;
     try {
@@ -107,6 +112,9 @@ export class NodeRegistrar {
       log.debug({ reason: reasonOf(e) }, "the node's status was not accepted");
     } finally {
       this.#reporting = false;
+      // What was told while a report was under way is not in it.
+      if (this.#again) clock.soon(() => void this.#report(false));
+      this.#again = false;
     }
   }
 

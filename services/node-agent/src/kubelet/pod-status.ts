@@ -9,6 +9,8 @@ import {
   type PodCondition,
   type PodStatus,
   podQosClass,
+  type VolumeMount,
+  type VolumeMountStatus,
 } from "@podwire/api";
 import { time } from "@podwire/client";
 import { specsOf } from "./plan.ts";
@@ -97,7 +99,16 @@ function containerStatus(r: PodRecord, spec: ContainerSpec, kind: ContainerRecor
     if (spec.resources.requests) out.allocatedResources = spec.resources.requests as Record<string, string>;
     out.resources = spec.resources;
   } else if (kind === "main") out.resources = {};
+  if (c.containerId !== "" && (spec.volumeMounts?.length ?? 0) > 0) out.volumeMounts = spec.volumeMounts!.map(mountStatus);
   return out;
+}
+
+/** KEP-3857: what became of recursiveReadOnly; mounts of this runtime are read-only all the way down. */
+function mountStatus(m: VolumeMount): VolumeMountStatus {
+  const readOnly = m.readOnly
+    ? { readOnly: true, recursiveReadOnly: ["Enabled", "IfPossible"].includes(m.recursiveReadOnly ?? "") ? "Enabled" : "Disabled" }
+    : {};
+  return { name: m.name, mountPath: m.mountPath, ...readOnly };
 }
 
 function stateOf(r: PodRecord, c: ContainerRecord, kind: ContainerRecord["kind"]): ContainerState {

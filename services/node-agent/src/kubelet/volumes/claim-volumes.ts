@@ -19,12 +19,12 @@ export function claimNameOf(pod: Pod, v: Volume): string | undefined {
 export async function boundClaim(client: ApiClient, pod: Pod, v: Volume): Promise<BoundClaim> {
   const namespace = pod.metadata!.namespace!;
   const name = claimNameOf(pod, v) as string;
-  const failed = (why: string, cause?: unknown) => new VolumeError(`error processing PVC ${namespace}/${name}: ${why}`, { cause });
+  const failed = (why: string) => new VolumeError(`error processing PVC ${namespace}/${name}: ${why}`);
   let claim: KubeObject;
   try {
     claim = await client.get(Resources.persistentVolumeClaims, namespace, name);
   } catch (e) {
-    throw failed(`failed to fetch PVC from API server: ${reasonOf(e)}`, e);
+    throw failed(`failed to fetch PVC from API server: ${reasonOf(e)}`);
   }
   if (v.ephemeral && !claim.metadata.ownerReferences?.some((o) => o.controller && o.uid === pod.metadata!.uid))
     throw failed(`PVC ${namespace}/${name} was not created for pod ${namespace}/${pod.metadata!.name} (pod is not owner)`);
@@ -36,7 +36,7 @@ export async function boundClaim(client: ApiClient, pod: Pod, v: Volume): Promis
   try {
     volume = await client.get(Resources.persistentVolumes, "", volumeName);
   } catch (e) {
-    throw failed(`failed to fetch PV ${volumeName} from API server: ${reasonOf(e)}`, e);
+    throw failed(`failed to fetch PV ${volumeName} from API server: ${reasonOf(e)}`);
   }
   const ref = volume["spec"].claimRef;
   if (!ref) throw failed(`found PV object ${volumeName} but it has a nil pv.Spec.ClaimRef indicating it is not yet bound to the claim`);

@@ -169,7 +169,7 @@ export class PodVolumes {
       return await this.#mountVolume(pod, v, bound);
     } catch (e) {
       if (e instanceof VolumePending) throw e;
-      throw Object.assign(new VolumeError(reasonOf(e), { cause: e }), { volumeName: volume.metadata.name });
+      throw Object.assign(new VolumeError(reasonOf(e)), { volumeName: volume.metadata.name });
     }
   }
 

@@ -78,7 +78,7 @@ export class RemoteVolume {
       await v.#openSession();
       await v.#readTo(v.#wanted);
     } catch (e) {
-      throw new VolumeError(reasonOf(e), { cause: e });
+      throw new VolumeError(reasonOf(e));
     }
     if (!o.readOnly) recordChanges(v.fs, (record) => v.#changed(record), v.#replica);
     return v;
