@@ -20,15 +20,21 @@ export interface RunningApiServer {
   readonly pid: number;
   /** Runs kubectl; resolves with what it printed and its exit code. */
   kubectl(args: readonly string[], stdin?: string): Promise<{ code: number; stdout: string; stderr: string }>;
+  kill(): Promise<void>;
   /** SIGKILL and start again on the same port, certificates and store. */
   restart(): Promise<void>;
   close(): Promise<void>;
 }
 
-export async function startApiServer(storage: "memory" | "jetstream", flags: readonly string[] = []): Promise<RunningApiServer> {
-  const folder = await mkdtemp(join(tmpdir(), "podwire-test-api-"));
+/** `beside` another one, on its store and with its certificates. */
+export async function startApiServer(
+  storage: "memory" | "jetstream",
+  flags: readonly string[] = [],
+  beside?: RunningApiServer,
+): Promise<RunningApiServer> {
+  const folder = beside?.folder ?? (await mkdtemp(join(tmpdir(), "podwire-test-api-")));
   await writeFile(join(folder, "tokens.csv"), `${TOKEN},admin,admin-uid,"system:masters"\n`);
-  const nats = storage === "jetstream" ? await startTestNats() : undefined;
+  const nats = beside?.nats ?? (storage === "jetstream" ? await startTestNats() : undefined);
   const identity = nats ? [`--identity-file=${await nats.writeIdentityFile("apiserver")}`] : ["--storage-backend=memory"];
   let port = 0;
   let child: ChildProcess;
@@ -46,7 +52,7 @@ export async function startApiServer(storage: "memory" | "jetstream", flags: rea
     await ready(port);
   };
   await launch();
-  const kubeconfig = join(folder, "kubeconfig");
+  const kubeconfig = join(folder, `kubeconfig-${port}`);
   await writeFile(kubeconfig, kubeconfigOf(`https://127.0.0.1:${port}`, join(folder, "pki")));
   const stop = (signal: NodeJS.Signals) =>
     new Promise<void>((resolve) => {
@@ -70,12 +76,14 @@ export async function startApiServer(storage: "memory" | "jetstream", flags: rea
         );
         p.stdin?.end(stdin ?? "");
       }),
+    kill: () => stop("SIGKILL"),
     restart: async () => {
       await stop("SIGKILL");
       await launch();
     },
     close: async () => {
       await stop("SIGTERM");
+      if (beside) return;
       await nats?.close();
       await rm(folder, { recursive: true, force: true });
     },

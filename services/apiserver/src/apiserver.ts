@@ -49,6 +49,7 @@ import { MaxInFlight } from "./flowcontrol/max-in-flight.ts";
 import { Handler } from "./handler.ts";
 import { MetricsServer } from "./metrics-server/metrics-server.ts";
 import { ClusterNetwork } from "./network/cluster-network.ts";
+import { KubernetesEndpoints } from "./network/kubernetes-endpoints.ts";
 import { OpenApi } from "./openapi/documents.ts";
 import { Deadlines } from "./request/deadlines.ts";
 import { Allocators } from "./resources/allocators.ts";
@@ -100,6 +101,7 @@ export class ApiServer {
   readonly #aggregator: Aggregator;
   readonly #flowControl: FlowControl | undefined;
   readonly #deadlines: Deadlines;
+  #endpoints: KubernetesEndpoints | undefined;
   #metrics: MetricsServer | undefined;
   readonly #tokens: TokenAuthenticator;
   readonly #expiry: EventExpiry;
@@ -225,13 +227,14 @@ export class ApiServer {
       handle,
       cache: this.api.cache,
       log,
-      advertiseAddress: config["advertise-address"],
       securePort: PORT_ON_THE_WIRE,
       kubernetesServiceIp: addressAt(ranges[0], 1),
       serviceRanges: ranges.map((r) => r.text),
       metricsServer: this.#metrics !== undefined,
       ...(this.#o.pki ? { clientCa: this.#o.pki.caPem, requestHeaderCa: this.#o.pki.frontProxyCaPem } : {}),
     });
+    this.#endpoints = new KubernetesEndpoints({ api: this.api, handle, address: config["advertise-address"], port: PORT_ON_THE_WIRE });
+    await this.#endpoints.start();
     await this.api.cache.fresh();
     this.api.cache.forgetHistory();
     this.#definitions.start();
@@ -287,6 +290,7 @@ export class ApiServer {
     this.#ready = false;
     this.#definitions.stop();
     this.#aggregator.stop();
+    await this.#endpoints?.stop();
     this.#metrics?.stop();
     this.#flowControl?.stop();
     this.#deadlines.stop();

@@ -34,7 +34,6 @@ export interface BootstrapOptions {
   handle: (request: ApiRequest, user: User) => Promise<ApiResponse>;
   cache: WatchCache;
   log: Logger;
-  advertiseAddress: string;
   securePort: number;
   kubernetesServiceIp: string;
   /** The service CIDRs as text. */
@@ -148,24 +147,6 @@ async function kubernetesService(o: BootstrapOptions): Promise<void> {
       spec: { type: "ClusterIP", clusterIP: o.kubernetesServiceIp, ports, sessionAffinity: "None" },
     });
   }
-  const ports = [{ name: "https", protocol: "TCP", port: o.securePort }];
-  await put(o, "/api/v1/namespaces/default/endpoints/kubernetes", {
-    kind: "Endpoints",
-    apiVersion: "v1",
-    metadata: { name: "kubernetes", namespace: "default", labels: { "endpointslice.kubernetes.io/skip-mirror": "true" } },
-    subsets: [{ addresses: [{ ip: o.advertiseAddress }], ports }],
-  });
-  const slice = {
-    kind: "EndpointSlice",
-    apiVersion: "discovery.k8s.io/v1",
-    metadata: { name: "kubernetes", namespace: "default", labels: { "kubernetes.io/service-name": "kubernetes" } },
-    addressType: "IPv4",
-    endpoints: [{ addresses: [o.advertiseAddress], conditions: { ready: true } }],
-    ports,
-  };
-  const slices = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices";
-  if (o.cache.of("discovery.k8s.io", "endpointslices").get("default", "kubernetes")) await put(o, `${slices}/kubernetes`, slice);
-  else await post(o, slices, slice);
 }
 
 /** The rules of roles that collect others' by label, as the aggregation controller would fill them in. */
