@@ -8,18 +8,22 @@ import { coredns } from "./coredns/index.ts";
 import { curl, netshoot } from "./curl/index.ts";
 import { echo } from "./echo/index.ts";
 import { etcd } from "./etcd/index.ts";
+import { gbFrontend } from "./gb-frontend/index.ts";
 import { httpEcho } from "./http-echo/index.ts";
 import { httpd } from "./httpd/index.ts";
 import type { Image, ImageSpec } from "./image.ts";
 import { jessieDnsutils } from "./jessie-dnsutils/index.ts";
+import { mysql } from "./mysql/index.ts";
 import { nginx } from "./nginx/index.ts";
 import { node } from "./node/index.ts";
 import { nonewprivs } from "./nonewprivs/index.ts";
 import { pause } from "./pause/index.ts";
-import { redis } from "./redis/index.ts";
+import { postgres } from "./postgres/index.ts";
+import { gbRedisFollower, redis } from "./redis/index.ts";
 import { type ImageReference, parseImageReference, referenceName } from "./reference.ts";
 import { sampleApiserver } from "./sample-apiserver/index.ts";
 import { whoami } from "./whoami/index.ts";
+import { wordpress } from "./wordpress/index.ts";
 
 /** Adding an image: a folder beside this file, and a line here. */
 const IMAGES: readonly ImageSpec[] = [
@@ -41,6 +45,11 @@ const IMAGES: readonly ImageSpec[] = [
   sampleApiserver,
   nonewprivs,
   node,
+  postgres,
+  mysql,
+  wordpress,
+  gbFrontend,
+  gbRedisFollower,
 ];
 
 /** Names that the conformance suite needs to be absent, and registries that nobody may use. */

@@ -1,11 +1,13 @@
 // curl, as the images of the e2e suite and people use it: HTTP and HTTPS through the pod's network, curl's exit codes and messages.
 import type http from "node:http";
 import httpModule from "node:http";
+import type { Duplex } from "node:stream";
 import tls from "node:tls";
 import { options } from "../applets/options.ts";
 import { readAll } from "../applets/streams.ts";
 import { strerror } from "../kernel/errno.ts";
 import { ExitRequest, type Process } from "../kernel/process.ts";
+import { connectUnix, UnixStream } from "../kernel/unix-socket.ts";
 import { LookupError } from "../net/resolver.ts";
 
 const LONG: Record<string, string> = {
@@ -30,6 +32,8 @@ const LONG: Record<string, string> = {
   user: "u",
   "user-agent": "A",
   "write-out": "w",
+  "dump-header": "D",
+  "unix-socket": "U",
   interface: "2",
   cacert: "3",
   retry: "4",
@@ -55,7 +59,7 @@ class CurlError extends Error {
 }
 
 export async function curl(p: Process): Promise<number> {
-  const o = await options(p, "sSo:OX:H:d:iILkm:1:fvgu:A:w:2:3:4:56:7:q8:90F:b4", "[options...] <url>", { long: LONG, code: 2 });
+  const o = await options(p, "sSo:OX:H:d:iILkm:1:fvgu:A:w:2:3:4:56:7:q8:90F:b4D:U:", "[options...] <url>", { long: LONG, code: 2 });
   const quiet = o.flags.has("s") && !o.flags.has("S");
   let status = 0;
   if (o.args.length === 0) {
@@ -138,10 +142,12 @@ async function transfer(p: Process, given: string, o: Awaited<ReturnType<typeof 
     );
     const code = answer.res.statusCode ?? 0;
     const location = answer.res.headers.location;
-    if (o.flags.has("i") || o.flags.has("I")) {
+    const dump = o.values.get("D");
+    if (o.flags.has("i") || o.flags.has("I") || dump !== undefined) {
       let head = `HTTP/${answer.res.httpVersion} ${code} ${answer.res.statusMessage ?? ""}\r\n`;
       for (let i = 0; i < answer.res.rawHeaders.length; i += 2) head += `${answer.res.rawHeaders[i]}: ${answer.res.rawHeaders[i + 1]}\r\n`;
-      await p.print(`${head}\r\n`);
+      if (o.flags.has("i") || o.flags.has("I") || dump === "-") await p.print(`${head}\r\n`);
+      if (dump !== undefined && dump !== "-") p.fs.writeFile(dump, `${head}\r\n`);
     }
     if (o.flags.has("L") && location && code >= 300 && code < 400 && hops < MAX_REDIRECTS) {
       url = new URL(location, url);
@@ -194,25 +200,29 @@ async function exchange(
   const after = () => Math.round(p.clock.monotonicMs() - began);
   let address = host;
   const fixed = (o.all.get("7") ?? []).map((r) => r.split(":")).find((r) => r[0] === host && Number(r[1]) === port);
+  const path = o.values.get("U");
   try {
-    address = fixed?.[2] ?? ((await p.until(p.net.lookup(host)))[0] as string);
+    address = path !== undefined ? "" : (fixed?.[2] ?? ((await p.until(p.net.lookup(host)))[0] as string));
   } catch (e) {
     p.check();
     if (e instanceof LookupError) throw new CurlError(6, `Could not resolve host: ${host}`);
     throw e;
   }
   const local = o.values.get("2");
-  let socket: Awaited<ReturnType<typeof p.net.connect>>;
+  let socket: Duplex;
   try {
-    socket = await p.until(
-      p.net.connect(p, {
-        host: address,
-        port,
-        timeoutMs: connectMs,
-        allowHalfOpen: true,
-        ...(local !== undefined && /^[\d.:a-f]+$/.test(local) ? { localAddress: local } : {}),
-      }),
-    );
+    socket =
+      path !== undefined
+        ? new UnixStream(p, connectUnix(p, path))
+        : await p.until(
+            p.net.connect(p, {
+              host: address,
+              port,
+              timeoutMs: connectMs,
+              allowHalfOpen: true,
+              ...(local !== undefined && /^[\d.:a-f]+$/.test(local) ? { localAddress: local } : {}),
+            }),
+          );
   } catch (e) {
     p.check();
     const code = (e as { code?: string }).code;

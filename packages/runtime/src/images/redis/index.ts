@@ -4,6 +4,8 @@ import type { StreamSocket } from "../../net/net-stack.ts";
 import { busyboxFiles, GROUP, PASSWD } from "../busybox/index.ts";
 import type { ImageSpec } from "../image.ts";
 import { redisCli } from "./cli.ts";
+import { Followers, follow, isWrite } from "./replication.ts";
+import { readRequest } from "./request.ts";
 import { RedisStore } from "./store.ts";
 
 const PORT = 6379;
@@ -15,18 +17,39 @@ async function redisMain(p: Process): Promise<number> {
   const port = at > 0 ? Number(p.argv[at + 1]) : PORT;
   const password = p.argv.includes("--requirepass") ? p.argv[p.argv.indexOf("--requirepass") + 1] : undefined;
   const store = new RedisStore(() => p.clock.nowMs());
-  p.net.listen(p, { port }, (s) => serve(s, store, password));
-  await p.print(`${p.pid}:M * Ready to accept connections tcp\n`);
+  const followers = new Followers();
+  const leader = leaderOf(p.argv);
+  p.net.listen(p, { port }, (s) => serve(s, store, { password, followers, readOnly: leader !== undefined }));
+  await p.print(`${p.pid}:${leader ? "S" : "M"} * Ready to accept connections tcp\n`);
   for (const s of [15, 2])
     p.onSignal(s, () => {
       void p.print(`${p.pid}:signal-handler Received ${s === 15 ? "SIGTERM" : "SIGINT"} scheduling shutdown...\n`);
       p.terminate({ code: 0, signal: 0 });
     });
+  if (leader) return follow(p, store, leader.host, leader.port, (args) => followers.tell(args));
   await p.block(() => () => undefined);
   return 0;
 }
 
-function serve(s: StreamSocket, store: RedisStore, password: string | undefined): void {
+/** --replicaof HOST PORT, also as one word. */
+function leaderOf(argv: readonly string[]): { host: string; port: number } | undefined {
+  const at = argv.findIndex((a) => a === "--replicaof" || a === "--slaveof");
+  if (at < 0) return undefined;
+  const [host = "", port = String(PORT)] = argv
+    .slice(at + 1)
+    .join(" ")
+    .trim()
+    .split(/\s+/);
+  return { host, port: Number(port) };
+}
+
+interface Serving {
+  password: string | undefined;
+  followers: Followers;
+  readOnly: boolean;
+}
+
+function serve(s: StreamSocket, store: RedisStore, { password, followers, readOnly }: Serving): void {
   let buffer: Buffer = Buffer.alloc(0);
   let allowed = password === undefined;
   s.on("error", () => s.destroy());
@@ -46,32 +69,39 @@ function serve(s: StreamSocket, store: RedisStore, password: string | undefined)
         s.write(allowed ? "+OK\r\n" : "-WRONGPASS invalid username-password pair or user is disabled.\r\n");
       } else if (name === "quit") return void s.end("+OK\r\n");
       else if (!allowed) s.write("-NOAUTH Authentication required.\r\n");
-      else s.write(store.execute(r.args));
+      else if (name === "replconf") s.write("+OK\r\n");
+      else if (name === "psync") followers.add(s, store);
+      else if (readOnly && isWrite(r.args)) s.write("-READONLY You can't write against a read only replica.\r\n");
+      else if (name === "info") s.write(store.info(readOnly ? "slave" : "master", followers.count));
+      else {
+        const answer = store.execute(r.args);
+        s.write(answer);
+        if (isWrite(r.args) && !answer.startsWith("-")) followers.tell(r.args);
+      }
     }
   });
 }
 
-/** One request in RESP or as a plain line; undefined when more bytes are needed. */
-export function readRequest(b: Buffer): { args: string[]; length: number } | undefined | "malformed" {
-  const line = b.indexOf("\r\n");
-  const nl = b.indexOf(10);
-  if (nl < 0) return undefined;
-  if (b[0] !== 42) return { args: b.toString("utf8", 0, nl).trim().split(/\s+/), length: nl + 1 };
-  if (line < 0) return undefined;
-  const count = Number(b.toString("latin1", 1, line));
-  const args: string[] = [];
-  let at = line + 2;
-  for (let i = 0; i < count; i++) {
-    const end = b.indexOf("\r\n", at);
-    if (end < 0) return undefined;
-    if (b[at] !== 36) return "malformed";
-    const length = Number(b.toString("latin1", at + 1, end));
-    if (b.length < end + 2 + length + 2) return undefined;
-    args.push(b.toString("utf8", end + 2, end + 2 + length));
-    at = end + 2 + length + 2;
-  }
-  return { args, length: at };
+/** The follower of Google's guestbook: a redis that replicates from redis-leader. */
+async function followerMain(p: Process): Promise<number> {
+  p.argv = ["redis-server", "--replicaof", p.env.get("REDIS_LEADER_SERVICE_HOST") ?? "redis-leader", String(PORT)];
+  return redisMain(p);
 }
+
+export const gbRedisFollower: ImageSpec = {
+  repositories: ["google-samples/containers/gke/gb-redis-follower", "google_samples/gb-redis-follower", "gb-redis-follower"],
+  tags: ["*"],
+  entrypoint: ["/run.sh"],
+  exposedPorts: [{ port: PORT, protocol: "TCP" }],
+  sizeBytes: 45_000_000,
+  files: [
+    ...busyboxFiles(true),
+    { path: "/etc/passwd", content: PASSWD },
+    { path: "/etc/group", content: GROUP },
+    { path: "/usr/local/bin/redis-cli", program: redisCli },
+    { path: "/run.sh", program: followerMain },
+  ],
+};
 
 export const redis: ImageSpec = {
   repositories: ["redis", "library/redis", "bitnami/redis"],

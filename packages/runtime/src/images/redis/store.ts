@@ -39,6 +39,26 @@ export class RedisStore {
     return e.kind === kind ? (e as Extract<Entry, { kind: K }>) : undefined;
   }
 
+  info(role: "master" | "slave", followers: number): string {
+    return bulk(
+      `# Server\r\nredis_version:7.4.0\r\n# Replication\r\nrole:${role}\r\nconnected_slaves:${followers}\r\n# Keyspace\r\ndb0:keys=${this.#data.size}\r\n`,
+    );
+  }
+
+  /** Commands that make this data. */
+  *dump(): Generator<string[]> {
+    for (const key of this.#data.keys()) {
+      const e = this.#get(key);
+      if (e === undefined) continue;
+      if (e.kind === "string") yield ["SET", key, e.v];
+      else if (e.kind === "list") yield ["RPUSH", key, ...e.v];
+      else if (e.kind === "hash") yield ["HSET", key, ...[...e.v].flat()];
+      else yield ["SADD", key, ...e.v];
+      const at = this.#expires.get(key);
+      if (at !== undefined) yield ["PEXPIRE", key, String(Math.max(1, at - this.#now()))];
+    }
+  }
+
   execute(args: string[]): string {
     const name = (args[0] as string).toLowerCase();
     const [, a = "", b = "", c = ""] = args;
@@ -55,7 +75,7 @@ export class RedisStore {
       case "command":
         return array([]);
       case "info":
-        return bulk(`# Server\r\nredis_version:7.4.0\r\nrole:master\r\ndb0:keys=${this.#data.size}\r\n`);
+        return this.info("master", 0);
       case "dbsize":
         return int(this.#data.size);
       case "flushall":
@@ -128,8 +148,9 @@ export class RedisStore {
       case "type":
         return `+${this.#get(a)?.kind ?? "none"}\r\n`;
       case "expire":
+      case "pexpire":
         if (!this.#get(a)) return int(0);
-        this.#expires.set(a, this.#now() + Number(b) * 1000);
+        this.#expires.set(a, this.#now() + Number(b) * (name === "expire" ? 1000 : 1));
         return int(1);
       case "ttl": {
         if (!this.#get(a)) return int(-2);
