@@ -5,6 +5,7 @@ import { PodwireError, parseDurationMs, reasonOf, systemClock, systemRandom } fr
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { runDemo, showDemo } from "./commands/demo.ts";
 import { down } from "./commands/down.ts";
+import { explainScheduling } from "./commands/explain-scheduling.ts";
 import { logs } from "./commands/logs.ts";
 import { addNodes, changeNodes, listNodes } from "./commands/nodes.ts";
 import { showClusters, showKubeconfig, showVersion } from "./commands/show.ts";
@@ -148,6 +149,10 @@ function program(c: Context): Command {
     .option("--timeout <duration>", "how long to wait", duration, 30_000)
     .addOption(output())
     .action((target, o) => trace(c, { ...o, timeoutMs: o.timeout }, target));
+  add("explain-scheduling <pod>", "why a pod is on its node or on none: for each node what refused it, or the scores")
+    .option("-n, --namespace <namespace>", "of the pod", "default")
+    .addOption(output())
+    .action((pod, o) => explainScheduling(c, o, pod));
   add("demo", "apply the demo to a running cluster and show it").action((o) => runDemo(c, o));
   add("clusters", "the clusters that have state here")
     .addOption(output())

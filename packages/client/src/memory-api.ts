@@ -142,8 +142,12 @@ export function memoryApi(o: { clock: Clock; random: Random; bus?: Bus; resource
       resourceVersion: old.metadata.resourceVersion,
     };
     let object: KubeObject;
-    if (subresource === "status") object = { ...old, status: next["status"] };
-    else {
+    if (subresource === "status") {
+      // Annotations and labels may come with a status, as in Kubernetes.
+      const { annotations, labels } = next.metadata;
+      object = { ...old, metadata: { ...old.metadata, ...(annotations ? { annotations } : {}), ...(labels ? { labels } : {}) } };
+      object["status"] = next["status"];
+    } else {
       object = { ...next, metadata: { ...next.metadata, ...kept } };
       if (c.ref.kind !== "Event" && "status" in old) object["status"] = old["status"];
       if (!same(old["spec"], object["spec"])) object.metadata.generation = (old.metadata.generation ?? 0) + 1;

@@ -1,8 +1,12 @@
 // The scheduler process: configuration, wiring, signals.
 import { hostname } from "node:os";
+import { PodwireError } from "@podwire/base";
 import { leaderElection, runApiComponent } from "@podwire/client";
 import { SCHEDULER_FLAGS } from "./config.ts";
 import { scheduler } from "./scheduler.ts";
+
+class NotLeadingError extends PodwireError {}
+class PodUnknownError extends PodwireError {}
 
 await runApiComponent({
   component: "scheduler",
@@ -50,9 +54,12 @@ await runApiComponent({
       counters: () => ({ leading: election?.isLeader ?? true, ...service.counters() }),
       control(op, body) {
         if (op !== "explain") return undefined;
-        return Promise.resolve(
-          service.explain(String(body["namespace"] ?? "default"), String(body["name"] ?? "")) ?? { error: "no such pod" },
-        );
+        const [namespace, name] = [String(body["namespace"] ?? "default"), String(body["name"] ?? "")];
+        if (election?.isLeader === false) return Promise.reject(new NotLeadingError("this scheduler does not lead"));
+        const explanation = service.explain(namespace, name);
+        return explanation
+          ? Promise.resolve(explanation)
+          : Promise.reject(new PodUnknownError(`the scheduler knows no pod ${namespace}/${name}`));
       },
       async stop() {
         stopping = true;

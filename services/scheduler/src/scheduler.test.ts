@@ -123,6 +123,20 @@ test("explain tells per node how each plugin scores, or which refuses", async ()
   await until(() => (service.explain("default", "p") as any)?.chosen !== undefined, "known");
   const e = service.explain("default", "p") as any;
   expect(e.chosen).toBe("n1");
-  expect(Object.keys(e.scores)).toEqual(["n1"]);
-  expect(e.scores.n1.byPlugin.NodeResourcesFit).toBeGreaterThan(0);
+  expect(e.nodes.n1.plugins.NodeResourcesFit).toBeGreaterThan(0);
+  expect(e.nodes.n2).toEqual({ refusedBy: "NodeResourcesFit", reasons: ["Insufficient cpu"], preemptionHelps: false });
+});
+
+test("a pod that asks for it gets the explanation as an annotation", async () => {
+  const api = await cluster([node("n1", "1"), node("n2", "500m")]);
+  const asking = (name: string, cpu: string): KubeObject => {
+    const p = pod(name, cpu);
+    return { ...p, metadata: { ...p.metadata, annotations: { "scheduler.podwire.io/explain": "true" } } };
+  };
+  const read = (name: string) => JSON.parse(get(api, name).metadata.annotations?.["scheduler.podwire.io/explanation"] ?? "null");
+  await api.client().create(Resources.pods, asking("fits", "1"));
+  await until(() => read("fits")?.chosen === "n1", "the chosen node is told");
+  await api.client().create(Resources.pods, asking("waits", "1"));
+  await until(() => read("waits")?.message !== undefined, "the refusal is told");
+  expect(Object.keys(read("waits").nodes)).toEqual(["n1", "n2"]);
 });

@@ -16,6 +16,7 @@ import {
   time,
 } from "@podwire/client";
 import { defaultSelectorOf } from "./default-selector.ts";
+import { EXPLAIN, EXPLANATION, type Explanation, explanationOf } from "./explanation.ts";
 import { SchedulerCache } from "./framework/cache.ts";
 import { fitMessage, GATED, NO_NODES } from "./framework/messages.ts";
 import { type PodInfo, podInfo } from "./framework/pod-info.ts";
@@ -48,7 +49,7 @@ export interface Scheduler {
   stop(): Promise<void>;
   counters(): Record<string, unknown>;
   /** Per node, which plugin refuses the pod or how each scores it; undefined when the pod is not known. */
-  explain(namespace: string, name: string): object | undefined;
+  explain(namespace: string, name: string): Explanation | undefined;
 }
 
 /** Bindings under way; decisions wait when there are more. */
@@ -257,8 +258,10 @@ class SchedulerService implements Scheduler {
     const outcome = schedule(this.#profile, pod, this.#cache, {
       random: this.#o.random,
       start: this.#start % nodes,
+      explain: pod.pod.metadata.annotations?.[EXPLAIN] === "true",
       ...(this.#nominator.size > 0 ? { nominated: (n: string) => this.#nominator.on(n) } : {}),
     });
+    if (pod.pod.metadata.annotations?.[EXPLAIN] === "true") this.#annotate(pod, explanationOf(pod.key, outcome));
     if ("node" in outcome) {
       this.#start = (this.#start + outcome.evaluated) % nodes;
       this.#cache.assume(pod, outcome.node.name);
@@ -418,24 +421,29 @@ class SchedulerService implements Scheduler {
       }
   }
 
-  explain(namespace: string, name: string): object | undefined {
+  /** The pod asked for it: leaves the explanation of the latest attempt on it. */
+  #annotate(pod: PodInfo, explanation: Explanation): void {
+    const { namespace = "", name, uid } = pod.pod.metadata;
+    const annotations = { [EXPLANATION]: JSON.stringify(explanation) };
+    if (pod.pod.metadata.annotations?.[EXPLANATION] === annotations[EXPLANATION]) return;
+    this.#o.client
+      .patch(Resources.pods, namespace, name, "strategic", { metadata: { uid, annotations } }, { subresource: "status" })
+      .catch((e) => {
+        if (!isNotFound(e)) this.#o.log.debug({ pod: pod.key, reason: reasonOf(e) }, "could not write the explanation");
+      });
+  }
+
+  explain(namespace: string, name: string): Explanation | undefined {
     const pod = this.#informers.of(Resources.pods).lister.get(namespace, name);
     if (!pod) return undefined;
-    if ((pod["spec"]?.schedulingGates ?? []).length > 0) return { pod: `${namespace}/${name}`, message: GATED };
+    if ((pod["spec"]?.schedulingGates ?? []).length > 0) return { pod: `${namespace}/${name}`, message: GATED, nodes: {} };
     // As if it were not placed: its own room on its node is free.
     const info = podInfo({ ...pod, spec: { ...pod["spec"], nodeName: undefined } });
     const where = this.#cache.nodeOf(info.uid);
     if (where) this.#cache.removePod(info.uid);
     try {
       const outcome = schedule(this.#profile, info, this.#cache, { random: this.#o.random, start: 0, explain: true });
-      const about = { pod: `${namespace}/${name}`, ...(where ? { node: where } : {}) };
-      if ("node" in outcome) return { ...about, chosen: outcome.node.name, scores: Object.fromEntries(outcome.scores ?? []) };
-      return {
-        ...about,
-        message: fitMessage(outcome.failure),
-        refusedBy: Object.fromEntries(outcome.failure.nodes),
-        preFilter: outcome.failure.preFilter,
-      };
+      return explanationOf(`${namespace}/${name}`, outcome, where);
     } finally {
       if (where) this.#cache.setPod(podInfo(pod), where);
     }

@@ -241,11 +241,11 @@ class Replay {
     if (!want.allowedNodes || want.allowedNodes.includes(node)) return [];
     // A tie that the recording has not seen: as good as the nodes that it saw.
     const e = this.#plane.scheduler?.explain(pod.metadata.namespace ?? "", want.pod) as
-      | { scores?: Record<string, { total: number }> }
+      | { nodes: Record<string, { score?: number }> }
       | undefined;
-    const totals = e?.scores ?? {};
-    const best = Math.max(...want.allowedNodes.map((n) => totals[n]?.total ?? -1));
-    return totals[node]?.total === best && best >= 0
+    const totals = e?.nodes ?? {};
+    const best = Math.max(...want.allowedNodes.map((n) => totals[n]?.score ?? -1));
+    return totals[node]?.score === best && best >= 0
       ? []
       : [`${want.pod}: on ${node}, expected one of ${want.allowedNodes} (${JSON.stringify(totals)})`];
   }

@@ -29,7 +29,16 @@ export interface Failure {
   readonly nodeCount: number;
 }
 
-export type Outcome = { node: NodeInfo; evaluated: number; feasible: number; scores?: Map<string, NodeScores> } | { failure: Failure };
+export type Outcome =
+  | {
+      node: NodeInfo;
+      evaluated: number;
+      feasible: number;
+      /** Only with `explain`. */
+      scores?: Map<string, NodeScores>;
+      refusals?: ReadonlyMap<string, Refusal>;
+    }
+  | { failure: Failure };
 
 export interface NodeScores {
   total: number;
@@ -89,7 +98,7 @@ export function schedule(profile: Profile, pod: PodInfo, snapshot: Snapshot, o: 
   }
   if (feasible.length === 1 && !o.explain) return { node: feasible[0] as NodeInfo, evaluated, feasible: 1 };
   const { totals, scores } = scoreNodes(profile, cycle, feasible, o.explain === true);
-  return { node: pick(feasible, totals, o.random), evaluated, feasible: feasible.length, ...(scores ? { scores } : {}) };
+  return { node: pick(feasible, totals, o.random), evaluated, feasible: feasible.length, ...(scores ? { scores, refusals } : {}) };
 }
 
 export interface Begun {
