@@ -5,7 +5,7 @@ import { scenarios } from "../../vectors/suites/api.ts";
 import { apiOperations } from "../api-operations.ts";
 import { conformance } from "../harness.ts";
 import { type Json, restApi } from "../rest.ts";
-import { base64, certificateOf } from "../webhook-server.ts";
+import { base64, certificateOf, refusal } from "../webhook-server.ts";
 
 const TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount";
 const account = (name: string, more: Json = {}): Json => ({ apiVersion: "v1", kind: "ServiceAccount", metadata: { name }, ...more });
@@ -158,6 +158,9 @@ conformance("[sig-auth] Certificates API [Privileged:ClusterAdmin] should suppor
   });
   expect(approved.status.conditions.map((c: Json) => c.type)).toEqual(["ApprovalPatch"]);
   expect(approved.metadata.annotations).toMatchObject({ patchedapproval: "true" });
+  const verdict = { status: { conditions: [...approved.status.conditions, { type: "Approved", status: "True", reason: "E2E" }] } };
+  const refused = await refusal(t.api.patch(`${path}/status`, verdict)); // Only the approval endpoint gives verdicts.
+  expect(refused).toContain('updates may not add a condition of type "Approved"');
   const updated = await t.modify(
     path,
     (c) => c.status.conditions.push({ type: "Approved", status: "True", reason: "E2E", message: "from an e2e test" }),

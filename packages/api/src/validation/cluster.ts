@@ -305,6 +305,10 @@ export function validateCsrVerdicts(errs: Errors, o: Obj, old: Obj): void {
 
 export function validateCsrStatus(errs: Errors, o: Obj, old: Obj): void {
   validateCsrVerdicts(errs, o, old);
+  for (const type of ["Approved", "Denied"]) {
+    const count = (x: Obj): number => (x.status?.conditions ?? []).filter((c: Obj) => c.type === type).length;
+    if (count(o) > count(old)) errs.push(forbidden("status.conditions", `updates may not add a condition of type ${JSON.stringify(type)}`));
+  }
   const pem = o.status?.certificate;
   if (pem !== undefined && pem !== old.status?.certificate) {
     const text = Buffer.from(pem, "base64").toString("utf8");
