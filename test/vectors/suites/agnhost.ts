@@ -6,7 +6,7 @@ import { seededRandom, silentLogger, systemClock } from "@podwire/base";
 import { NetNamespace } from "@podwire/net";
 import { type Container, createPodSandbox, FileSystem, ImageCatalogue } from "@podwire/runtime";
 import { type Answer, ask, type Request } from "./agnhost-client.ts";
-import type { SuiteResult } from "./suite.ts";
+import { type SuiteResult, Tally } from "./suite.ts";
 
 interface Step {
   kind: "sleep" | "signal" | "writefile" | "http";
@@ -43,7 +43,7 @@ const SIGNALS: Record<string, number> = { HUP: 1, INT: 2, KILL: 9, USR1: 10, TER
 const JOBS = 24;
 
 export async function run(dir: string): Promise<SuiteResult> {
-  const result: SuiteResult = { passed: 0, failed: 0, failures: [] };
+  const result = new Tally();
   const cases = readdirSync(dir)
     .filter((f) => f.endsWith(".json"))
     .flatMap((f) => JSON.parse(readFileSync(join(dir, f), "utf8")) as Case[]);
@@ -53,11 +53,7 @@ export async function run(dir: string): Promise<SuiteResult> {
     Array.from({ length: JOBS }, async () => {
       for (let c = queue.shift(); c; c = queue.shift()) {
         const problems = await check(c).catch((e: unknown) => [`threw ${e instanceof Error ? (e.stack ?? e.message) : String(e)}`]);
-        if (problems.length === 0) result.passed++;
-        else {
-          result.failed++;
-          result.failures.push(`${c.name}: ${problems.join("; ")}`);
-        }
+        result.note(c.name, problems);
       }
     }),
   );

@@ -8,7 +8,7 @@ import { ApiError, type KubeObject, type ResourceRef, time, timeMs } from "@podw
 import { type VirtualClock, virtualClock } from "@podwire/testkit";
 import { type ControlPlane, startControlPlane } from "../../control-plane.ts";
 import { compact, compareObjects, Placeholders } from "./controllers-compare.ts";
-import type { SuiteResult } from "./suite.ts";
+import { type SuiteResult, Tally } from "./suite.ts";
 
 interface Step {
   ops: any[];
@@ -45,17 +45,13 @@ const API_VERSIONS = [
 ];
 
 export async function run(dir: string): Promise<SuiteResult> {
-  const result: SuiteResult = { passed: 0, failed: 0, failures: [] };
+  const result = new Tally();
   const only = process.env["PODWIRE_SCENARIO"];
   for (const file of readdirSync(dir).filter((f) => f.endsWith(".json")))
     for (const s of JSON.parse(readFileSync(join(dir, file), "utf8")) as Scenario[]) {
       if (only !== undefined && !`${s.controller}: ${s.name}`.includes(only)) continue;
       const failures = await new Replay(s).run().catch((e) => [`the replay ended: ${reasonOf(e)}`]);
-      if (failures.length === 0) result.passed++;
-      else {
-        result.failed++;
-        result.failures.push(`${s.controller}: ${s.name}: ${failures.slice(0, 4).join(" | ")}`);
-      }
+      result.note(`${s.controller}: ${s.name}`, failures.slice(0, 4));
     }
   return result;
 }

@@ -3,7 +3,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { answerKubernetes, type DnsRecord, type DnsReply, KubernetesIndex } from "@podwire/runtime";
-import type { SuiteResult } from "./suite.ts";
+import { type SuiteResult, Tally } from "./suite.ts";
 
 interface Row {
   name: string;
@@ -44,17 +44,13 @@ interface Table {
 }
 
 export async function run(dir: string): Promise<SuiteResult> {
-  const result: SuiteResult = { passed: 0, failed: 0, failures: [] };
+  const result = new Tally();
   for (const file of readdirSync(dir).filter((f) => f.endsWith(".json"))) {
     const table: Table = JSON.parse(readFileSync(join(dir, file), "utf8"));
     const indexes = new Map(Object.entries(table.objects).map(([key, o]) => [key, indexOf(o)]));
     for (const c of table.cases) {
       const problems = c.queries.flatMap((q) => check(indexes.get(c.objectsRef) as KubernetesIndex, c, q));
-      if (problems.length === 0) result.passed++;
-      else {
-        result.failed++;
-        result.failures.push(`${c.name}: ${problems.join("; ")}`);
-      }
+      result.note(c.name, problems);
     }
   }
   return result;

@@ -15,7 +15,7 @@ import {
   servicePorts,
 } from "@podwire/node-agent";
 import { virtualClock } from "@podwire/testkit";
-import type { SuiteResult } from "./suite.ts";
+import { type SuiteResult, Tally } from "./suite.ts";
 
 interface Config {
   ipFamily: "IPv4" | "IPv6";
@@ -50,20 +50,13 @@ interface Case {
 export const MODES: readonly ProxyMode[] = ["iptables", "ipvs", "nftables"];
 
 export async function run(dir: string): Promise<SuiteResult> {
-  const result: SuiteResult = { passed: 0, failed: 0, failures: [] };
-  const note = (name: string, problem: string) => {
-    if (problem === "") result.passed++;
-    else {
-      result.failed++;
-      result.failures.push(`${name}: ${problem}`);
-    }
-  };
+  const result = new Tally();
   for (const file of readdirSync(dir).filter((f) => f.endsWith(".json")))
     for (const c of JSON.parse(readFileSync(join(dir, file), "utf8")) as Case[]) {
-      if (c.expect !== undefined) note(c.name, checkTopology(c));
+      if (c.expect !== undefined) result.note(c.name, checkTopology(c));
       for (const mode of c.flows === undefined ? [] : MODES) {
         const node = new NodeUnderTest(c, mode);
-        for (const f of c.flows ?? []) note(`${mode}: ${c.name}: ${f.name}`, node.check(f));
+        for (const f of c.flows ?? []) result.note(`${mode}: ${c.name}: ${f.name}`, node.check(f));
         node.close();
       }
     }

@@ -6,7 +6,7 @@ import { seededRandom, silentLogger } from "@podwire/base";
 import { address, checksum, Device, ipHeader, NetNamespace, Packet, PolicyEngine, pseudoSumAt, type TracePoint } from "@podwire/net";
 import { planPolicies } from "@podwire/node-agent";
 import { virtualClock } from "@podwire/testkit";
-import type { SuiteResult } from "./suite.ts";
+import { type SuiteResult, Tally } from "./suite.ts";
 
 interface PodRow {
   namespace: string;
@@ -28,20 +28,14 @@ interface Step {
 type Case = { name: string } & (Step | { steps: Step[] });
 
 export async function run(dir: string): Promise<SuiteResult> {
-  const result: SuiteResult = { passed: 0, failed: 0, failures: [] };
+  const result = new Tally();
   for (const file of readdirSync(dir).filter((f) => f.endsWith(".json"))) {
     const selfAsserted = !basename(file).includes("upstream");
     for (const c of JSON.parse(readFileSync(join(dir, file), "utf8")) as Case[]) {
       const network = new TwoNodes();
       const problems = ("steps" in c ? c.steps : [c]).flatMap((s, i) => network.check(s, selfAsserted).map((p) => `step ${i}: ${p}`));
       network.close();
-      if (problems.length === 0) result.passed++;
-      else {
-        result.failed++;
-        result.failures.push(
-          `${c.name}: ${problems.slice(0, 5).join("; ")}${problems.length > 5 ? ` and ${problems.length - 5} more` : ""}`,
-        );
-      }
+      result.note(c.name, problems.length > 5 ? [...problems.slice(0, 5), `and ${problems.length - 5} more`] : problems);
     }
   }
   return result;

@@ -7,7 +7,7 @@ import { reasonOf, seededRandom } from "@podwire/base";
 import { ApiError, type KubeObject, type ResourceRef, Resources } from "@podwire/client";
 import { type VirtualClock, virtualClock } from "@podwire/testkit";
 import { type ControlPlane, startControlPlane } from "../../control-plane.ts";
-import type { SuiteResult } from "./suite.ts";
+import { type SuiteResult, Tally } from "./suite.ts";
 
 interface Expectation {
   pod: string;
@@ -41,17 +41,13 @@ const DRIVE_LIMIT_MS = 120_000;
 const UNSCHEDULABLE_TAINT = { key: "node.kubernetes.io/unschedulable", effect: "NoSchedule" };
 
 export async function run(dir: string): Promise<SuiteResult> {
-  const result: SuiteResult = { passed: 0, failed: 0, failures: [] };
+  const result = new Tally();
   const only = process.env["PODWIRE_SCENARIO"];
   for (const file of readdirSync(dir).filter((f) => f.endsWith(".json")))
     for (const s of JSON.parse(readFileSync(join(dir, file), "utf8")) as Scenario[]) {
       if (only !== undefined && !s.name.includes(only)) continue;
       const failures = await new Replay(s).run().catch((e) => [`the replay ended: ${reasonOf(e)}`]);
-      if (failures.length === 0) result.passed++;
-      else {
-        result.failed++;
-        result.failures.push(`${s.name}: ${failures.slice(0, 3).join(" | ")}`);
-      }
+      result.note(s.name, failures.slice(0, 3));
     }
   return result;
 }

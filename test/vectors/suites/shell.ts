@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { seededRandom, silentLogger, systemClock } from "@podwire/base";
 import { NetNamespace } from "@podwire/net";
 import { createPodSandbox, ImageCatalogue, type NetStack } from "@podwire/runtime";
-import type { SuiteResult } from "./suite.ts";
+import { type SuiteResult, Tally } from "./suite.ts";
 
 interface Row {
   name: string;
@@ -40,7 +40,7 @@ const FOLDER = "/the-empty-folder";
 const PARALLEL = 16;
 
 export async function run(dir: string): Promise<SuiteResult> {
-  const result: SuiteResult = { passed: 0, failed: 0, failures: [] };
+  const result = new Tally();
   const rows = readdirSync(dir)
     .filter((f) => f.endsWith(".json"))
     .flatMap((f) => JSON.parse(readFileSync(join(dir, f), "utf8")) as Row[])
@@ -51,12 +51,7 @@ export async function run(dir: string): Promise<SuiteResult> {
   await Promise.all(
     Array.from({ length: PARALLEL }, async () => {
       for (let r = queue[next++]; r !== undefined; r = queue[next++]) {
-        const problem = await check(r);
-        if (problem === undefined) result.passed++;
-        else {
-          result.failed++;
-          result.failures.push(`${r.name}: ${problem}`);
-        }
+        result.note(r.name, await check(r));
       }
     }),
   );
