@@ -85,7 +85,10 @@ class Replay {
   }
 
   async run(): Promise<string[]> {
-    this.#plane = await this.#drive(startControlPlane({ clock: this.#clock, random: seededRandom(5) }));
+    // The recorded cluster had no metrics-server.
+    this.#plane = await this.#drive(
+      startControlPlane({ clock: this.#clock, random: seededRandom(5), apiserver: { "metrics-server": "false" } }),
+    );
     try {
       await this.#base();
       for (const [i, step] of this.#s.steps.entries()) {
