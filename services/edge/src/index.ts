@@ -1,2 +1,3 @@
-// edge: a service; it has no door. Others meet it on the wire and through Services.
-export {};
+// edge: the world outside. Others meet it on the wire, through Services and volumes; tests put its storage together with nodes.
+export { serveVolumes } from "./storage/volume-server.ts";
+export { CsiError, VolumeStore, type VolumeStoreOptions } from "./storage/volume-store.ts";

@@ -3,3 +3,4 @@ export { FLAGS, type NodeAgentConfig } from "./config.ts";
 export * from "./kube-proxy/index.ts";
 export * from "./network-policy/index.ts";
 export { NodeAgent, type NodeAgentOptions } from "./node-agent.ts";
+export { RemoteVolume, type RemoteVolumeOptions } from "./kubelet/volumes/remote-volume.ts";

@@ -20,7 +20,8 @@ import { startNodeIpam } from "./node-ipam/controller.ts";
 import { startNodeLifecycle } from "./node-lifecycle/controller.ts";
 import { startNodeTtl } from "./node-ttl/controller.ts";
 import { startPersistentVolume } from "./persistentvolume/controller.ts";
-import { startClaimProtection, startVolumeProtection } from "./persistentvolume/protection.ts";
+import { startExpander } from "./persistentvolume/expander.ts";
+import { startAttributesClassProtection, startClaimProtection, startVolumeProtection } from "./persistentvolume/protection.ts";
 import { startPodGc } from "./pod-gc/controller.ts";
 import { startReplicaSet, startReplicationController } from "./replicaset/controller.ts";
 import { startResourceQuota } from "./resourcequota/controller.ts";
@@ -57,6 +58,8 @@ export const CONTROLLERS: Readonly<Record<string, StartController>> = {
   "persistentvolume-attach-detach-controller": startAttachDetach,
   "persistentvolumeclaim-protection-controller": startClaimProtection,
   "persistentvolume-protection-controller": startVolumeProtection,
+  "persistentvolume-expander-controller": startExpander,
+  "volumeattributesclass-protection-controller": startAttributesClassProtection,
   "certificatesigningrequest-signing-controller": startCsrSigning,
   "clusterrole-aggregation-controller": startClusterRoleAggregation,
   "garbage-collector-controller": startGarbageCollector,

@@ -124,6 +124,11 @@ export class VolumeStore {
     return this.#volumes.get(id)?.facts.sizeBytes;
   }
 
+  /** Bytes of the volume's log. */
+  lengthOf(id: string): number {
+    return this.#volumes.get(id)?.end ?? 0;
+  }
+
   #csi(id: string): VolumeLog {
     const v = this.#volumes.get(id);
     if (!v) throw new CsiError("NotFound", `volume ${id} not found`);

@@ -6,6 +6,7 @@ import { isTerminal } from "../../pods/status.ts";
 
 export const CLAIM_FINALIZER = "kubernetes.io/pvc-protection";
 export const VOLUME_FINALIZER = "kubernetes.io/pv-protection";
+export const CLASS_FINALIZER = "kubernetes.io/vac-protection";
 export const BY_CLAIM = "byClaim";
 
 export function startClaimProtection(c: ControllerContext): RunningController {
@@ -72,4 +73,45 @@ export function claimsOf(p: KubeObject): string[] {
   return (p["spec"]?.volumes ?? []).flatMap((v: any) =>
     v.persistentVolumeClaim ? [v.persistentVolumeClaim.claimName] : v.ephemeral ? [`${p.metadata.name}-${v.name}`] : [],
   );
+}
+
+/** A VolumeAttributesClass that a claim or a volume names stays until none does. */
+export function startAttributesClassProtection(c: ControllerContext): RunningController {
+  const classes = c.informers.of(Resources.volumeAttributesClasses);
+  const claims = c.informers.of(Resources.persistentVolumeClaims);
+  const volumes = c.informers.of(Resources.persistentVolumes);
+  const namesOf = (o: KubeObject): string[] =>
+    [
+      o["spec"].volumeAttributesClassName,
+      o["status"]?.currentVolumeAttributesClassName,
+      o["status"]?.modifyVolumeStatus?.targetVolumeAttributesClassName,
+    ].filter((n): n is string => !!n);
+  const controller = runController({
+    name: "vac-protection",
+    clock: c.clock,
+    log: c.log,
+    informers: [classes, claims, volumes],
+    async reconcile(name) {
+      const o = classes.lister.get("", name);
+      if (!o) return undefined;
+      const used =
+        o.metadata.deletionTimestamp !== undefined &&
+        [...claims.lister.list(), ...volumes.lister.list()].some((x) => namesOf(x).includes(name));
+      await guard(c, Resources.volumeAttributesClasses, o, CLASS_FINALIZER, used);
+      return undefined;
+    },
+  });
+  const own = (o: KubeObject) => controller.queue.add(o.metadata.name);
+  classes.handle({ onAdd: own, onUpdate: own });
+  const wake = (o: KubeObject) => {
+    for (const n of namesOf(o)) controller.queue.add(n);
+  };
+  for (const i of [claims, volumes])
+    i.handle({
+      onUpdate(o, old) {
+        if (namesOf(o).join() !== namesOf(old).join()) wake(old);
+      },
+      onDelete: wake,
+    });
+  return controller;
 }

@@ -21,7 +21,8 @@ import { VolumeError } from "./payload.ts";
 
 const SESSION_INODES = 2 ** 32;
 const MAX_UNSENT_BYTES = 64 * 1024 * 1024;
-const REQUEST_TIMEOUT_MS = 10_000;
+/** Short: whatever was lost is found in the log, and sending again does no harm. */
+const REQUEST_TIMEOUT_MS = 3_000;
 const RETRY_FIRST_MS = 50;
 const RETRY_MAX_MS = 5_000;
 /** How long `close` waits for storage that does not answer. */
