@@ -222,3 +222,37 @@ it("answers on its HTTPS port: health, pods, stats, metrics, logs, commands", as
   expect((await kubelet("/run/default/web/main?cmd=hostname", "POST")).body).toBe("web\n");
   expect((await kubelet("/nothing")).status).toBe(404);
 });
+
+it("resizes containers in place, restarts those that want it, defers and refuses what does not fit", async () => {
+  const container = (resources: object, more: object = {}) => ({
+    containers: [{ name: "main", image: "busybox", command: ["sleep", "1000"], resources, ...more }],
+  });
+  const amounts = (cpu: string, memory: string) => ({ requests: { cpu, memory }, limits: { cpu, memory } });
+  const resize = (name: string, resources: object, more: object = {}) =>
+    api.client().patch(Resources.pods, "default", name, "merge", { spec: container(resources, more) } as never);
+  const status = (name: string) => find(name)?.status?.containerStatuses?.[0];
+  const condition = (name: string, type: string) => find(name)?.status?.conditions?.find((c: any) => c.type === type);
+  await pod("sized", "node-1", container(amounts("1", "64Mi")));
+  await running("sized");
+  expect(status("sized")).toMatchObject({ allocatedResources: { cpu: "1" }, user: { linux: { uid: 0, gid: 0 } } });
+  await resize("sized", amounts("2", "128Mi"));
+  await until(
+    "the new resources",
+    () => status("sized")?.resources?.limits?.memory === "128Mi" && !condition("sized", "PodResizeInProgress"),
+  );
+  expect(status("sized")).toMatchObject({ restartCount: 0, allocatedResources: { cpu: "2", memory: "128Mi" } });
+  await until("the event", () => events("ResizeCompleted").length > 0);
+  await resize("sized", amounts("9", "128Mi"));
+  await until("the refusal", () => condition("sized", "PodResizePending")?.reason === "Infeasible");
+  expect(condition("sized", "PodResizePending").message).toBe("Node didn't have enough capacity: cpu, requested: 9000, capacity: 8000");
+  expect(status("sized").allocatedResources.cpu).toBe("2");
+  await pod("other", "node-1", container(amounts("5", "64Mi")));
+  await running("other");
+  await resize("sized", amounts("4", "128Mi"));
+  await until("the delay", () => condition("sized", "PodResizePending")?.reason === "Deferred");
+  await api.client().delete(Resources.pods, "default", "other", { gracePeriodSeconds: 0 });
+  await until("room", () => status("sized")?.resources?.requests?.cpu === "4" && !condition("sized", "PodResizePending"));
+  const policy = { resizePolicy: [{ resourceName: "memory", restartPolicy: "RestartContainer" }] };
+  await resize("sized", amounts("4", "256Mi"), policy);
+  await until("the restart", () => status("sized")?.restartCount === 1 && status("sized")?.resources?.limits?.memory === "256Mi", 15_000);
+}, 30_000);

@@ -2,6 +2,7 @@
 // Invariant: a file is replaced whole; an unreadable one is as none.
 import fs from "node:fs";
 import path from "node:path";
+import type { ResourceRequirements } from "@podwire/api";
 import type { Clock } from "@podwire/base";
 import type { ContainerRecord, PodRecord, Termination } from "./pod-record.ts";
 
@@ -13,6 +14,7 @@ interface SavedContainer {
   runningSinceMs?: number;
   terminated?: Termination;
   last?: Termination;
+  allocated?: ResourceRequirements;
 }
 
 export interface Checkpoint {
@@ -75,6 +77,7 @@ export class CheckpointStore {
           ...(c.running ? { runningSinceMs: c.running.startedMs } : {}),
           ...(c.terminated ? { terminated: c.terminated } : {}),
           ...(c.last ? { last: c.last } : {}),
+          ...(c.allocated ? { allocated: c.allocated } : {}),
         };
       fs.writeFileSync(`${file}.new`, JSON.stringify({ uid, startMs: r.startMs, containers } satisfies Checkpoint));
       fs.renameSync(`${file}.new`, file);
@@ -98,6 +101,7 @@ export function restore(r: PodRecord, saved: Checkpoint, nowMs: number): void {
     c.containerId = s.containerId;
     c.imageId = s.imageId;
     c.last = s.last;
+    c.allocated = s.allocated;
     c.terminated = s.terminated;
     if (s.runningSinceMs !== undefined) {
       c.last = s.terminated ?? s.last;

@@ -30,8 +30,9 @@ export class ContainerRunner {
     this.#w = worker;
   }
 
-  async start(spec: ContainerSpec, c: ContainerRecord): Promise<void> {
+  async start(asked: ContainerSpec, c: ContainerRecord): Promise<void> {
     const w = this.#w;
+    const spec = c.allocated ? { ...asked, resources: c.allocated } : asked;
     const { deps, record } = w;
     const pod = record.pod;
     const sandbox = record.sandbox;
@@ -81,6 +82,7 @@ export class ContainerRunner {
     c.started = !spec.startupProbe && !spec.readinessProbe ? true : !spec.startupProbe;
     c.ready = !spec.readinessProbe;
     c.ranHere = true;
+    c.actual = spec.resources ?? {};
     w.event("Normal", "Created", `Created container: ${spec.name}`, spec);
     const log = deps.logs.open(pod, spec.name!, c.restartCount);
     this.#logs.set(spec.name!, log);

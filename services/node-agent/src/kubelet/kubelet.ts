@@ -26,6 +26,7 @@ import { ObjectSource } from "./object-source.ts";
 import { isSidecar, type PodRecord, type SandboxRecord } from "./pod-record.ts";
 import { amountOf } from "./pod-requests.ts";
 import { PodWorker, type PodWorkerDeps } from "./pod-worker.ts";
+import { allocatedPod, judgeResize } from "./resize.ts";
 import { etcHosts, nodeHosts, podHostname, resolvConf } from "./resolv-conf.ts";
 import { kubeletConfiguration, kubeletMetrics, probeMetrics, type Tallies } from "./server/introspection.ts";
 import type { KubeletApiSources } from "./server/kubelet-api.ts";
@@ -168,6 +169,7 @@ export class Kubelet {
       createSandbox: (pod) => this.#createSandbox(pod),
       environment: (pod, sandbox) => this.#environment(pod, sandbox),
       volumes: (pod, onChange) => this.#volumes(pod, onChange),
+      judgeResize: (worker) => judgeResize(worker.record.pod, this.#active(worker), this.#admissionNode().allocatable),
       tallies: this.#tallies,
       diskPool: this.#nodeVolumes.disk.pool,
       admit: (worker) => this.#admit(worker),
@@ -196,7 +198,9 @@ export class Kubelet {
 
   /** Pods whose resources are taken. */
   #active(but: PodWorker): Pod[] {
-    return [...this.#workers.values()].filter((w) => w !== but && w.record.admitted && !w.record.finished).map((w) => w.record.pod);
+    return [...this.#workers.values()]
+      .filter((w) => w !== but && w.record.admitted && !w.record.finished)
+      .map((w) => allocatedPod(w.record));
   }
 
   async #admit(worker: PodWorker): Promise<Rejection | undefined> {
@@ -291,6 +295,7 @@ export class Kubelet {
     this.#tokens.forget(uid);
     this.images.forget(uid);
     if (w) this.#logs.remove(w.record.pod);
+    for (const other of this.#workers.values()) if (other.record.resize.pending?.reason === "Deferred") other.wake();
   }
 
   async #createSandbox(pod: Pod): Promise<{ sandbox: SandboxRecord; etc: Map<string, FileInode> }> {

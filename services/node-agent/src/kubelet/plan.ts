@@ -4,12 +4,15 @@
 import type { Container as ContainerSpec, Pod } from "@podwire/api";
 import { type BackOff, inBackOff } from "./back-off.ts";
 import { type ContainerRecord, isSidecar, type PodRecord, podText } from "./pod-record.ts";
+import { changedResources, needsRestart } from "./resize.ts";
 
 export type Action =
   | { kind: "createSandbox" }
   | { kind: "start"; spec: ContainerSpec; record: ContainerRecord; restart: boolean }
   | { kind: "wait"; record: ContainerRecord; reason: string; message: string; untilMs?: number; event?: boolean }
   | { kind: "kill"; record: ContainerRecord; spec: ContainerSpec; message: string }
+  /** New resources for a running container. */
+  | { kind: "resize"; record: ContainerRecord }
   /** Every container is done for good: stop sidecars, release the sandbox. */
   | { kind: "finish" };
 
@@ -51,6 +54,10 @@ function planOne(
     const changed =
       c.killReason === "" && c.image !== spec.image ? `Container ${c.name} definition changed, will be restarted` : c.killReason;
     if (changed !== "" && !c.stopping) actions.push({ kind: "kill", record: c, spec, message: changed });
+    else if (!c.stopping && c.actual && c.allocated && changedResources(c.actual, c.allocated).length > 0) {
+      if (needsRestart(spec, c)) actions.push({ kind: "kill", record: c, spec, message: `Container ${c.name} resize requires restart` });
+      else actions.push({ kind: "resize", record: c });
+    }
     return;
   }
   if (c.terminated === undefined) return void actions.push({ kind: "start", spec, record: c, restart: c.last !== undefined });

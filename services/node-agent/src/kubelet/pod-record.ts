@@ -1,6 +1,6 @@
 // What the kubelet knows of a pod that runs here, beyond its object: the sandbox and what became of each container.
 // Invariant: a record is changed only by its pod's worker; everything else reads it.
-import type { Container as ContainerSpec, Pod } from "@podwire/api";
+import type { Container as ContainerSpec, Pod, ResourceRequirements } from "@podwire/api";
 import type { Container, PodSandbox } from "@podwire/runtime";
 
 export interface Termination {
@@ -42,6 +42,10 @@ export interface ContainerRecord {
   killReason: string;
   /** Being stopped for `killReason`. */
   stopping: boolean;
+  /** What the node has set aside for it: its spec's, until a resize waits. */
+  allocated: ResourceRequirements | undefined;
+  /** What the running container has got. */
+  actual: ResourceRequirements | undefined;
   /** It was started since the sandbox was made: false again after a reboot. */
   ranHere: boolean;
 }
@@ -67,8 +71,17 @@ export interface PodRecord {
   startMs: number;
   /** Set by admission or eviction: overrides phase, reason, message. */
   failed: { reason: string; message: string; rejected?: boolean; disrupted?: boolean } | undefined;
+  /** A resize that is asked for and not done. */
+  resize: ResizeState;
   /** It may run here and its resources are taken. */
   admitted: boolean;
+}
+
+export interface ResizeState {
+  /** Why it is not allocated (yet). */
+  pending: { reason: "Deferred" | "Infeasible"; message: string } | undefined;
+  /** Allocated, not yet in effect everywhere; an error says what stands in the way. */
+  inProgress: { error: string } | undefined;
 }
 
 export const NO_WAIT: Waiting = { reason: "", message: "" };
@@ -90,6 +103,8 @@ export function newContainerRecord(spec: Pick<ContainerSpec, "name" | "image">, 
     ready: false,
     killReason: "",
     stopping: false,
+    allocated: undefined,
+    actual: undefined,
     ranHere: false,
   };
 }

@@ -22,7 +22,7 @@ export interface NodeFacts {
 }
 
 /** Conditions that this kubelet owns. */
-const OWNED = new Set(["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady"]);
+const OWNED = new Set(["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodResizePending", "PodResizeInProgress"]);
 
 export function podStatus(r: PodRecord, node: NodeFacts, nowMs: number): PodStatus {
   const pod = r.pod;
@@ -95,11 +95,19 @@ function containerStatus(r: PodRecord, spec: ContainerSpec, kind: ContainerRecor
   const sidecarOrMain = kind === "main" || (kind === "init" && isSidecar(spec));
   if (kind !== "ephemeral") out.started = c.running !== undefined && c.started;
   out.ready = sidecarOrMain ? c.running !== undefined && c.started && c.ready : kind === "init" ? c.terminated?.exitCode === 0 : false;
-  if (kind === "main" && spec.resources && (spec.resources.requests || spec.resources.limits)) {
-    if (spec.resources.requests) out.allocatedResources = spec.resources.requests as Record<string, string>;
-    out.resources = spec.resources;
-  } else if (kind === "main") out.resources = {};
   if (c.containerId !== "" && (spec.volumeMounts?.length ?? 0) > 0) out.volumeMounts = spec.volumeMounts!.map(mountStatus);
+  if (kind === "main" || (kind === "init" && isSidecar(spec))) {
+    const allocated = c.allocated ?? spec.resources ?? {};
+    if (allocated.requests) out.allocatedResources = allocated.requests as Record<string, string>;
+    out.resources = c.running && c.actual ? c.actual : allocated;
+  }
+  const { container } = c;
+  if (container && c.running) {
+    const { uid, gid, groups } = container.init?.identity ?? { uid: 0, gid: 0, groups: [] };
+    out.user = { linux: { uid, gid, supplementalGroups: [...new Set([gid, ...groups])] } };
+    const { stopSignal } = spec.lifecycle ?? {};
+    if (stopSignal) out.stopSignal = stopSignal;
+  }
   return out;
 }
 
@@ -204,6 +212,10 @@ function conditions(r: PodRecord, phase: string, init: ContainerStatus[], main: 
       .join(", ");
   }
   made.push(ready, containersReady);
+  const { pending, inProgress } = r.resize;
+  if (pending) made.push({ type: "PodResizePending", status: "True", reason: pending.reason, message: pending.message });
+  if (inProgress)
+    made.push({ type: "PodResizeInProgress", status: "True", ...(inProgress.error ? { reason: "Error", message: inProgress.error } : {}) });
   if (r.failed?.disrupted)
     made.push({ type: "DisruptionTarget", status: "True", reason: "TerminationByKubelet", message: r.failed.message });
   const old = pod.status?.conditions ?? [];

@@ -14,9 +14,11 @@ import type { EnvironmentSources } from "./environment.ts";
 import { type ImagePuller, podRef } from "./image-puller.ts";
 import type { LogStore } from "./log-store.ts";
 import { type Action, isOver, planPod, specsOf } from "./plan.ts";
-import { isSidecar, newContainerRecord, type PodRecord, podText, type SandboxRecord } from "./pod-record.ts";
+import { type ContainerRecord, isSidecar, newContainerRecord, type PodRecord, podText, type SandboxRecord } from "./pod-record.ts";
+import { amountOf } from "./pod-requests.ts";
 import { podStatus } from "./pod-status.ts";
 import type { ProbeCount } from "./probes/prober.ts";
+import { allocate, changedResources, limitBelowUsage, resizable, wantsResize } from "./resize.ts";
 import type { Tallies } from "./server/introspection.ts";
 import type { StatusManager } from "./status-manager.ts";
 import { VolumePending } from "./volumes/payload.ts";
@@ -40,6 +42,8 @@ export interface PodWorkerDeps {
   createSandbox(pod: Pod): Promise<{ sandbox: SandboxRecord; etc: Map<string, FileInode> }>;
   environment(pod: Pod, sandbox: SandboxRecord): Omit<EnvironmentSources, "onInvalid">;
   volumes(pod: Pod, onChange: () => void): PodVolumes;
+  /** Why the node has no room for what the pod's spec asks for now, or undefined. */
+  judgeResize(worker: PodWorker): { reason: "Deferred" | "Infeasible"; message: string } | undefined;
   tallies: Tallies;
   diskPool: SpacePool;
   /** Asked once, before anything of the pod is made: why it may not run here, or undefined. */
@@ -48,6 +52,9 @@ export interface PodWorkerDeps {
   onGone(uid: string): void;
 }
 
+/** A deferred resize is tried again when a pod goes, and this often. */
+const RESIZE_RETRY_MS = 180_000;
+const RESIZE_ERROR_RETRY_MS = 10_000;
 const RETRY_MS = 2000;
 /** CNI's code for "not now". */
 const TRY_AGAIN = 11;
@@ -88,6 +95,7 @@ export class PodWorker {
       startMs: timeMs(pod.status?.startTime as string | undefined) ?? deps.clock.nowMs(),
       failed: undefined,
       admitted: false,
+      resize: { pending: undefined, inProgress: undefined },
     };
     this.#addContainers();
     this.volumes = deps.volumes(pod, () => this.#volumesChanged());
@@ -195,9 +203,14 @@ export class PodWorker {
     if (!r.admitted && !r.terminating && !r.finished) {
       const rejection = await this.deps.admit(this);
       if (rejection) this.#reject(rejection);
-      else r.admitted = true;
+      else {
+        r.admitted = true;
+        // What was allocated before a reboot stands.
+        if (![...r.containers.values()].some((c) => c.allocated)) allocate(r);
+      }
     }
     if (r.terminating || r.finished) return this.#syncTerminating();
+    this.#resize();
     this.publish();
     if (!(await this.#mount())) return;
     for (const action of planPod(r, this.backOffs, this.deps.clock.nowMs())) {
@@ -208,6 +221,52 @@ export class PodWorker {
     if (r.terminating || isOver(r)) this.#dirty = true;
     if (this.deps.clock.nowMs() - this.#refreshed > REFRESH_MS) this.#volumesChanged();
     this.wakeAt(this.deps.clock.nowMs() + REFRESH_MS);
+  }
+
+  /** Allocates what a newer spec asks for, if the node has room (KEP-1287). */
+  #resize(): void {
+    const r = this.record;
+    if (!wantsResize(r)) {
+      r.resize.pending = undefined;
+    } else {
+      const refused = this.deps.judgeResize(this);
+      if (refused) {
+        if (r.resize.pending?.message !== refused.message)
+          this.event("Warning", `Resize${refused.reason}`, `Pod resize ${refused.reason}: ${this.#resizeText()}: ${refused.message}`);
+        r.resize.pending = refused;
+        if (refused.reason === "Deferred") this.wakeAt(this.deps.clock.nowMs() + RESIZE_RETRY_MS);
+        return;
+      }
+      r.resize.pending = undefined;
+      allocate(r);
+      r.resize.inProgress = { error: "" };
+      this.event("Normal", "ResizeStarted", `Pod resize started: ${this.#resizeText()}`);
+    }
+    const waiting = [...r.containers.values()].some((c) => c.running && c.actual && changedResources(c.actual, c.allocated).length > 0);
+    if (r.resize.inProgress && !waiting && !r.resize.inProgress.error) {
+      r.resize.inProgress = undefined;
+      this.event("Normal", "ResizeCompleted", `Pod resize completed: ${this.#resizeText()}`);
+    }
+  }
+
+  #resizeText(): string {
+    const containers = resizable(this.record.pod).map((c) => ({ name: c.name, resources: c.resources ?? {} }));
+    const { generation } = this.record.pod.metadata!;
+    return JSON.stringify({ containers, ...(generation === undefined ? {} : { generation }) });
+  }
+
+  #applyResize(c: ContainerRecord): void {
+    const error = limitBelowUsage(c) ?? "";
+    if (error !== "") {
+      this.record.resize.inProgress = { error };
+      this.wakeAt(this.deps.clock.nowMs() + RESIZE_ERROR_RETRY_MS);
+      return;
+    }
+    const limit = (c.allocated?.limits as Record<string, string> | undefined)?.["memory"];
+    if (c.container) c.container.memory.limitBytes = limit === undefined ? undefined : amountOf("memory", limit);
+    c.actual = c.allocated;
+    this.record.resize.inProgress = { error: "" };
+    this.#dirty = true;
   }
 
   #reject({ reason, message }: Rejection): void {
@@ -238,6 +297,9 @@ export class PodWorker {
         return;
       case "kill":
         void this.runner.kill(a.spec, a.record, a.message, Number(this.record.pod.spec!.terminationGracePeriodSeconds ?? 30));
+        return;
+      case "resize":
+        this.#applyResize(a.record);
         return;
       case "finish":
         await this.#finish();
