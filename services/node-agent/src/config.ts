@@ -77,7 +77,9 @@ export const FLAGS = {
   "client-ca-file": z.string().default(""),
   "anonymous-auth": bool.default(false),
   "authorization-mode": z.enum(["Webhook", "AlwaysAllow"]).default("Webhook"),
+  /** Folder of static pods' manifests. */
   "pod-manifest-path": z.string().default(""),
+  "file-check-frequency": durationMs.default(20_000),
   "eviction-hard": thresholds.prefault(
     "memory.available<100Mi,nodefs.available<10%,nodefs.inodesFree<5%,imagefs.available<15%,imagefs.inodesFree<5%",
   ),

@@ -256,3 +256,35 @@ it("resizes containers in place, restarts those that want it, defers and refuses
   await resize("sized", amounts("4", "256Mi"), policy);
   await until("the restart", () => status("sized")?.restartCount === 1 && status("sized")?.resources?.limits?.memory === "256Mi", 15_000);
 }, 30_000);
+
+it("runs static pods from a folder, shows them by mirrors, follows the files", async () => {
+  const manifests = path.join(folder, "manifests");
+  fs.mkdirSync(manifests);
+  const manifest = (text: string) =>
+    `apiVersion: v1\nkind: Pod\nmetadata: {name: web, labels: {a: b}}\nspec:\n  terminationGracePeriodSeconds: 0\n  containers:\n  - {name: main, image: busybox, command: [sh, -c, "echo ${text}; sleep 1000"]}\n`;
+  fs.writeFileSync(path.join(manifests, "web.yaml"), manifest("one"));
+  fs.writeFileSync(path.join(manifests, "broken.yaml"), "kind: [");
+  const node = startNode(3, { "pod-manifest-path": manifests, "file-check-frequency": "100ms" });
+  await Promise.race([node.start(), clock.sleep(2000)]);
+  await api.client().patch(Resources.nodes, "", "node-3", "merge", { spec: { podCIDR: "10.244.3.0/24" } });
+  const p = await running("web-node-3");
+  expect(p.metadata.ownerReferences[0]).toMatchObject({ kind: "Node", name: "node-3", controller: true });
+  expect(p.metadata.annotations["kubernetes.io/config.mirror"]).toBe(p.metadata.annotations["kubernetes.io/config.hash"]);
+  expect(p.spec.tolerations).toContainEqual({ operator: "Exists", effect: "NoExecute" });
+  // Deleting the mirror changes nothing but its uid.
+  const { startTime } = p.status;
+  await api.client().delete(Resources.pods, "default", "web-node-3", { gracePeriodSeconds: 0 });
+  await until("a new mirror", () => find("web-node-3") && find("web-node-3").metadata.uid !== p.metadata.uid);
+  expect((await running("web-node-3")).status.startTime).toBe(startTime);
+  fs.writeFileSync(path.join(manifests, "web.yaml"), manifest("two"));
+  await until("the new content", () => {
+    const now = find("web-node-3");
+    return (
+      now &&
+      now.metadata.annotations["kubernetes.io/config.hash"] !== p.metadata.annotations["kubernetes.io/config.hash"] &&
+      now.status?.phase === "Running"
+    );
+  });
+  fs.rmSync(path.join(manifests, "web.yaml"));
+  await until("its end", () => !find("web-node-3"));
+}, 30_000);

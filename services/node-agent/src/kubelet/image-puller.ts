@@ -14,7 +14,7 @@ export class ImagePuller {
   readonly #clock: Clock;
   readonly #events: EventRecorder;
   readonly #pullMs: number;
-  readonly #present = new Map<string, Image>();
+  readonly #present = new Map<string, { image: Image; pulledMs: number; usedMs: number }>();
   readonly #backOffs = new Map<string, BackOff & { endedMs: number; error: string }>();
 
   constructor(o: { catalogue: ImageCatalogue; clock: Clock; events: EventRecorder; pullMs: number }) {
@@ -24,9 +24,32 @@ export class ImagePuller {
     this.#pullMs = o.pullMs;
   }
 
-  /** What node.status.images lists. */
+  /** What node.status.images lists: one entry an image, with all its names. */
   images(): { names: string[]; sizeBytes: number }[] {
-    return [...this.#present.values()].map((i) => ({ names: [i.digest, i.reference], sizeBytes: i.sizeBytes }));
+    const byDigest = new Map<string, { names: string[]; sizeBytes: number }>();
+    for (const { image } of this.#present.values()) {
+      const known = byDigest.get(image.digest);
+      if (known) known.names.push(image.reference);
+      else byDigest.set(image.digest, { names: [image.digest, image.reference], sizeBytes: image.sizeBytes });
+    }
+    return [...byDigest.values()].sort((a, b) => b.sizeBytes - a.sizeBytes);
+  }
+
+  /** Removes images that nobody uses, the longest unused first, until `bytes` are free; none pulled after `pulledBeforeMs`. */
+  collect(inUse: ReadonlySet<string>, bytes: number, pulledBeforeMs: number): number {
+    const candidates = [...this.#present].filter(([ref, i]) => !inUse.has(ref) && i.pulledMs <= pulledBeforeMs);
+    let freed = 0;
+    for (const [ref, i] of candidates.sort(([, a], [, b]) => a.usedMs - b.usedMs || a.pulledMs - b.pulledMs)) {
+      if (freed >= bytes) break;
+      this.#present.delete(ref);
+      freed += i.image.sizeBytes;
+    }
+    return freed;
+  }
+
+  /** Removes images that nobody has used since. */
+  expire(inUse: ReadonlySet<string>, usedBeforeMs: number): void {
+    for (const [ref, i] of [...this.#present]) if (!inUse.has(ref) && i.usedMs < usedBeforeMs) this.#present.delete(ref);
   }
 
   async ensure(pod: Pod, spec: ContainerSpec, fieldPath: string): Promise<PullResult> {
@@ -34,7 +57,9 @@ export class ImagePuller {
     const policy = spec.imagePullPolicy ?? (/:latest$|^[^:@]*$/.test(reference.replace(/^[^/]*:\d+\//, "")) ? "Always" : "IfNotPresent");
     const event = (type: "Normal" | "Warning", reason: string, message: string) =>
       this.#events.event(podRef(pod), type, reason, message, { fieldPath });
-    const present = this.#present.get(reference);
+    const held = this.#present.get(reference);
+    if (held) held.usedMs = this.#clock.nowMs();
+    const present = held?.image;
     if (present && policy !== "Always") {
       event("Normal", "Pulled", `Container image "${reference}" already present on machine`);
       return { image: present };
@@ -83,7 +108,8 @@ export class ImagePuller {
         "ImageStandIn",
         `Image "${reference}" is not in the catalogue: the echo workload answers on the container's declared ports instead`,
       );
-    this.#present.set(reference, resolution.image);
+    const pulledMs = this.#clock.nowMs();
+    this.#present.set(reference, { image: resolution.image, pulledMs, usedMs: pulledMs });
     return { image: resolution.image };
   }
 

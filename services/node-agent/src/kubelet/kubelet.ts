@@ -4,7 +4,7 @@
 
 import path from "node:path";
 import { type Node, type Pod, parseQuantity } from "@podwire/api";
-import { type Clock, type Logger, type Random, reasonOf } from "@podwire/base";
+import { type Clock, type Logger, type Random, reasonOf, type Timer } from "@podwire/base";
 import type { Bus, Subscription } from "@podwire/bus";
 import { type ApiClient, type EventRecorder, eventRecorder, type Informer, informer, Resources } from "@podwire/client";
 import { Cpu, createHostSandbox, createPodSandbox, type FileInode, ImageCatalogue, type NetStack, type PodSandbox } from "@podwire/runtime";
@@ -13,11 +13,11 @@ import type { BridgePlugin } from "../cni/bridge-plugin.ts";
 import type { NodeAgentConfig } from "../config.ts";
 import type { NodeNetwork } from "../network/node-network.ts";
 import { type AdmissionNode, admitPod, type Rejection } from "./admission/admission.ts";
-import { CheckpointStore, restore } from "./checkpoint.ts";
+import { type Checkpoint, CheckpointStore, restore } from "./checkpoint.ts";
 import { textFile } from "./container-options.ts";
 import { EvictionManager } from "./eviction/eviction-manager.ts";
-import type { Eviction, Observation, Observations } from "./eviction/plan.ts";
-import type { Signal } from "./eviction/thresholds.ts";
+import type { Eviction } from "./eviction/plan.ts";
+import { collectImages } from "./image-collection.ts";
 import { ImagePuller, podRef } from "./image-puller.ts";
 import type { NodeWatch } from "./kube-watch.ts";
 import { LogStore } from "./log-store.ts";
@@ -30,9 +30,9 @@ import { allocatedPod, judgeResize } from "./resize.ts";
 import { etcHosts, nodeHosts, podHostname, resolvConf } from "./resolv-conf.ts";
 import { kubeletConfiguration, kubeletMetrics, probeMetrics, type Tallies } from "./server/introspection.ts";
 import type { KubeletApiSources } from "./server/kubelet-api.ts";
+import { isMirrorPod, StaticPods } from "./static-pods.ts";
 import { cadvisorMetrics, resourceMetrics } from "./stats/metrics.ts";
-import { type NodeUsage, summary } from "./stats/summary.ts";
-import { type PodUsage, UsageMeter } from "./stats/usage.ts";
+import { NodeStats } from "./stats/node-stats.ts";
 import { StatusManager } from "./status-manager.ts";
 import { serveKubeletStreams } from "./streams.ts";
 import { TokenSource } from "./token-source.ts";
@@ -63,11 +63,9 @@ export interface KubeletOptions {
   log: Logger;
 }
 
+const IMAGE_GC_MS = 300_000;
 /** A hard threshold leaves no more time. */
 const EVICTION_GRACE_SECONDS = 1;
-/** Inodes and process ids that a simulated node has. */
-const NODE_INODES = 6_553_600;
-export const NODE_MAX_PIDS = 32_768;
 
 export class Kubelet {
   readonly #o: KubeletOptions;
@@ -87,8 +85,12 @@ export class Kubelet {
   readonly #deps: PodWorkerDeps;
   readonly #host: PodSandbox;
   #streams: Subscription | undefined;
+  readonly #static: StaticPods;
+  /** Checkpoints of before the reboot that no pod has claimed yet. */
+  #saved = new Map<string, Checkpoint>();
+  #imageTimer: Timer | undefined;
   readonly #eviction: EvictionManager;
-  readonly #meter: UsageMeter;
+  readonly #stats: NodeStats;
   readonly #tallies: Tallies = { started: 0, startErrors: 0, evictions: new Map() };
   #stopping = false;
   #node: Node | undefined;
@@ -103,10 +105,24 @@ export class Kubelet {
       events: this.#events,
       pullMs: o.config["image-pull-time"],
     });
-    this.#statuses = new StatusManager({ client, clock, log });
+    this.#static = new StaticPods({
+      folder: o.config["pod-manifest-path"],
+      periodMs: o.config["file-check-frequency"],
+      nodeName: o.nodeName,
+      node: () => this.#node,
+      client,
+      clock,
+      log,
+      start: (pod) => this.#take(pod),
+      stop: (uid) => void this.#workers.get(uid)?.retire(),
+      mirrored: (uid) => this.#statuses.retry(uid),
+    });
+    this.#statuses = new StatusManager({ client, clock, log, apiUid: (uid) => this.#static.apiUid(uid) });
     this.#checkpoints = new CheckpointStore(path.join(o.stateDir, "pods"), clock);
-    this.#logs = new LogStore(path.join(o.stateDir, "logs", "pods"), clock);
-    this.#meter = new UsageMeter(clock, this.#logs);
+    this.#logs = new LogStore(path.join(o.stateDir, "logs", "pods"), clock, {
+      maxBytes: amountOf("ephemeral-storage", o.config["container-log-max-size"]),
+      maxFiles: o.config["container-log-max-files"],
+    });
     this.#objects = new ObjectSource({ client, clock, random, log });
     this.#tokens = new TokenSource({ client, clock, random });
     this.#nodeVolumes = new NodeVolumes({
@@ -120,6 +136,13 @@ export class Kubelet {
       attachLimit: o.config["csi-attach-limit"],
       event: (uid, type, reason, message) => this.#workers.get(uid)?.event(type, reason, message),
       onChange: () => o.onVolumesInUse?.(),
+    });
+    this.#stats = new NodeStats({
+      ...o,
+      logs: this.#logs,
+      workers: () => this.#workers.values(),
+      images: this.images,
+      pool: this.#nodeVolumes.disk.pool,
     });
     this.#watch = o.watch;
     this.#host = createHostSandbox({
@@ -144,9 +167,9 @@ export class Kubelet {
       thresholds: o.config["eviction-hard"],
       transitionMs: o.config["eviction-pressure-transition-period"],
       periodMs: o.config["housekeeping-interval"],
-      usage: () => this.usage().filter((p) => !this.#workers.get(p.pod.metadata!.uid!)?.record.terminating),
-      observe: (pods) => this.#observe(pods),
-      reclaimImages: () => false,
+      usage: () => this.#stats.pods().filter((p) => !this.#workers.get(p.pod.metadata!.uid!)?.record.terminating),
+      observe: (pods) => this.#stats.observe(pods),
+      reclaimImages: () => this.images.collect(this.#imagesInUse(), Number.POSITIVE_INFINITY, this.#o.clock.nowMs()) > 0,
       evict: (e) => this.#evict(e),
       nodeEvent: (type, reason, message) => this.#events.event(nodeRef(o.nodeName), type, reason, message),
       onChange: () => o.onConditions?.(),
@@ -223,18 +246,13 @@ export class Kubelet {
   }
 
   async start(): Promise<void> {
-    const saved = this.#checkpoints.load();
+    this.#saved = this.#checkpoints.load();
     const { clock, log } = this.#o;
     this.#watch.informerOf("services");
     this.#pods.handle({
-      onAdd: (pod) => {
-        const checkpoint = saved.get(pod.metadata.uid);
-        saved.delete(pod.metadata.uid);
-        const w = this.#worker(pod);
-        if (checkpoint) restore(w.record, checkpoint, clock.nowMs());
-        w.update(pod);
-      },
+      onAdd: (pod) => (isMirrorPod(pod) ? this.#static.observe(pod) : this.#take(pod)),
       onUpdate: (pod, old) => {
+        if (isMirrorPod(pod)) return this.#static.observe(pod);
         if (old.metadata.uid !== pod.metadata.uid) {
           this.#over.delete(old.metadata.uid);
           void this.#workers.get(old.metadata.uid)?.vanish();
@@ -242,6 +260,7 @@ export class Kubelet {
         if (!this.#over.has(pod.metadata.uid)) this.#worker(pod).update(pod);
       },
       onDelete: (pod) => {
+        if (isMirrorPod(pod)) return this.#static.forgotten(pod);
         this.#over.delete(pod.metadata.uid);
         void this.#workers.get(pod.metadata.uid)?.vanish();
       },
@@ -254,17 +273,35 @@ export class Kubelet {
       logs: this.#logs,
       find: (namespace, name, uid) => this.#find(namespace, name, uid),
       stackOf: (r) => r.sandbox?.sandbox.options.netns,
-      stats: () => this.summary(),
+      stats: () => this.#stats.summary(),
       pods: () => this.#pods.lister.list(),
     });
+    this.#static.start();
     await this.#pods.start().catch((e) => this.#stopping || log.error({ reason: reasonOf(e) }, "this node's pods cannot be followed"));
     if (this.#stopping) return;
     this.#eviction.start();
+    this.#imageTimer = clock.every(
+      IMAGE_GC_MS,
+      () => collectImages({ ...this.#o, images: this.images, stats: this.#stats, inUse: this.#imagesInUse(), events: this.#events }),
+      { unref: true },
+    );
     // Pods that were here before the reboot and are no more: their logs and checkpoints go.
     const live = new Set(this.#pods.lister.list().map((p) => p.metadata.uid as string));
-    for (const uid of saved.keys()) if (!live.has(uid)) this.#checkpoints.remove(uid);
+    for (const uid of this.#static.uids()) live.add(uid);
+    for (const uid of this.#saved.keys()) if (!live.has(uid)) this.#checkpoints.remove(uid);
+    this.#saved.clear();
     this.#logs.retain(live);
     this.#nodeVolumes.retain(live);
+  }
+
+  /** A pod that is new here, or was here before a reboot. */
+  #take(pod: Pod): void {
+    const uid = pod.metadata!.uid!;
+    const checkpoint = this.#saved.get(uid);
+    this.#saved.delete(uid);
+    const w = this.#worker(pod);
+    if (checkpoint) restore(w.record, checkpoint, this.#o.clock.nowMs());
+    w.update(pod);
   }
 
   #worker(pod: Pod): PodWorker {
@@ -280,7 +317,7 @@ export class Kubelet {
   #find(namespace: string, name: string, uid: string | undefined): { record: PodRecord; pod: Pod } | undefined {
     for (const w of this.#workers.values()) {
       const m = w.record.pod.metadata!;
-      if (m.namespace === namespace && m.name === name && (uid === undefined || m.uid === uid))
+      if (m.namespace === namespace && m.name === name && (uid === undefined || m.uid === uid || this.#static.apiUid(m.uid!) === uid))
         return { record: w.record, pod: w.record.pod };
     }
     return undefined;
@@ -406,24 +443,10 @@ export class Kubelet {
     for (const w of this.#workers.values()) w.wake();
   }
 
-  #observe(pods: readonly PodUsage[]): Observations {
-    const n = this.#nodeUsage();
-    const sum = (f: (p: PodUsage) => number) => pods.reduce((total, p) => total + f(p), 0);
-    const memory = n.own.memoryBytes + sum((p) => p.memoryBytes);
-    const disk = { available: n.diskCapacityBytes - n.imageBytes - sum((p) => p.diskBytes), capacity: n.diskCapacityBytes };
-    // What really holds the files may be fuller than the disk that it stands for.
-    const { pool } = this.#nodeVolumes.disk;
-    const real = { available: pool.limitBytes - pool.usedBytes, capacity: pool.limitBytes };
-    const nodefs = real.available / real.capacity < disk.available / disk.capacity ? real : disk;
-    const inodes = { available: n.inodes - sum((p) => p.diskInodes), capacity: n.inodes };
-    return new Map<Signal, Observation>([
-      ["memory.available", { available: n.memoryCapacityBytes - memory, capacity: n.memoryCapacityBytes }],
-      ["nodefs.available", nodefs],
-      ["imagefs.available", disk],
-      ["nodefs.inodesFree", inodes],
-      ["imagefs.inodesFree", inodes],
-      ["pid.available", { available: n.maxPids - sum((p) => p.processes), capacity: n.maxPids }],
-    ]);
+  #imagesInUse(): Set<string> {
+    const used = new Set<string>();
+    for (const w of this.#workers.values()) for (const c of w.record.containers.values()) if (c.running) used.add(c.image);
+    return used;
   }
 
   #evict(e: Eviction): void {
@@ -438,33 +461,6 @@ export class Kubelet {
     return this.#eviction.pressures();
   }
 
-  /** What every pod here uses now. */
-  usage(): PodUsage[] {
-    return this.#meter.read(this.#workers.values());
-  }
-
-  /** The Summary API's answer. */
-  summary(onlyCpuAndMemory = false): object {
-    return summary(this.#nodeUsage(), this.usage(), this.#o.clock.nowMs(), onlyCpuAndMemory);
-  }
-
-  #nodeUsage(): NodeUsage {
-    const { config, nodeName, network, clock } = this.#o;
-    const { user, system } = process.cpuUsage();
-    const nowMs = clock.nowMs();
-    return {
-      nodeName,
-      startMs: nowMs - process.uptime() * 1000,
-      own: { cpuMs: (user + system) / 1000, memoryBytes: process.memoryUsage.rss() },
-      memoryCapacityBytes: amountOf("memory", config.memory),
-      diskCapacityBytes: amountOf("ephemeral-storage", config["ephemeral-storage"]),
-      imageBytes: this.images.images().reduce((n, i) => n + i.sizeBytes, 0),
-      inodes: NODE_INODES,
-      maxPids: NODE_MAX_PIDS,
-      network: network.nic.counters,
-    };
-  }
-
   /** What the kubelet's HTTPS port shows. */
   serverSources(): KubeletApiSources {
     return {
@@ -474,7 +470,7 @@ export class Kubelet {
         [...this.#workers.values()]
           .map((w) => ({ pod: w.record.pod, containers: [...w.record.containers.values()].filter((c) => c.running).map((c) => c.name) }))
           .filter((p) => p.containers.length > 0),
-      summary: (only) => this.summary(only),
+      summary: (only) => this.#stats.summary(only),
       metrics: (kind) => this.#metrics(kind),
       config: () => kubeletConfiguration(this.#o.config),
       logs: this.#logs,
@@ -484,8 +480,8 @@ export class Kubelet {
 
   #metrics(kind: "kubelet" | "resource" | "cadvisor" | "probes"): string {
     const nowMs = this.#o.clock.nowMs();
-    if (kind === "resource") return resourceMetrics(this.usage(), nowMs);
-    if (kind === "cadvisor") return cadvisorMetrics(this.usage(), nowMs);
+    if (kind === "resource") return resourceMetrics(this.#stats.pods(), nowMs);
+    if (kind === "cadvisor") return cadvisorMetrics(this.#stats.pods(), nowMs);
     if (kind === "probes") return probeMetrics(this.#workers.values());
     return kubeletMetrics(this.#o.nodeName, this.#workers.values(), this.#tallies);
   }
@@ -512,6 +508,8 @@ export class Kubelet {
   stop(): void {
     this.#stopping = true;
     this.#eviction.stop();
+    this.#imageTimer?.cancel();
+    this.#static.stop();
     this.#streams?.unsubscribe();
     this.#pods.stop();
     this.#objects.stop();

@@ -5,8 +5,14 @@ import fs from "node:fs";
 import path from "node:path";
 import type { Clock } from "@podwire/base";
 
-export const MAX_LOG_BYTES = 10 * 1024 * 1024;
-export const MAX_LOG_FILES = 5;
+/** --container-log-max-size, --container-log-max-files. */
+export interface LogLimits {
+  maxBytes: number;
+  /** With the one that is written. */
+  maxFiles: number;
+}
+
+export const DEFAULT_LOG_LIMITS: LogLimits = { maxBytes: 10 * 1024 * 1024, maxFiles: 5 };
 /** containerd's max_container_log_line_size. */
 const MAX_LINE_BYTES = 16_384;
 
@@ -15,6 +21,7 @@ export type LogStream = "stdout" | "stderr";
 export class LogFile {
   readonly file: string;
   readonly #clock: Clock;
+  readonly #limits: LogLimits;
   #fd: number | undefined;
   #size = 0;
   #waiting: Buffer[] = [];
@@ -23,7 +30,8 @@ export class LogFile {
   readonly #followers = new Set<() => void>();
   closed = false;
 
-  constructor(file: string, clock: Clock) {
+  constructor(file: string, clock: Clock, limits: LogLimits = DEFAULT_LOG_LIMITS) {
+    this.#limits = limits;
     this.file = file;
     this.#clock = clock;
     fs.mkdirSync(path.dirname(file), { recursive: true });
@@ -67,7 +75,7 @@ export class LogFile {
       this.#fd = fs.openSync(this.file, "a");
       this.#size = fs.fstatSync(this.#fd).size;
     }
-    if (this.#size > MAX_LOG_BYTES) this.#rotate();
+    if (this.#size > this.#limits.maxBytes) this.#rotate();
     fs.writeSync(this.#fd, all);
     this.#size += all.length;
     for (const f of this.#followers) f();
@@ -75,7 +83,8 @@ export class LogFile {
 
   #rotate(): void {
     fs.closeSync(this.#fd as number);
-    for (let n = MAX_LOG_FILES - 2; n >= 1; n--)
+    fs.rmSync(`${this.file}.${this.#limits.maxFiles - 1}`, { force: true });
+    for (let n = this.#limits.maxFiles - 2; n >= 1; n--)
       if (fs.existsSync(`${this.file}.${n}`)) fs.renameSync(`${this.file}.${n}`, `${this.file}.${n + 1}`);
     fs.renameSync(this.file, `${this.file}.1`);
     this.#fd = fs.openSync(this.file, "a");

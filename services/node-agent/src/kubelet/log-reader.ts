@@ -2,7 +2,7 @@
 // Invariant: lines come in the order they were written; a reader that follows ends when the container has ended and all is read.
 import fs from "node:fs";
 import type { LogFile } from "./log-file.ts";
-import { type LogStream, MAX_LOG_FILES, parseCriLine } from "./log-file.ts";
+import { type LogStream, parseCriLine } from "./log-file.ts";
 
 export interface LogOptions {
   follow: boolean;
@@ -25,7 +25,8 @@ const CHUNK_BYTES = 64 * 1024;
 /** Files of one log, oldest first. */
 export function logFiles(file: string): string[] {
   const out: string[] = [];
-  for (let n = MAX_LOG_FILES; n >= 1; n--) if (fs.existsSync(`${file}.${n}`)) out.push(`${file}.${n}`);
+  // Rotated ones count up from the newest.
+  for (let n = 1; fs.existsSync(`${file}.${n}`); n++) out.unshift(`${file}.${n}`);
   if (fs.existsSync(file)) out.push(file);
   return out;
 }

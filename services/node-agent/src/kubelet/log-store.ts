@@ -3,13 +3,15 @@ import fs from "node:fs";
 import path from "node:path";
 import type { Pod } from "@podwire/api";
 import type { Clock } from "@podwire/base";
-import { LogFile, parseCriLine } from "./log-file.ts";
+import { DEFAULT_LOG_LIMITS, LogFile, type LogLimits, parseCriLine } from "./log-file.ts";
 
 export class LogStore {
   readonly #folder: string;
   readonly #clock: Clock;
   readonly #open = new Map<string, LogFile>();
-  constructor(folder: string, clock: Clock) {
+  readonly #limits: LogLimits;
+  constructor(folder: string, clock: Clock, limits: LogLimits = DEFAULT_LOG_LIMITS) {
+    this.#limits = limits;
     this.#folder = folder;
     this.#clock = clock;
   }
@@ -43,7 +45,7 @@ export class LogStore {
   open(pod: Pod, container: string, restart: number): LogFile {
     const file = this.fileOf(pod, container, restart);
     if (restart >= 2) fs.rmSync(this.fileOf(pod, container, restart - 2), { force: true });
-    const log = new LogFile(file, this.#clock);
+    const log = new LogFile(file, this.#clock, this.#limits);
     this.#open.set(file, log);
     return log;
   }

@@ -396,6 +396,16 @@ export class PodWorker {
     this.dispose();
   }
 
+  /** A static pod's manifest is gone: the pod ends in its own time, and nothing of it is told. */
+  async retire(): Promise<void> {
+    if (this.#gone) return;
+    this.#gone = true;
+    await this.#stopAll(Number(this.record.pod.spec!.terminationGracePeriodSeconds ?? 30));
+    await this.#releaseSandbox();
+    this.deps.statuses.forget(this.record.uid);
+    this.dispose();
+  }
+
   /** The object is gone from the API without waiting for us (forced deletion, or the node's pods were taken away). */
   async vanish(): Promise<void> {
     if (this.#gone) return;

@@ -40,6 +40,8 @@ interface Entry {
   wanted: PodStatus | undefined;
   /** As the API has it, as far as we know. */
   known: PodStatus | undefined;
+  /** The uid in the API that was written to last. */
+  apiUid: string;
   /** Of the object that answered the last patch. */
   resourceVersion: string;
   sentText: string;
@@ -53,7 +55,10 @@ export class StatusManager {
   readonly #log: Logger;
   readonly #entries = new Map<string, Entry>();
   readonly counters = { sent: 0, failed: 0, unchanged: 0, deleted: 0 };
-  constructor(o: { client: ApiClient; clock: Clock; log: Logger }) {
+  readonly #apiUid: (uid: string) => string | undefined;
+  /** `apiUid`: a pod's uid in the API; undefined holds its status back until `retry`. */
+  constructor(o: { client: ApiClient; clock: Clock; log: Logger; apiUid?: (uid: string) => string | undefined }) {
+    this.#apiUid = o.apiUid ?? ((uid) => uid);
     this.#client = o.client;
     this.#clock = o.clock;
     this.#log = o.log;
@@ -69,6 +74,17 @@ export class StatusManager {
     }
     e.wanted = status;
     this.#pump(pod.metadata!.uid!, e);
+  }
+
+  /** The API knows the pod now. */
+  retry(uid: string): void {
+    const e = this.#entries.get(uid);
+    if (!e) return;
+    if (e.apiUid !== "" && e.apiUid !== this.#apiUid(uid)) {
+      e.wanted ??= e.known;
+      e.known = undefined;
+    }
+    if (e.wanted) this.#pump(uid, e);
   }
 
   /** The object as a watch shows it: when somebody else has changed our part of the status, the next `set` sends it again. */
@@ -105,6 +121,7 @@ export class StatusManager {
         name: pod.metadata!.name!,
         wanted: undefined,
         known,
+        apiUid: "",
         resourceVersion: "",
         sentText: "",
         deleteWhenSent: false,
@@ -127,7 +144,10 @@ export class StatusManager {
     try {
       while (this.#entries.get(uid) === e && (e.wanted !== undefined || e.deleteWhenSent)) {
         const status = e.wanted;
+        const apiUid = this.#apiUid(uid);
+        if (apiUid === undefined) return;
         e.wanted = undefined;
+        e.apiUid = apiUid;
         try {
           if (status !== undefined) {
             const answer = await this.#client.patch<any>(
@@ -135,7 +155,7 @@ export class StatusManager {
               e.namespace,
               e.name,
               "strategic",
-              { metadata: { uid }, status: statusPatch(e.known, status) },
+              { metadata: { uid: apiUid }, status: statusPatch(e.known, status) },
               { subresource: "status" },
             );
             e.sentText = JSON.stringify(status);
