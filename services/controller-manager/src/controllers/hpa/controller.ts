@@ -1,13 +1,13 @@
-// The shell of the horizontal pod autoscaler: every sync period reads the target's scale and the resource metrics of its pods, and
-// writes the size that they call for. Pods, object and external metrics need an adapter that no cluster of ours has: they fail as
-// they do in Kubernetes without one.
-import { labelSelector, parseQuantity } from "@podwire/api";
+// The shell of the horizontal pod autoscaler: every sync period reads the target's scale and its metrics (of resources, and of adapters
+// where the API has some: custom-metrics.ts), and writes the size that they call for.
+import { parseLabelSelector, parseQuantity } from "@podwire/api";
 import { reasonOf } from "@podwire/base";
 import { type KubeObject, objectKey, type ResourceRef, Resources, runController, splitKey, time, timeMs } from "@podwire/client";
 import type { ControllerContext, RunningController } from "../../context.ts";
 import { equal } from "../../equality.ts";
 import { CUSTOM_RESOURCE_DEFINITIONS, collectionOfKind } from "../../resource-table.ts";
 import { downLimit, type Recommendation, rulesOf, type ScaleEvent, stabilized, upLimit } from "./behavior.ts";
+import { externalMetric, objectMetric, podMetric, replicasForValue } from "./custom-metrics.ts";
 import { type PodUse, replicasFor } from "./replicas.ts";
 
 interface Memory {
@@ -170,14 +170,10 @@ export function startHorizontalPodAutoscaler(c: ControllerContext): RunningContr
   ): Promise<{ replicas: number; metric: string; status: any }> {
     const container = m.type === "ContainerResource" ? m.containerResource : undefined;
     const source = container ?? (m.type === "Resource" ? m.resource : undefined);
-    if (!source) {
-      const api = m.type === "External" ? "external" : "custom";
-      const inner = `unable to get metric ${m[m.type.toLowerCase()]?.metric?.name}: unable to fetch metrics from ${api} metrics API: the server could not find the requested resource`;
-      throw new MetricError(`FailedGet${m.type}Metric`, inner, `failed to get ${m.type.toLowerCase()} metric value: ${inner}`);
-    }
-    const selector = labelSelector(parseSelector(scale["status"]?.selector));
+    const selector = parseLabelSelector(scale["status"]?.selector ?? "");
     const namespace = hpa.metadata.namespace ?? "";
     const mine = pods.lister.list(namespace, (p) => selector.matches(p.metadata.labels));
+    if (!source) return adapterMetric(hpa, scale, current, m, mine);
     const byPercent = source.target.type === "Utilization";
     const what = byPercent ? `failed to get ${source.name} utilization: ` : "";
     let uses: Map<string, PodUse>;
@@ -226,6 +222,56 @@ export function startHorizontalPodAutoscaler(c: ControllerContext): RunningContr
       ? { type: m.type, containerResource: { name: source.name, container: container.container, current: now } }
       : { type: m.type, resource: { name: source.name, current: now } };
     return { replicas: r.replicas, metric, status: shown };
+  }
+
+  /** Pods, object and external metrics: from an adapter. */
+  async function adapterMetric(hpa: KubeObject, scale: KubeObject, current: number, m: any, mine: readonly KubeObject[]) {
+    const kind = m.type.toLowerCase();
+    const { metric, target, describedObject } = m[kind];
+    const namespace = hpa.metadata.namespace ?? "";
+    const tolerance = {
+      up: rulesOf(hpa["spec"].behavior, "scaleUp", 0).tolerance ?? c.settings.hpaTolerance,
+      down: rulesOf(hpa["spec"].behavior, "scaleDown", 0).tolerance ?? c.settings.hpaTolerance,
+    };
+    const failed = (inner: string) => new MetricError(`FailedGet${m.type}Metric`, inner, `failed to get ${kind} metric value: ${inner}`);
+    try {
+      if (m.type === "Pods") {
+        const uses = await podMetric(c.client, namespace, scale["status"]?.selector ?? "", metric);
+        const targetMilli = Number(parseQuantity(target.averageValue).milli());
+        const timing = { initialReadinessDelayMs: 0, cpuInitializationMs: 0, nowMs: c.clock.nowMs() };
+        const r = replicasFor(current, mine, uses, { resource: "", targetMilli, ...timing }, tolerance);
+        if ("error" in r) throw failed(r.error);
+        const status = { type: "Pods", pods: { metric, current: { averageValue: quantityOf(r.averageMilli) } } };
+        return { replicas: r.replicas, metric: `pods metric ${metric.name}`, status };
+      }
+      let milli: number;
+      if (m.type === "Object") {
+        const ref = collectionOfKind(crds, describedObject.apiVersion ?? "v1", describedObject.kind);
+        if (!ref) throw new Error(`no matches for kind "${describedObject.kind}" in version "${describedObject.apiVersion}"`);
+        milli = await objectMetric(
+          c.client,
+          namespace,
+          ref.group ? `${ref.resource}.${ref.group}` : ref.resource,
+          describedObject.name,
+          metric,
+        );
+      } else milli = await externalMetric(c.client, namespace, metric);
+      const statusReplicas: number = scale["status"]?.replicas ?? 0;
+      const replicas = replicasForValue(current, statusReplicas, mine, milli, target, tolerance);
+      const now =
+        target.type === "AverageValue"
+          ? { averageValue: quantityOf(Math.ceil(milli / Math.max(1, statusReplicas))) }
+          : { value: quantityOf(milli) };
+      const about = m.type === "Object" ? { metric, describedObject, current: now } : { metric, current: now };
+      const name =
+        m.type === "Object"
+          ? `${describedObject.kind} metric ${metric.name}`
+          : `external metric ${metric.name}(${labelText(metric.selector)})`;
+      return { replicas, metric: name, status: { type: m.type, [kind]: about } };
+    } catch (e) {
+      if (e instanceof MetricError) throw e;
+      throw failed(`unable to get metric ${metric.name}: ${reasonOf(e)}`);
+    }
   }
 
   async function podUses(
@@ -323,15 +369,9 @@ export function startHorizontalPodAutoscaler(c: ControllerContext): RunningContr
   return controller;
 }
 
-/** "a=b,c=d" of a Scale's status as a selector object. */
-function parseSelector(text: string | undefined): any {
-  const matchLabels: Record<string, string> = {};
-  for (const part of (text ?? "").split(",")) {
-    const [k, v] = part.split("=") as [string, string | undefined];
-    if (v !== undefined) matchLabels[k] = v;
-  }
-  return { matchLabels };
-}
+/** Thousandths as a quantity, without a suffix where they are whole. */
+const quantityOf = (milli: number): string => (milli % 1000 === 0 ? String(milli / 1000) : `${milli}m`);
+const labelText = (selector: any): string => JSON.stringify(selector ?? null);
 
 /** What pods ask for in thousandths; or the container that asks for nothing. */
 function requestsOf(
