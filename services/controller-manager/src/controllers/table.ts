@@ -1,8 +1,11 @@
 // All controllers of this process, by kube-controller-manager's names for --controllers.
 import type { StartController } from "../context.ts";
 import { startAttachDetach } from "./attachdetach/controller.ts";
+import { startBootstrapSigner, startTokenCleaner } from "./bootstrap/signer.ts";
 import { startClusterRoleAggregation } from "./clusterrole-aggregation/controller.ts";
 import { startCronJob } from "./cronjob/controller.ts";
+import { startCsrApproving } from "./csr/approver.ts";
+import { startCsrCleaner } from "./csr/cleaner.ts";
 import { startCsrSigning } from "./csr/controller.ts";
 import { startDaemonSet } from "./daemonset/controller.ts";
 import { startDeployment } from "./deployment/controller.ts";
@@ -61,14 +64,21 @@ export const CONTROLLERS: Readonly<Record<string, StartController>> = {
   "persistentvolume-expander-controller": startExpander,
   "volumeattributesclass-protection-controller": startAttributesClassProtection,
   "certificatesigningrequest-signing-controller": startCsrSigning,
+  "certificatesigningrequest-approving-controller": startCsrApproving,
+  "certificatesigningrequest-cleaner-controller": startCsrCleaner,
+  "bootstrap-signer-controller": startBootstrapSigner,
+  "token-cleaner-controller": startTokenCleaner,
   "clusterrole-aggregation-controller": startClusterRoleAggregation,
   "garbage-collector-controller": startGarbageCollector,
 };
 
-/** Which controllers a --controllers list names: "*" all, "name" one, "-name" not that one; "deployment" means "deployment-controller". */
+/** Off unless they are named, as in kube-controller-manager. */
+const OFF_BY_DEFAULT: ReadonlySet<string> = new Set(["bootstrap-signer-controller", "token-cleaner-controller"]);
+
+/** Which controllers a --controllers list names: "*" all that are on by default, "name" one, "-name" not that one; "deployment" means "deployment-controller". */
 export function selectControllers(list: readonly string[]): string[] {
   const full = (name: string) => (name in CONTROLLERS ? name : `${name}-controller`);
   const off = new Set(list.filter((x) => x.startsWith("-")).map((x) => full(x.slice(1))));
   const on = new Set(list.filter((x) => !x.startsWith("-") && x !== "*").map(full));
-  return Object.keys(CONTROLLERS).filter((name) => !off.has(name) && (list.includes("*") || on.has(name)));
+  return Object.keys(CONTROLLERS).filter((name) => !off.has(name) && ((list.includes("*") && !OFF_BY_DEFAULT.has(name)) || on.has(name)));
 }
