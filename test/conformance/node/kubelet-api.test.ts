@@ -52,3 +52,16 @@ conformance("the kubelet's port wants a user who may", async (t) => {
     (await curl(`-H "Authorization: Bearer $(cat ${token})"`, "/metrics/resource")).includes("node_memory_working_set_bytes"),
   );
 });
+
+conformance("pods/resize changes resources of a running container in place", async (t) => {
+  const amounts = (cpu: string, memory: string) => ({ requests: { cpu, memory }, limits: { cpu, memory } });
+  await t.runPod("p", { container: { resources: amounts("100m", "64Mi") } });
+  await t.api.patch(t.path("pods/p/resize"), { spec: { containers: [{ name: "c", resources: amounts("200m", "128Mi") }] } }, "strategic");
+  const p = await t.podWhen("p", "is resized", (x) => x.status.containerStatuses[0].resources?.limits?.memory === "128Mi");
+  expect(p.status.containerStatuses[0]).toMatchObject({ restartCount: 0, allocatedResources: { cpu: "200m", memory: "128Mi" } });
+  await t.podWhen("p", "has done", (x) => !x.status.conditions.some((c: Json) => c.type.startsWith("PodResize")));
+  await t.api.patch(t.path("pods/p/resize"), { spec: { containers: [{ name: "c", resources: amounts("100", "128Mi") }] } }, "strategic");
+  await t.podWhen("p", "is infeasible", (x) =>
+    x.status.conditions.some((c: Json) => c.type === "PodResizePending" && c.reason === "Infeasible"),
+  );
+});

@@ -132,6 +132,11 @@ export class Kubelet {
       log,
       nodeName: o.nodeName,
       stateDir: o.stateDir,
+      hostFiles: {
+        "/etc/hosts": `127.0.0.1\tlocalhost\n${o.network.address}\t${o.nodeName}\n`,
+        "/etc/hostname": `${o.nodeName}\n`,
+        "/etc/os-release": 'NAME="Podwire"\nID=podwire\nPRETTY_NAME="Podwire"\n',
+      },
       diskBytes: Number(parseQuantity(o.config["disk-space"]).value()),
       attachLimit: o.config["csi-attach-limit"],
       event: (uid, type, reason, message) => this.#workers.get(uid)?.event(type, reason, message),

@@ -46,6 +46,8 @@ export interface NodeDiskOptions {
   clock: Clock;
   /** Content of all file systems of the disk together; more answers ENOSPC. */
   limitBytes: number;
+  /** Files that a fresh host has, by path. */
+  hostFiles?: Readonly<Record<string, string>>;
 }
 
 export class NodeDisk {
@@ -69,6 +71,11 @@ export class NodeDisk {
     const journal = this.#open("host.journal", 0o755, (host) => {
       const t = new MountTable({ root: host.root, readOnly: false, source: "/dev/vda1", target: "/" });
       for (const d of HOST_FOLDERS) t.mkdir(t.root, d, AS_ROOT, d === "/tmp" ? 0o1777 : d === "/root" ? 0o700 : 0o755);
+      for (const [at, text] of Object.entries(this.#o.hostFiles ?? {})) {
+        const inode = new FileInode(host, 0o644, 0, 0);
+        (t.resolve(t.root, path.posix.dirname(at), AS_ROOT).inode as DirInode).link(path.posix.basename(at), inode);
+        inode.writeAt(0, Buffer.from(text));
+      }
     });
     return { journal, table: new MountTable({ root: journal.fs.root, readOnly: false, source: "/dev/vda1", target: "/" }) };
   }

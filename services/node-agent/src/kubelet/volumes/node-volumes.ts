@@ -19,6 +19,8 @@ export interface NodeVolumesOptions {
   nodeName: string;
   stateDir: string;
   diskBytes: number;
+  /** Files that a fresh host has. */
+  hostFiles: Readonly<Record<string, string>>;
   /** Volumes that may be attached at a time. */
   attachLimit: number;
   event(podUid: string, type: "Normal" | "Warning", reason: string, message: string): void;
@@ -36,7 +38,7 @@ export class NodeVolumes {
   constructor(o: NodeVolumesOptions) {
     this.#o = o;
     const { bus, clock, log, client } = o;
-    this.disk = new NodeDisk({ folder: path.join(o.stateDir, "volumes"), clock, limitBytes: o.diskBytes });
+    this.disk = new NodeDisk({ folder: path.join(o.stateDir, "volumes"), clock, limitBytes: o.diskBytes, hostFiles: o.hostFiles });
     this.shared = new SharedVolumes({ bus, clock, log, onChange: () => o.onChange() });
     this.#expansion = new VolumeExpansion({ client, clock, log, nodeName: o.nodeName, event: o.event });
   }
