@@ -9,6 +9,7 @@ import { Deletion } from "../storage/object-storage.ts";
 import { timeText } from "../verbs/body.ts";
 import { convertByWebhook } from "./conversion-webhook.ts";
 import { servedOf } from "./served.ts";
+import { approvalOf, isProtectedGroup } from "./validate-definition.ts";
 
 const GROUP = "apiextensions.k8s.io";
 const RESOURCE = "customresourcedefinitions";
@@ -173,6 +174,11 @@ export function withNames(d: KubeObject, others: readonly KubeObject[], now: str
     if (!conditions.some((c) => c.type === "Established")) set("Established", "False", "NotAccepted", "not all names are accepted");
   } else if (!conditions.some((c) => c.type === "Established" && c.status === "True")) {
     set("Established", "True", "InitialNamesAccepted", "the initial names have been accepted");
+  }
+  if (isProtectedGroup(d["spec"].group)) {
+    const { state, reason } = approvalOf(d);
+    const words = { approved: "Approved", bypassed: "Unapproved", missing: "Missing", invalid: "Invalid" };
+    set("KubernetesAPIApprovalPolicyConformant", state === "approved" ? "True" : "False", `${words[state]}Annotation`, reason);
   }
   return { ...status, conditions, acceptedNames: accepted };
 }

@@ -1,22 +1,23 @@
 // Validation of CustomResourceDefinitions: names, group, scope, versions, structural schemas, what may not change
 // (apiextensions-apiserver/pkg/apis/apiextensions/validation). Pure.
+import { isDeepStrictEqual } from "node:util";
 import {
   type FieldError,
   forbidden,
   invalid,
   isDns1035Label,
   isDns1123Subdomain,
-  type JsonSchema,
   type KubeObject,
   notSupported,
   required,
-  schemaRuleErrors,
   Verbatim,
   webhookService,
   webhookUrl,
 } from "@podwire/api";
 import { isTrue } from "./definitions.ts";
 import type { DefinitionVersion } from "./served.ts";
+import { schemaErrors } from "./validate-schema.ts";
+import { columnErrors, deprecationErrors, selectableFieldErrors, subresourceErrors } from "./validate-version.ts";
 
 const LABEL_HINT = "may have mixed case, but should otherwise match: ";
 
@@ -33,6 +34,15 @@ export function validateDefinition(d: KubeObject, old: KubeObject | undefined): 
   errors.push(...nameErrors(spec.names ?? {}));
   errors.push(...versionErrors(versions));
   errors.push(...conversionErrors(spec.conversion));
+  errors.push(...approvalErrors(d, old));
+  if (spec.preserveUnknownFields === true && old?.["spec"]?.preserveUnknownFields !== true)
+    errors.push(
+      invalid(
+        "spec.preserveUnknownFields",
+        true,
+        "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead",
+      ),
+    );
   if (old && isTrue(old, "Established")) {
     for (const f of ["group", "scope"]) if (spec[f] !== old["spec"]?.[f]) return [invalid(`spec.${f}`, spec[f], "field is immutable")];
     for (const f of ["plural", "kind"])
@@ -162,70 +172,55 @@ function nameErrors(names: {
 function versionErrors(versions: readonly DefinitionVersion[]): FieldError[] {
   const errors: FieldError[] = [];
   const seen = new Set<string>();
+  // What is the same in all versions is, internally, said once for the whole definition, and errors name it there.
+  const same = (part: (v: DefinitionVersion) => unknown) =>
+    versions.length > 0 &&
+    versions.every((v) => part(v) !== undefined && isDeepStrictEqual(part(v), part(versions[0] as DefinitionVersion)));
+  const where = (part: (v: DefinitionVersion) => unknown, i: number, above: string, below: string) =>
+    same(part) ? (i === 0 ? `spec.${above}` : undefined) : `spec.versions[${i}].${below}`;
   for (const [i, v] of versions.entries()) {
     const at = `spec.versions[${i}]`;
     const wrong = isDns1035Label(v.name ?? "");
     if (wrong.length > 0) errors.push(invalid(`${at}.name`, v.name ?? "", wrong.join(",")));
-    if (seen.has(v.name)) errors.push(invalid("spec.versions", v.name, "must not contain duplicates"));
+    if (seen.has(v.name)) errors.push(invalid("spec.versions", v.name, "must contain unique version names"));
     seen.add(v.name);
+    errors.push(...deprecationErrors(v, at));
     const schema = v.schema?.openAPIV3Schema;
-    // A single version's schema is, internally, that of the whole definition, and errors name it there.
-    const where = versions.length === 1 ? "spec.validation.openAPIV3Schema" : `${at}.schema.openAPIV3Schema`;
+    const schemaAt = where((x) => x.schema, i, "validation.openAPIV3Schema", "schema.openAPIV3Schema");
     if (!schema) errors.push(required(`${at}.schema.openAPIV3Schema`));
-    else errors.push(...schemaErrors(schema, where, true), ...schemaRuleErrors(schema, where));
+    else if (schemaAt) errors.push(...schemaErrors(schema, schemaAt));
+    const subresourcesAt = where((x) => x.subresources, i, "subresources", "subresources");
+    if (subresourcesAt) errors.push(...subresourceErrors(v.subresources, subresourcesAt));
+    const columnsAt = where((x) => x.additionalPrinterColumns, i, "additionalPrinterColumns", "additionalPrinterColumns");
+    if (columnsAt) for (const [j, c] of (v.additionalPrinterColumns ?? []).entries()) errors.push(...columnErrors(c, `${columnsAt}[${j}]`));
+    const fieldsAt = where((x) => x.selectableFields, i, "selectableFields", "selectableFields");
+    if (fieldsAt && v.selectableFields) errors.push(...selectableFieldErrors(v.selectableFields, schema, fieldsAt));
   }
   return errors;
 }
 
-/** The rules that make a schema structural (KEP-1152). */
-function schemaErrors(s: JsonSchema, path: string, isRoot: boolean): FieldError[] {
-  const errors: FieldError[] = [];
-  const free = s["x-kubernetes-int-or-string"] || s["x-kubernetes-preserve-unknown-fields"];
-  if (!s.type) {
-    if (isRoot) return [required(`${path}.type`, "must not be empty at the root")];
-    if (!free) errors.push(required(`${path}.type`, "must not be empty for specified object fields"));
-  } else if (isRoot && s.type !== "object") errors.push(invalid(`${path}.type`, s.type, "must be object at the root"));
-  if (s.properties && s.additionalProperties)
-    errors.push({
-      type: "FieldValueForbidden",
-      field: `${path}.additionalProperties`,
-      badValue: "",
-      detail: "additionalProperties and properties are mutual exclusive",
-    });
-  if (s.uniqueItems)
-    errors.push({
-      type: "FieldValueForbidden",
-      field: `${path}.uniqueItems`,
-      badValue: "",
-      detail: "uniqueItems cannot be set to true since the runtime complexity becomes quadratic",
-    });
-  if (s["x-kubernetes-list-type"] === "map" && !s["x-kubernetes-list-map-keys"]?.length)
-    errors.push(required(`${path}.x-kubernetes-list-map-keys`, "must not be empty if x-kubernetes-list-type is map"));
-  if (s["x-kubernetes-list-type"] === "set") errors.push(...setItemErrors(s.items as JsonSchema | undefined, path));
-  if (s.type === "array" && !s.items && !s["x-kubernetes-preserve-unknown-fields"])
-    errors.push(required(`${path}.items`, "must be specified"));
-  for (const [k, p] of Object.entries(s.properties ?? {})) {
-    if (isRoot && k === "metadata") continue;
-    errors.push(...schemaErrors(p, `${path}.properties[${k}]`, false));
-  }
-  if (s.items) errors.push(...schemaErrors(s.items, `${path}.items`, false));
-  if (typeof s.additionalProperties === "object")
-    errors.push(...schemaErrors(s.additionalProperties, `${path}.additionalProperties`, false));
-  return errors;
+const APPROVED = "api-approved.kubernetes.io";
+
+/** Groups of the community, whose definitions say who has approved them. */
+export function isProtectedGroup(group: string): boolean {
+  return ["k8s.io", "kubernetes.io"].some((g) => group === g || group.endsWith(`.${g}`));
 }
 
-/** Items of a set are compared as wholes: objects and lists among them have to be atomic. */
-function setItemErrors(items: JsonSchema | undefined, path: string): FieldError[] {
-  if (!items) return [];
-  const why = "must be atomic as item of a list with x-kubernetes-list-type=set";
-  const { "x-kubernetes-map-type": map, "x-kubernetes-list-type": list } = items as JsonSchema & { "x-kubernetes-map-type"?: string };
-  if (items.type === "object" && map !== "atomic")
-    return [
-      { type: "FieldValueInvalid", field: `${path}.items.x-kubernetes-map-type`, badValue: map ?? new Verbatim("null"), detail: why },
-    ];
-  if (items.type === "array" && list !== "atomic")
-    return [
-      { type: "FieldValueInvalid", field: `${path}.items.x-kubernetes-list-type`, badValue: list ?? new Verbatim("null"), detail: why },
-    ];
-  return [];
+/** Whether a protected group's annotation stands for an approval, and in what words. */
+export function approvalOf(d: KubeObject): { state: "missing" | "bypassed" | "approved" | "invalid"; reason: string } {
+  const text: string = d.metadata.annotations?.[APPROVED] ?? "";
+  const must = `protected groups must have approval annotation ${JSON.stringify(APPROVED)}`;
+  const see = "see https://github.com/kubernetes/enhancements/pull/1111";
+  if (text === "") return { state: "missing", reason: `${must}, ${see}` };
+  if (text.startsWith("unapproved")) return { state: "bypassed", reason: `not approved: ${JSON.stringify(text)}` };
+  if (/^[a-zA-Z][a-zA-Z0-9+.-]*:\/\/[^/?#\s]+/.test(text)) return { state: "approved", reason: `approved in ${text}` };
+  return { state: "invalid", reason: `${must} with either a URL or a reason starting with "unapproved", ${see}` };
+}
+
+function approvalErrors(d: KubeObject, old: KubeObject | undefined): FieldError[] {
+  if (!isProtectedGroup(d["spec"]?.group ?? "")) return [];
+  const { state, reason } = approvalOf(d);
+  if ((old && approvalOf(old).state === state) || state === "approved" || state === "bypassed") return [];
+  const at = `metadata.annotations[${APPROVED}]`;
+  return [state === "missing" ? required(at, reason) : invalid(at, d.metadata.annotations?.[APPROVED], reason)];
 }
