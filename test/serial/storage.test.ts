@@ -1,7 +1,8 @@
 // Volumes over processes: data that outlives pods, nodes and the storage's own process; moves between nodes; is shared live; grows.
 
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type Cluster, eventually, FAST_NODE_FAILURE, startCluster } from "../cluster.ts";
+import { type Cluster, eventually, FAST_NODE_FAILURE, root, startCluster } from "../cluster.ts";
 
 const BUSYBOX = "registry.k8s.io/e2e-test-images/busybox:1.37.0-1";
 
@@ -209,6 +210,9 @@ spec:
       async () => !(await cluster.kubectl(["get", "pvc", "-o", "name"])).includes("mixed-own"),
     );
     await cluster.kubectl(["delete", "pvc", "local", "host"]);
+    const released = async () => (await cluster.object("get", "pv", "local-1")).status.phase === "Released";
+    await eventually("a volume that is retained is released", released);
+    await cluster.kubectl(["delete", "pv", "local-1", "host-1"]);
   });
 });
 
@@ -246,6 +250,43 @@ spec:
 });
 
 describe("failures", () => {
+  it("a blog and its database outlive the node that they run on", async () => {
+    await cluster.kubectl(["apply", "-f", join(root, "examples/wordpress.yaml")]);
+    const available = () => cluster.kubectl(["wait", "--for=condition=Available", "deployment", "--all", "--timeout=90s"]);
+    await available();
+    const get = (path: string, ...args: string[]) =>
+      cluster.kubectl(["exec", "deployment/wordpress", "--", "wget", "-qO-", ...args, `http://localhost${path}`]);
+    await eventually("it is installed", async () =>
+      (await get("/wp-admin/install.php?step=2", "--post-data", "weblog_title=Volumes")).includes("Success!"),
+    );
+    await get("/wp-json/wp/v2/posts", "--post-data", "title=Kept&content=across+nodes");
+    await cluster.kubectl(["exec", "deployment/wordpress", "--", "sh", "-c", "echo picture > /var/www/html/wp-content/uploads/a.txt"]);
+    const pods = async () => (await cluster.object("get", "pods", "-l", "app=wordpress")).items as any[];
+    const node = (await pods()).find((p) => p.metadata.labels.tier === "mysql").spec.nodeName as string;
+
+    await cluster.podwire(["nodes", "kill", node]);
+    await cluster.kubectl(["wait", "--for=condition=Ready=Unknown", `node/${node}`, "--timeout=60s"]);
+    await cluster.kubectl(["taint", "node", node, "node.kubernetes.io/out-of-service=nodeshutdown:NoExecute"]);
+    await eventually(
+      "both run on the other node",
+      async () => (await pods()).every((p) => p.spec.nodeName && p.spec.nodeName !== node),
+      60_000,
+    );
+    await available();
+    const page = await eventually("the posts are there", async () => {
+      const text = await get("/");
+      return text.includes("<h2>Kept</h2>") ? text : undefined;
+    });
+    expect(page).toContain("<h1>Volumes</h1>");
+    expect(await get("/wp-content/uploads/a.txt")).toBe("picture");
+
+    await cluster.kubectl(["delete", "-f", join(root, "examples/wordpress.yaml")]);
+    await cluster.podwire(["nodes", "restart", node]);
+    await cluster.kubectl(["taint", "node", node, "node.kubernetes.io/out-of-service-"]);
+    await cluster.kubectl(["wait", "--for=condition=Ready", `node/${node}`, "--timeout=60s"]);
+    await eventually("nothing is left", async () => (await cluster.kubectl(["get", "pv,volumeattachments", "-o", "name"])) === "");
+  }, 240_000);
+
   it("data outlive a killed node and a killed storage; emptyDirs and hostPaths their node's reboot", async () => {
     const volumes = `${ofClaim("kept")}, { name: e, emptyDir: {} }, { name: h, hostPath: { path: /data/h } }, { name: m, emptyDir: { medium: Memory, sizeLimit: 1Mi } }`;
     await apply(
