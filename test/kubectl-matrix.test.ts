@@ -133,7 +133,7 @@ const CASES: Record<string, (c: Context) => Promise<void>> = {
     expect(await k("get deployment d -o jsonpath={.spec.template.spec.containers[*].name}{.spec.paused}")).toBe("ctrue");
     expect(await k("label deployment d tier=front")).toBe("deployment.apps/d labeled");
     expect(await k("label deployment d tier=back --overwrite")).toBe("deployment.apps/d labeled");
-    expect(await k("annotate deployment d note=one")).toBe("deployment.apps/d annotated");
+    expect(await k("annotate deployment d note=one")).toMatch(/^deployment\.apps\/d annotated?$/); // 1.27 says "annotate".
     expect(await k("get deployment d -o jsonpath={.metadata.labels.tier}{.metadata.annotations.note}")).toBe("backone");
     expect(await k("label deployment d tier-")).toContain("unlabeled");
     await k("set image deployment/d c=registry.k8s.io/pause:3.9");

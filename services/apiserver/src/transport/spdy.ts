@@ -37,6 +37,7 @@ export class SpdyConnection {
   readonly #streams = new Map<number, SpdyStream>();
   #buffer: Buffer = Buffer.alloc(0);
   #turn: Promise<void> = Promise.resolve();
+  #replies: Promise<void> = Promise.resolve();
   #closed = false;
   onStream: (s: SpdyStream) => void = () => {};
   onClose: () => void = () => {};
@@ -142,7 +143,14 @@ export class SpdyConnection {
     if (flags & FIN) stream.onEnd();
   }
 
-  async #reply(id: number, headers: Record<string, string>): Promise<void> {
+  /** Header blocks are one compressed stream: the next is begun when the one before is out, or it would carry that one's bytes too. */
+  #reply(id: number, headers: Record<string, string>): Promise<void> {
+    this.#replies = this.#replies.then(() => this.#sendReply(id, headers)).catch(() => this.close());
+    return this.#replies;
+  }
+
+  async #sendReply(id: number, headers: Record<string, string>): Promise<void> {
+    if (this.#closed) return;
     const block = await pump(this.#deflate, writeHeaders(headers));
     const f = control(SYN_REPLY, 0, 4 + block.length);
     f.writeUInt32BE(id, 8);
