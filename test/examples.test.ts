@@ -63,9 +63,17 @@ describe.skipIf(skip)(`examples${skip ? ` (skipped: ${skip})` : ""}`, () => {
     expect(await curl("http://wordpress/")).toContain("<h1>Podwire Blog</h1>");
     await kubectl(["delete", "pod", "-l", "app=wordpress,tier=mysql"]);
     await kubectl(["rollout", "status", "deployment/wordpress-mysql", "--timeout=60s"]);
-    await eventually("the post is there again", async () =>
-      (await curl("http://wordpress/")).includes("Hello world!") ? true : undefined,
-    );
+    // The database's name may lead to its old address for as long as an answer lives in CoreDNS's cache (30 s).
+    let seen = "";
+    const again = async () => {
+      seen = await curl("http://wordpress/");
+      return seen.includes("Hello world!") ? true : undefined;
+    };
+    await eventually("the post is there again", again, 60_000).catch(async (e: unknown) => {
+      throw new Error(`${seen}\n${await kubectl(["get", "pods", "-o", "wide"])}\n${await kubectl(["logs", "deployment/wordpress"])}`, {
+        cause: e,
+      });
+    });
   });
 
   it("a pod's containers share localhost, a Unix socket, a FIFO, shared memory, a volume and signals; another pod only the network", async () => {

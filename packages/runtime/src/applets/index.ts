@@ -20,6 +20,7 @@ import * as processes from "./process.ts";
 import { sed } from "./sed.ts";
 import { sort } from "./sort.ts";
 import { tar } from "./tar.ts";
+import { reset, stty } from "./terminal.ts";
 import * as text from "./text.ts";
 import { tr } from "./tr.ts";
 
@@ -179,6 +180,8 @@ export const APPLETS: Readonly<Record<string, Program>> = {
   true: processes.trueProgram,
   truncate: files.truncate,
   tty: processes.tty,
+  stty,
+  reset,
   uname: processes.uname,
   uniq: text.uniq,
   uptime: processes.uptime,

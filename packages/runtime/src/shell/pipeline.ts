@@ -2,6 +2,7 @@
 import type { OpenFile } from "../kernel/open-file.ts";
 import type { Process } from "../kernel/process.ts";
 import type { Node } from "./ast.ts";
+import { foreground } from "./foreground.ts";
 import { type Shell, statusOf } from "./shell.ts";
 
 export async function runPipeline(sh: Shell, node: Extract<Node, { t: "pipe" }>, tested: boolean): Promise<void> {
@@ -28,8 +29,7 @@ export async function runPipeline(sh: Shell, node: Extract<Node, { t: "pipe" }>,
     pipe?.[1].unref();
     input = pipe?.[0];
   }
-  const statuses: number[] = [];
-  for (const c of children) statuses.push(statusOf(c === children.at(-1) ? await sh.waitReporting(c) : await sh.wait(c)));
+  const statuses = (await foreground(sh, children, node)).map(statusOf);
   sh.status = statuses.at(-1) as number;
   if (sh.options.has("pipefail")) sh.status = statuses.filter((s) => s !== 0).at(-1) ?? 0;
   if (node.negate) sh.status = sh.status === 0 ? 1 : 0;

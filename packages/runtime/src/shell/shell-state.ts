@@ -1,6 +1,7 @@
 // What a shell knows: variables, options, parameters, functions; and how expansion looks these up. The interpreter is shell.ts.
 // Invariant: a copy for a subshell shares nothing that either side can change.
 import type { Process } from "../kernel/process.ts";
+import type { Tty } from "../kernel/tty.ts";
 import type { Node } from "./ast.ts";
 import { byBytes, type Expander } from "./expand.ts";
 import { Jobs } from "./jobs.ts";
@@ -58,6 +59,10 @@ export class ShellState implements Expander {
   getoptsOffset = 0;
   /** "c" in "$-" for `sh -c`. */
   fromCommand = "";
+  /** Where an interactive shell does job control. */
+  terminal: Tty | undefined;
+  /** Ctrl-C was typed while the shell itself was busy. */
+  interrupted = false;
   /** Exit message prefix of `-c` and scripts: "sh". */
   name: string;
   #random: number;

@@ -3,12 +3,12 @@
 // copy of the state, so nothing it does is seen here.
 import { SysError, strerror } from "../kernel/errno.ts";
 import type { ExitStatus, Process } from "../kernel/process.ts";
-import { signalDescription } from "../kernel/signals.ts";
 import { ArithError } from "./arith.ts";
 import type { Node, Redirect, SimpleNode, Word } from "./ast.ts";
 import { BUILTINS, type Builtin, SPECIAL_BUILTINS } from "./builtins/index.ts";
 import { execute } from "./execute.ts";
 import { type Expansion, expandPattern, expandText, expandWords } from "./expand.ts";
+import { foreground, ShellInterrupt } from "./foreground.ts";
 import { matches } from "./glob.ts";
 import { Parser, parseHereDoc, ShellSyntaxError } from "./parser.ts";
 import { runPipeline } from "./pipeline.ts";
@@ -216,6 +216,7 @@ export class Shell extends ShellState {
   async run(node: Node, tested: boolean, last = false): Promise<void> {
     const pause = this.p.checkpoint();
     if (pause) await pause;
+    if (this.interrupted) throw new ShellInterrupt();
     if (this.options.has("noexec")) return;
     switch (node.t) {
       case "seq":
@@ -246,7 +247,7 @@ export class Shell extends ShellState {
       case "subshell":
         await this.#withRedirects(node.redirects, async () => {
           const child = this.fork(node.body);
-          this.status = statusOf(await this.waitReporting(child));
+          this.status = statusOf(await this.waitReporting(child, node));
         });
         this.checkErrexit(tested);
         break;
@@ -358,15 +359,14 @@ export class Shell extends ShellState {
       { background: !monitor },
     );
     this.lastBackground = child.pid;
+    if (this.terminal) child.pgid = child.pid;
     this.jobs.add(child, body);
     this.status = 0;
   }
 
   /** Waits for a foreground child; says how it died when a signal killed it. */
-  async waitReporting(child: Process): Promise<ExitStatus> {
-    const status = await this.wait(child);
-    if (status.signal !== 0 && status.signal !== 13 && status.signal !== 2) await this.writeError(`${signalDescription(status.signal)}\n`);
-    return status;
+  async waitReporting(child: Process, node?: Node): Promise<ExitStatus> {
+    return (await foreground(this, [child], node))[0] as ExitStatus;
   }
 
   async #withRedirects(redirects: readonly Redirect[], body: () => Promise<void>): Promise<void> {
@@ -566,7 +566,7 @@ export class Shell extends ShellState {
       fds,
       env,
     });
-    this.status = statusOf(await this.waitReporting(child));
+    this.status = statusOf(await this.waitReporting(child, node));
   }
 
   /** A shell that only lives until it executes a program: shares the state instead of copying it. */

@@ -1,6 +1,7 @@
 // Builtins about processes and the shell's own surroundings: cd, pwd, umask, ulimit, kill, jobs, wait, fg, bg.
 import { SysError, strerror } from "../../kernel/errno.ts";
 import { signalName, signalNumber } from "../../kernel/signals.ts";
+import { continueJob, resume } from "../foreground.ts";
 import type { Job } from "../jobs.ts";
 import { type Shell, statusOf } from "../shell.ts";
 import { ShellError } from "../shell-error.ts";
@@ -285,16 +286,14 @@ export async function fg(sh: Shell, argv: string[]): Promise<number> {
   if (!job || !sh.options.has("monitor"))
     return sh.error(`fg: line 0: ${argv[1] ?? "No current job"}${argv[1] ? ": no such job" : ""}`).then(() => 2);
   await sh.p.print(`${job.text}\n`);
-  if (job.process.stopped) sh.p.kill(job.process.pid, 18);
-  const r = await waitFor(sh, job);
-  return r === "interrupted" ? 130 : r;
+  return statusOf(await resume(sh, job));
 }
 
 export async function bg(sh: Shell, argv: string[]): Promise<number> {
   const job = sh.jobs.bySpec(argv[1] ?? "%+");
   if (!job || !sh.options.has("monitor"))
     return sh.error(`bg: line 0: ${argv[1] ?? "No current job"}${argv[1] ? ": no such job" : ""}`).then(() => 2);
-  if (job.process.stopped) sh.p.kill(job.process.pid, 18);
+  continueJob(sh, job);
   await sh.p.print(`[${job.number}] ${job.text}\n`);
   return 0;
 }
