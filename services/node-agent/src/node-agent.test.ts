@@ -288,3 +288,58 @@ it("runs static pods from a folder, shows them by mirrors, follows the files", a
   fs.rmSync(path.join(manifests, "web.yaml"));
   await until("its end", () => !find("web-node-3"));
 }, 30_000);
+
+it("shuts down in order: NotReady, ordinary pods first, critical ones last, all told", async () => {
+  const node = startNode(4, { "shutdown-grace-period": "3s", "shutdown-grace-period-critical-pods": "1s" });
+  await Promise.race([node.start(), clock.sleep(2000)]);
+  await api.client().patch(Resources.nodes, "", "node-4", "merge", { spec: { podCIDR: "10.244.4.0/24" } });
+  const script = (text: string) => ({ containers: [{ name: "main", image: "busybox", command: ["sh", "-c", text] }] });
+  await pod("ordinary", "node-4", script("trap 'exit 0' TERM; while :; do sleep 0.1; done"));
+  await pod("critical", "node-4", { ...script("trap 'exit 0' TERM; while :; do sleep 0.1; done"), priority: 2_000_001_000 });
+  await running("ordinary");
+  await running("critical");
+  await node.shutDown();
+  const ended = (name: string) => find(name).status.containerStatuses[0].state.terminated;
+  for (const name of ["ordinary", "critical"]) {
+    expect(find(name).status).toMatchObject({
+      phase: "Failed",
+      reason: "Terminated",
+      message: "Pod was terminated in response to imminent node shutdown.",
+    });
+    expect(ended(name).exitCode).toBe(0);
+  }
+  expect(Date.parse(ended("critical").finishedAt)).toBeGreaterThanOrEqual(Date.parse(ended("ordinary").finishedAt));
+  await pod("late", "node-4", script("sleep 1000"));
+  await until("the rejection", () => find("late")?.status?.reason === "NodeShutdown");
+  await until("NotReady", () => {
+    const n = api.objects(Resources.nodes).find((x) => x.metadata.name === "node-4") as any;
+    return n.status.conditions.some((c: any) => c.type === "Ready" && c.status === "False" && c.message === "node is shutting down");
+  });
+}, 30_000);
+
+it("a reboot takes up what restartPolicy says: counts, ends and logs are kept", async () => {
+  const script = (text: string) => ({ containers: [{ name: "main", image: "busybox", command: ["sh", "-c", text] }] });
+  await pod("always", "node-1", script("echo started; sleep 1000"));
+  await pod("never", "node-1", { ...script("sleep 1000"), restartPolicy: "Never" });
+  await pod("done", "node-1", { ...script("echo bye"), restartPolicy: "Never" });
+  await running("always");
+  await running("never");
+  await until("done", () => find("done")?.status?.phase === "Succeeded");
+  const before = find("always").status;
+  await nodes[0]!.stop();
+  nodes[0] = startNode(1);
+  nodes.splice(2);
+  const node = nodes[0]!;
+  await Promise.race([node.start(), clock.sleep(2000)]);
+  const after = await until("the restart", () => find("always")?.status?.containerStatuses?.[0]?.restartCount === 1 && find("always"));
+  expect(after.status.containerStatuses[0].lastState.terminated).toMatchObject({
+    exitCode: 255,
+    reason: "Unknown",
+    containerID: before.containerStatuses[0].containerID,
+  });
+  expect(after.status.startTime).toBe(before.startTime);
+  const never = await until("the end of never", () => find("never")?.status?.phase === "Failed" && find("never"));
+  expect(never.status.containerStatuses[0]).toMatchObject({ restartCount: 0, state: { terminated: { exitCode: 255 } } });
+  expect(find("done").status).toMatchObject({ phase: "Succeeded", containerStatuses: [{ restartCount: 0 }] });
+  expect((await kubelet("/containerLogs/default/always/main?previous=true")).body).toBe("started\n");
+}, 30_000);

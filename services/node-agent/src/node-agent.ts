@@ -114,7 +114,7 @@ export class NodeAgent {
         pressures: this.kubelet.pressures(),
         images: this.kubelet.images.images(),
         volumesInUse: this.kubelet.volumesInUse(),
-        shutdown: false,
+        shutdown: this.kubelet.shuttingDown,
       }),
       leaseSeconds: config["node-lease-duration-seconds"],
       statusPeriodMs: config["node-status-update-frequency"],
@@ -279,7 +279,13 @@ export class NodeAgent {
     };
   }
 
+  /** As a machine that is switched off in order: see --shutdown-grace-period. */
+  shutDown(): Promise<void> {
+    return this.kubelet.shutDown();
+  }
+
   async stop(): Promise<void> {
+    await this.shutDown();
     this.#stopped = true;
     void this.#server?.then((s) => s.close());
     this.#registrar.stop();

@@ -30,6 +30,7 @@ import { allocatedPod, judgeResize } from "./resize.ts";
 import { etcHosts, nodeHosts, podHostname, resolvConf } from "./resolv-conf.ts";
 import { kubeletConfiguration, kubeletMetrics, probeMetrics, type Tallies } from "./server/introspection.ts";
 import type { KubeletApiSources } from "./server/kubelet-api.ts";
+import { shutDownPods, shutdownGroups } from "./shutdown.ts";
 import { isMirrorPod, StaticPods } from "./static-pods.ts";
 import { cadvisorMetrics, resourceMetrics } from "./stats/metrics.ts";
 import { NodeStats } from "./stats/node-stats.ts";
@@ -63,6 +64,8 @@ export interface KubeletOptions {
   log: Logger;
 }
 
+/** For the last statuses of a node that shuts down. */
+const LAST_WORDS_MS = 1000;
 const IMAGE_GC_MS = 300_000;
 /** A hard threshold leaves no more time. */
 const EVICTION_GRACE_SECONDS = 1;
@@ -88,6 +91,7 @@ export class Kubelet {
   readonly #static: StaticPods;
   /** Checkpoints of before the reboot that no pod has claimed yet. */
   #saved = new Map<string, Checkpoint>();
+  #shutdown: Promise<void> | undefined;
   #imageTimer: Timer | undefined;
   readonly #eviction: EvictionManager;
   readonly #stats: NodeStats;
@@ -219,7 +223,7 @@ export class Kubelet {
       taints: n?.spec?.taints ?? [],
       allocatable: { ...(n?.status?.allocatable as Record<string, string> | undefined), ...this.#o.allocatable },
       pressures: this.#eviction.pressures(),
-      shuttingDown: false,
+      shuttingDown: this.#shutdown !== undefined,
       allowedUnsafeSysctls: this.#o.config["allowed-unsafe-sysctls"],
     };
   }
@@ -507,6 +511,25 @@ export class Kubelet {
       statuses: this.#statuses.counters,
       events: this.#events.counters(),
     };
+  }
+
+  get shuttingDown(): boolean {
+    return this.#shutdown !== undefined;
+  }
+
+  /** The machine is about to go down: pods end in order, and the API hears of it. Without a grace period nothing happens. */
+  shutDown(): Promise<void> {
+    const { config, nodeName, clock } = this.#o;
+    const graceMs = config["shutdown-grace-period"];
+    if (graceMs === 0) return Promise.resolve();
+    this.#shutdown ??= (async () => {
+      this.#events.event(nodeRef(nodeName), "Normal", "NodeShutdown", "Shutdown manager detected shutdown event");
+      this.#o.onConditions?.();
+      const groups = shutdownGroups(graceMs, config["shutdown-grace-period-critical-pods"]);
+      await shutDownPods([...this.#workers.values()], groups, clock);
+      await Promise.race([Promise.all([this.#statuses.idle(), this.#events.flush()]), clock.sleep(LAST_WORDS_MS)]);
+    })();
+    return this.#shutdown;
   }
 
   /** Ends the process's part without touching the API: a node that stops is a node that is gone. */

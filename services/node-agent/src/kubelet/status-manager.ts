@@ -7,6 +7,7 @@ import { type ApiClient, isConflict, isForbidden, isNotFound, Resources } from "
 
 const FIRST_RETRY_MS = 100;
 const MAX_RETRY_MS = 10_000;
+const IDLE_LOOK_MS = 20;
 
 /** The strategic merge patch from one status to the next: what the next no longer has is removed (CreateTwoWayMergePatch). */
 export function statusPatch(old: PodStatus | undefined, next: PodStatus): object {
@@ -106,6 +107,11 @@ export class StatusManager {
     const e = this.#entry(pod);
     e.deleteWhenSent = true;
     this.#pump(pod.metadata!.uid!, e);
+  }
+
+  /** Resolves when everything that was asked for has been sent. */
+  async idle(): Promise<void> {
+    while ([...this.#entries.values()].some((e) => e.running)) await this.#clock.sleep(IDLE_LOOK_MS);
   }
 
   forget(uid: string): void {
