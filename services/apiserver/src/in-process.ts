@@ -23,7 +23,7 @@ export interface InProcess {
   server: ApiServer;
   request(method: string, path: string, body?: unknown, o?: { user?: User; headers?: Record<string, string> }): Promise<Answer>;
   /** Events of a watch as they come; `end` closes it. */
-  watch(path: string): Promise<{ events: any[]; until(n: number): Promise<any[]>; end(): void }>;
+  watch(path: string): Promise<{ events: any[]; readonly ended: boolean; until(n: number): Promise<any[]>; end(): void }>;
   stop(): Promise<void>;
 }
 
@@ -66,6 +66,9 @@ export async function startInProcess(o: Partial<ApiServerOptions> & { flags?: Re
       answer.stream(sink);
       return {
         events,
+        get ended() {
+          return sink.closed;
+        },
         until: (n) =>
           new Promise((resolve) => {
             const look = () => {

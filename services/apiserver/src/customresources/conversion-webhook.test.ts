@@ -207,6 +207,19 @@ it("remembers every version that was stored, and converts what lies there in an 
   expect(calls.some((c) => c.desiredAPIVersion === "stable.example.com/v2" && c.objects[0].metadata.name === "new")).toBe(true);
 });
 
+it("closes watches when the definition changes, and when it goes", async () => {
+  const path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/gates.stable.example.com";
+  const first = await api.watch(`${v1}?watch=true`);
+  await api.request("PATCH", path, { metadata: { labels: { a: "b" } } });
+  expect(first.ended).toBe(false);
+  await api.request("PATCH", path, { spec: { names: { categories: ["all"] } } });
+  await vi.waitFor(() => expect(first.ended).toBe(true));
+  await vi.waitFor(async () => expect((await api.request("GET", v1)).status).toBe(200));
+  const second = await api.watch(`${v1}?watch=true`);
+  await api.request("DELETE", path);
+  await vi.waitFor(() => expect(second.ended).toBe(true));
+});
+
 it("validates spec.conversion as kube-apiserver does", async () => {
   const d: any = definition("v1");
   d.metadata.name = "doors.stable.example.com";

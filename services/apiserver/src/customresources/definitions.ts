@@ -18,10 +18,19 @@ export const CLEANUP_FINALIZER = "customresourcecleanup.apiextensions.k8s.io";
 /** How often a definition whose objects are held by finalizers is looked at again. */
 const RETRY_MS = 1_000;
 
+interface DefinitionState {
+  group: string;
+  resource: string;
+  /** Changes with the definition's specification and names. */
+  state: string;
+}
+
 export class Definitions {
   readonly #api: Api;
   readonly #busy = new Set<string>();
   readonly #again = new Set<string>();
+  /** What every definition was served by. */
+  #states: ReadonlyMap<string, DefinitionState> = new Map();
   #stopped = false;
 
   constructor(api: Api) {
@@ -47,11 +56,17 @@ export class Definitions {
 
   #serve(): void {
     const served = [];
+    const states = new Map<string, DefinitionState>();
     for (const d of this.#api.cache.of(GROUP, RESOURCE).values()) {
-      if (isTrue(d.object, "Established"))
-        served.push(...servedOf(d.object, (w) => (objects, to) => convertByWebhook(this.#api, w, objects, to)));
+      if (!isTrue(d.object, "Established")) continue;
+      const { group, names } = d.object["spec"];
+      const state = `${d.object.metadata.uid} ${d.object.metadata.generation} ${JSON.stringify(d.object["status"].acceptedNames)}`;
+      states.set(d.key.name, { group, resource: names.plural, state });
+      served.push(...servedOf(d.object, (w) => (objects, to) => convertByWebhook(this.#api, w, objects, to)));
     }
-    this.#api.catalogue.setCustom(served);
+    const changed = [...this.#states].filter(([name, s]) => states.get(name)?.state !== s.state).map(([, s]) => s);
+    this.#states = states;
+    this.#api.catalogue.setCustom(served, changed);
   }
 
   /** One reconciliation at a time for each definition; a change meanwhile asks for another. */

@@ -54,6 +54,7 @@ export interface CustomResource {
 export class Catalogue {
   readonly #builtIn = new Map<string, Served>();
   readonly #custom = new Map<string, Served>();
+  readonly #customListeners = new Set<{ group: string; resource: string; cb: () => void }>();
   #groups: Map<string, string[]> | undefined;
   /** Counts changes of what is served; discovery compares it. */
   generation = 1;
@@ -126,8 +127,16 @@ export class Catalogue {
     this.generation++;
   }
 
-  /** Replaces all custom resources. */
-  setCustom(resources: Iterable<Served>): void {
+  /** Calls back when a custom resource is no longer served as it was; returns the way to stop listening. */
+  onCustomChange(group: string, resource: string, cb: () => void): () => void {
+    const entry = { group, resource, cb };
+    this.#customListeners.add(entry);
+    return () => this.#customListeners.delete(entry);
+  }
+
+  /** Replaces all custom resources; `changed` are those whose definitions are others than before, or gone. */
+  setCustom(resources: Iterable<Served>, changed: readonly { group: string; resource: string }[] = []): void {
+    for (const c of changed) for (const l of [...this.#customListeners]) if (l.group === c.group && l.resource === c.resource) l.cb();
     this.#custom.clear();
     for (const s of resources) this.#custom.set(idOf(s.info.group, s.info.version, s.info.resource), s);
     this.#groups = undefined;

@@ -90,6 +90,10 @@ class Watch {
     const { clock, cache } = this.#api;
     this.#sink.onClose(() => this.#end(false));
     this.#cancel.push(cache.onRestart(() => this.#end(true)));
+    const { served } = this.#call;
+    // Another definition would show the objects in another form.
+    if (served.custom)
+      this.#cancel.push(this.#api.catalogue.onCustomChange(served.storage.group, served.storage.resource, () => this.#end(true)));
     if (revision >= 0 && revision < this.#resources.windowStart) {
       const e = statusErrors.expired(`too old resource version: ${revision} (${this.#resources.windowStart})`);
       this.#line("ERROR", this.#encoded(statusOf(e)));
