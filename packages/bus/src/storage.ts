@@ -42,6 +42,8 @@ export interface VolumeChanged {
   volume: string;
   generation: number;
   end: number;
+  /** Its capacity is larger than before; told to every node that has it open. */
+  grown?: boolean;
 }
 
 /** Codes of RemoteError. */

@@ -62,6 +62,7 @@ export function resizeVolume(o: ResizerOptions): (key: string) => Promise<Reconc
     }
     if (claim["status"].allocatedResourceStatuses?.storage === "NodeResizePending") return;
     await setStatus(claim, storage, "NodeResizePending", { type: "FileSystemResizePending", status: "True", message: PENDING });
+    o.store.announceGrowth(volume["spec"].csi.volumeHandle);
     o.recorder.event(claim, "Normal", "FileSystemResizeRequired", "Require file system resize of volume on node");
   }
 

@@ -101,6 +101,14 @@ export class VolumeStore {
     v.save();
   }
 
+  /** Tells the nodes that have it open that there is more room. */
+  announceGrowth(id: string): void {
+    const v = this.#volumes.get(id);
+    if (!v) return;
+    const { generation } = v.facts;
+    for (const s of this.#sessions.get(id)?.values() ?? []) this.#o.notify(s.node, { volume: id, generation, end: v.end, grown: true });
+  }
+
   /** ControllerPublishVolume. `exclusive`: no second node may have it. */
   attach(id: string, node: string, o: { readOnly: boolean; exclusive: boolean }): void {
     const v = this.#csi(id);

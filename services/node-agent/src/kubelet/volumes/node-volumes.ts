@@ -39,7 +39,7 @@ export class NodeVolumes {
     this.#o = o;
     const { bus, clock, log, client } = o;
     this.disk = new NodeDisk({ folder: path.join(o.stateDir, "volumes"), clock, limitBytes: o.diskBytes, hostFiles: o.hostFiles });
-    this.shared = new SharedVolumes({ bus, clock, log, onChange: () => o.onChange() });
+    this.shared = new SharedVolumes({ bus, clock, log, onChange: () => o.onChange(), onGrown: (v) => this.#expansion.grown(v) });
     this.#expansion = new VolumeExpansion({ client, clock, log, nodeName: o.nodeName, event: o.event });
   }
 

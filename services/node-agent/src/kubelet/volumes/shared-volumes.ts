@@ -19,12 +19,12 @@ interface Entry {
 }
 
 export class SharedVolumes {
-  readonly #o: { bus: Bus; clock: Clock; log: Logger; onChange: () => void };
+  readonly #o: { bus: Bus; clock: Clock; log: Logger; onChange: () => void; onGrown: (volume: string) => void };
   readonly #entries = new Map<string, Entry>();
   readonly #closing = new Map<string, Promise<void>>();
   #notices: Subscription | undefined;
 
-  constructor(o: { bus: Bus; clock: Clock; log: Logger; onChange: () => void }) {
+  constructor(o: { bus: Bus; clock: Clock; log: Logger; onChange: () => void; onGrown: (volume: string) => void }) {
     this.#o = o;
   }
 
@@ -103,6 +103,7 @@ export class SharedVolumes {
     this.#notices = bus.subscribe(subjectsOf(bus.cluster).volume(node), (m) => {
       const change = decode(m.data) as VolumeChanged;
       this.#entries.get(change.volume)?.open?.notice(change.generation, change.end);
+      if (change.grown) this.#o.onGrown(change.volume);
     });
   }
 

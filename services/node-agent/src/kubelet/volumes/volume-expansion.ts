@@ -5,10 +5,14 @@ import { type Clock, type Logger, reasonOf, type Timer } from "@podwire/base";
 import { type ApiClient, type KubeObject, Resources } from "@podwire/client";
 import type { RemoteVolume } from "./remote-volume.ts";
 
-/** How often claims of mounted volumes are looked at (the kubelet's populator looks every 100 ms at a cache). */
-const LOOK_MS = 1_000;
+/** How often claims of mounted volumes are looked at when nobody has told that they grew. */
+const LOOK_MS = 60_000;
+/** A claim whose volume has grown is looked at so often, and so many times, until it is told so. */
+const DUE_MS = 500;
+const DUE_TIMES = 20;
 
 interface Followed {
+  handle: string;
   namespace: string;
   claim: string;
   volume: string;
@@ -39,11 +43,32 @@ export class VolumeExpansion {
     const key = volume.metadata.name;
     let f = this.#followed.get(key);
     if (!f || f.remote !== remote) {
-      f = { namespace: claim.metadata.namespace ?? "", claim: claim.metadata.name, volume: key, remote, users: f?.users ?? new Set() };
+      f = {
+        handle: volume["spec"].csi?.volumeHandle ?? "",
+        namespace: claim.metadata.namespace ?? "",
+        claim: claim.metadata.name,
+        volume: key,
+        remote,
+        users: f?.users ?? new Set(),
+      };
       this.#followed.set(key, f);
     }
     f.users.add(uid);
+    // It may have grown while nobody had it mounted.
+    if (isBehind(claim)) this.#due(f, DUE_TIMES);
     this.#timer ??= this.#o.clock.every(LOOK_MS, () => void this.#lookAll(), { unref: true });
+  }
+
+  /** The storage says so. */
+  grown(handle: string): void {
+    for (const f of this.#followed.values()) if (f.handle === handle) this.#due(f, DUE_TIMES);
+  }
+
+  #due(f: Followed, times: number): void {
+    void this.#look(f).then((done) => {
+      if (done || times <= 0 || this.#followed.get(f.volume) !== f) return;
+      this.#o.clock.after(DUE_MS, () => this.#due(f, times - 1), { unref: true });
+    });
   }
 
   release(uid: string): void {
@@ -66,17 +91,17 @@ export class VolumeExpansion {
     }
   }
 
-  async #look(f: Followed): Promise<void> {
+  /** True when there is nothing (more) to do. */
+  async #look(f: Followed): Promise<boolean> {
     const { client, log } = this.#o;
     try {
       const claim = await client.get(Resources.persistentVolumeClaims, f.namespace, f.claim);
-      const has = claim["status"]?.capacity?.storage;
-      const wants = claim["spec"].resources?.requests?.storage;
       // Nothing was asked for: the volume is not even read.
-      if (!has || !wants || parseQuantity(wants).cmp(parseQuantity(has)) <= 0) return;
+      if (!isBehind(claim)) return true;
+      const has = claim["status"]?.capacity?.storage ?? "0";
       const volume = await client.get(Resources.persistentVolumes, "", f.volume);
       const capacity = volume["spec"].capacity?.storage as string;
-      if (parseQuantity(capacity).cmp(parseQuantity(has)) <= 0) return;
+      if (parseQuantity(capacity).cmp(parseQuantity(has)) <= 0) return false;
       await f.remote.resize();
       const { storage: _, ...statuses } = claim["status"].allocatedResourceStatuses ?? {};
       const conditions = (claim["status"].conditions ?? []).filter(
@@ -104,8 +129,17 @@ export class VolumeExpansion {
           "FileSystemResizeSuccessful",
           `MountVolume.NodeExpandVolume succeeded for volume "${f.volume}" ${this.#o.nodeName}`,
         );
+      return true;
     } catch (e) {
       log.debug({ volume: f.volume, reason: reasonOf(e) }, "a volume was not expanded yet");
+      return false;
     }
   }
+}
+
+/** More was asked for than the claim has. */
+function isBehind(claim: KubeObject): boolean {
+  const has = claim["status"]?.capacity?.storage;
+  const wants = claim["spec"].resources?.requests?.storage;
+  return !!has && !!wants && parseQuantity(wants).cmp(parseQuantity(has)) > 0;
 }
