@@ -72,8 +72,8 @@ export interface TcpConfig {
 }
 
 export const DEFAULT_TCP: TcpConfig = {
-  receiveLimit: 1 << 20,
-  sendLimit: 1 << 20,
+  receiveLimit: 1 << 21,
+  sendLimit: 1 << 21,
   rtoInitialMs: 1000,
   rtoMinMs: 50,
   rtoMaxMs: 120_000,
