@@ -112,6 +112,6 @@ async function containers(): Promise<void> {
   sandbox.stop();
 }
 
-await containers();
 await pods();
+await containers();
 process.exit(0);
