@@ -26,10 +26,8 @@ conformance("[sig-api-machinery] API priority and fairness should support FlowSc
       },
     }),
     status: {
-      patch: { conditions: [{ type: "PatchStatusFailed", status: "False", reason: "E2E", message: "set by patch" }] },
-      update: (s) => {
-        s.conditions = [{ type: "StatusUpdate", status: "True", reason: "E2E", message: "set by update", lastTransitionTime: null }];
-      },
+      patch: { type: "PatchStatusFailed", status: "False", reason: "E2E", message: "set by patch" },
+      update: { type: "StatusUpdate", status: "True", reason: "E2E", message: "set by update" },
     },
   }),
 );
@@ -46,10 +44,8 @@ conformance("[sig-api-machinery] API priority and fairness should support Priori
       spec: { type: "Limited", limited: { nominalConcurrencyShares: 2, limitResponse: { type: "Reject" } } },
     }),
     status: {
-      patch: { conditions: [{ type: "PatchStatusFailed", status: "False", reason: "E2E", message: "set by patch" }] },
-      update: (s) => {
-        s.conditions = [{ type: "StatusUpdate", status: "True", reason: "E2E", message: "set by update", lastTransitionTime: null }];
-      },
+      patch: { type: "PatchStatusFailed", status: "False", reason: "E2E", message: "set by patch" },
+      update: { type: "StatusUpdate", status: "True", reason: "E2E", message: "set by update" },
     },
   }),
 );
@@ -75,14 +71,18 @@ conformance(
       }),
       status: {
         patch: {
-          conditions: [
-            { type: "StatusPatched", status: "True", reason: "E2E", message: "set by patch", lastTransitionTime: "2024-01-01T00:00:00Z" },
-          ],
+          type: "StatusPatched",
+          status: "True",
+          reason: "E2E",
+          message: "set by patch",
+          lastTransitionTime: "2024-01-01T00:00:00Z",
         },
-        update: (s) => {
-          s.conditions = [
-            { type: "StatusUpdated", status: "True", reason: "E2E", message: "set by update", lastTransitionTime: "2024-01-01T00:00:00Z" },
-          ];
+        update: {
+          type: "StatusUpdated",
+          status: "True",
+          reason: "E2E",
+          message: "set by update",
+          lastTransitionTime: "2024-01-01T00:00:00Z",
         },
       },
     }),
