@@ -1,7 +1,6 @@
-import { seededRandom } from "@podwire/base";
 import { expect, test } from "vitest";
 import { fuzz } from "./fuzz.ts";
 
-test("noise ends in a value or in an error of ours", () => {
-  expect(fuzz(seededRandom(1), 300)).toEqual([]);
+test("noise ends in a value or in an error of ours, and soon", () => {
+  expect(fuzz(1, 300)).toEqual([]);
 });

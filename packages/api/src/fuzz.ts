@@ -1,7 +1,7 @@
 // Seeded noise for everything that reads what a client sends: JSON, YAML, protobuf, selectors, patches, quantities, times,
 // cron, CEL. A round must end with a value or with one of the package's own errors; anything else is a bug.
 // Shared by the short run in the tests and the long one in bench/fuzz.
-import { PodwireError, type Random } from "@podwire/base";
+import { PodwireError, type Random, seededRandom } from "@podwire/base";
 import {
   applyDefaults,
   applyManaged,
@@ -78,7 +78,11 @@ const NOISE = [
   "99999999999999999999",
 ];
 
-function mutate(random: Random, text: string): string {
+const AMPLIFY_ONE_IN = 20;
+const MAX_REPEATS = 1_000;
+const MAX_INPUT = 8_192;
+
+export function mutate(random: Random, text: string): string {
   let s = text;
   const rounds = 1 + random.below(3 + 1);
   for (let i = 0; i < rounds; i++) {
@@ -98,7 +102,13 @@ function mutate(random: Random, text: string): string {
         s = s.slice(0, at) + s.slice(random.below(s.length + 1));
     }
   }
-  return s.slice(0, 4096);
+  // Now and then one part many times over: what costs more than its length shows there.
+  if (random.below(AMPLIFY_ONE_IN) === 0) {
+    const at = random.below(s.length + 1);
+    const part = s.slice(at, at + 1 + random.below(8));
+    s = s.slice(0, at) + part.repeat(random.below(MAX_REPEATS)) + s.slice(at);
+  }
+  return s.slice(0, MAX_INPUT);
 }
 
 const live: KubeObject = prepared(structuredClone(POD));
@@ -116,7 +126,7 @@ function throughServer(object: KubeObject): void {
   validateCreate(pods, object);
 }
 
-type Target = (random: Random, seeds: Record<string, string[]>) => void;
+export type Target = (random: Random, seeds: Record<string, string[]>) => void;
 const pick = (random: Random, list: string[]): string => list[random.below(list.length)]!;
 
 export const TARGETS: Record<string, Target> = {
@@ -203,17 +213,41 @@ export const TARGETS: Record<string, Target> = {
   },
 };
 
-/** Runs `rounds` of every target; returns what failed in a way that no client may cause, with the seed's round. */
-export function fuzz(random: Random, rounds: number): string[] {
+/** No input of the fuzzer may take more processor time than this; noise of the machine is taken out by asking again. */
+const SLOW_MS = 100;
+const SLOW_ATTEMPTS = 3;
+
+/**
+ * Runs `rounds` of every target, each round by a seed of its own; returns what failed in a way that no client may cause, or took too long, with
+ * the target and the round.
+ */
+export function fuzz(seed: number, rounds: number, targets: Record<string, Target> = TARGETS): string[] {
   const failures: string[] = [];
-  for (const [name, target] of Object.entries(TARGETS)) {
+  for (const [index, [name, target]] of Object.entries(targets).entries()) {
     for (let i = 0; i < rounds && failures.length < 20; i++) {
+      const round = (seed * 31 + index) * 10_000_019 + i;
       try {
-        target(random, SEEDS);
+        const started = performance.now();
+        target(seededRandom(round), SEEDS);
+        if (performance.now() - started > SLOW_MS && isSlow(target, round)) failures.push(`${name} round ${i}: slower than ${SLOW_MS} ms`);
       } catch (e) {
         if (!(e instanceof PodwireError)) failures.push(`${name} round ${i}: ${(e as Error).stack?.slice(0, 400) ?? String(e)}`);
       }
     }
   }
   return failures;
+}
+
+function isSlow(target: Target, round: number): boolean {
+  for (let attempt = 0; attempt < SLOW_ATTEMPTS; attempt++) {
+    const before = process.cpuUsage();
+    try {
+      target(seededRandom(round), SEEDS);
+    } catch (e) {
+      if (!(e instanceof PodwireError)) throw e;
+    }
+    const used = process.cpuUsage(before);
+    if ((used.user + used.system) / 1000 < SLOW_MS) return false;
+  }
+  return true;
 }

@@ -131,9 +131,10 @@ function mergeOrderedLists(original: Obj, patch: Obj, schema: Schema): void {
 /** The patch's items must stand in the order list. */
 function checkOrder(order: any[], change: unknown, mergeKey: string | undefined): void {
   if (!Array.isArray(change)) return;
+  const known = positions(order, mergeKey);
   for (const item of change) {
     if (isObj(item) && item[DIRECTIVE] !== undefined) continue;
-    if (indexIn(order, item, mergeKey) < 0) {
+    if (!known.has(identity(mergeKey === undefined ? item : item?.[mergeKey]))) {
       throw plain(`The order in patch list:\n${goValue(change)}\n doesn't match $setElementOrder list:\n${goValue(order)}\n`);
     }
   }
@@ -145,25 +146,30 @@ function mergeListField(old: any[], change: any[], f: Field | undefined, name: s
   const mergeKey = f.patchMergeKey;
   const sample = change[0] ?? old[0];
   if (!isObj(sample)) {
-    if (deleteList) return old.filter((x) => !change.some((y) => deepEqual(x, y)));
-    const merged: any[] = [];
-    for (const x of [...old, ...change]) if (!merged.some((y) => deepEqual(x, y))) merged.push(x);
-    return orderList(merged, change, old, undefined);
+    const gone = deleteList ? positions(change, undefined) : undefined;
+    if (gone) return old.filter((x) => !gone.has(identity(x)));
+    const merged = new Map<string, any>();
+    for (const x of [...old, ...change]) if (!merged.has(identity(x))) merged.set(identity(x), x);
+    return orderList([...merged.values()], change, old, undefined);
   }
   if (mergeKey === undefined) throw plain(`cannot merge lists without merge key for ${f.type.element?.goName ?? name}`);
   const special = applySpecialItems(old, change, mergeKey);
   const merged = [...special.old];
+  const known = positions(merged, mergeKey);
   for (const item of special.change) {
-    const at = merged.findIndex((x) => deepEqual(x[mergeKey], item[mergeKey]));
-    if (at >= 0) merged[at] = mergeMap(merged[at], item, itemSchema(f));
-    else merged.push(dropDirectives(discardNulls(item)));
+    const at = known.get(identity(item[mergeKey]));
+    if (at !== undefined) merged[at] = mergeMap(merged[at], item, itemSchema(f));
+    else {
+      known.set(identity(item[mergeKey]), merged.length);
+      merged.push(dropDirectives(discardNulls(item)));
+    }
   }
   return orderList(merged, special.change, special.old, mergeKey);
 }
 
 /** Items that carry $patch: delete removes its match, replace takes the rest of the patch as the whole list. */
 function applySpecialItems(old: any[], change: any[], mergeKey: string): { old: any[]; change: any[] } {
-  let kept = old;
+  const deleted = new Set<string>();
   let replace = false;
   const rest: any[] = [];
   for (const item of change) {
@@ -174,31 +180,50 @@ function applySpecialItems(old: any[], change: any[], mergeKey: string): { old: 
       rest.push(item);
     } else if (directive === "delete") {
       if (!Object.hasOwn(item, mergeKey)) throw plain(`map: ${goMap(item)} does not contain declared merge key: ${mergeKey}`);
-      kept = kept.filter((x) => !deepEqual(x[mergeKey], item[mergeKey]));
+      deleted.add(identity(item[mergeKey]));
     } else if (directive === "replace") replace = true;
     else if (directive === "merge") throw plain("merging lists cannot yet be specified in the patch");
     else throw plain(`unknown patch type: ${directive} in map: ${goMap(item)}`);
   }
-  return replace ? { old: rest, change: [] } : { old: kept, change: rest };
+  if (replace) return { old: rest, change: [] };
+  return { old: deleted.size === 0 ? old : old.filter((x) => !deleted.has(identity(x[mergeKey]))), change: rest };
 }
 
-function indexIn(list: any[], item: any, mergeKey: string | undefined): number {
-  if (mergeKey === undefined) return list.findIndex((x) => deepEqual(x, item));
-  return list.findIndex((x) => deepEqual(x?.[mergeKey], item?.[mergeKey]));
+/** Equal values have equal texts: members in order of their names. */
+function identity(v: any): string {
+  if (Array.isArray(v)) return `[${v.map(identity).join(",")}]`;
+  if (!isObj(v)) return v === undefined ? "" : JSON.stringify(v);
+  return `{${Object.keys(v)
+    .sort()
+    .map((k) => `${JSON.stringify(k)}:${identity(v[k])}`)
+    .join(",")}}`;
+}
+
+/** Where each item stands first, by its merge key or, without one, by itself. */
+function positions(list: readonly any[], mergeKey: string | undefined): Map<string, number> {
+  const out = new Map<string, number>();
+  for (const [i, x] of list.entries()) {
+    const id = identity(mergeKey === undefined ? x : x?.[mergeKey]);
+    if (!out.has(id)) out.set(id, i);
+  }
+  return out;
 }
 
 /** Items of the patch in the patch's order, the server's own in theirs, woven so that the server's order holds where both are known. */
 function orderList(merged: any[], order: any[], serverOrder: any[], mergeKey: string | undefined): any[] {
+  const inOrder = positions(order, mergeKey);
+  const inServer = positions(serverOrder, mergeKey);
+  const indexIn = (by: Map<string, number>, x: any) => by.get(identity(mergeKey === undefined ? x : x?.[mergeKey])) ?? -1;
   const fromPatch: any[] = [];
   const serverOnly: any[] = [];
-  for (const x of merged) (indexIn(order, x, mergeKey) >= 0 ? fromPatch : serverOnly).push(x);
-  const byOrder = (list: any[], by: any[]) =>
+  for (const x of merged) (indexIn(inOrder, x) >= 0 ? fromPatch : serverOnly).push(x);
+  const byOrder = (list: any[], by: Map<string, number>) =>
     list
-      .map((x) => ({ x, at: indexIn(by, x, mergeKey) }))
+      .map((x) => ({ x, at: indexIn(by, x) }))
       .sort((a, b) => (a.at >= 0 && b.at >= 0 ? a.at - b.at : 0))
       .map((e) => e.x);
-  const left = byOrder(serverOnly, serverOrder);
-  const right = byOrder(fromPatch, order);
+  const left = byOrder(serverOnly, inServer);
+  const right = byOrder(fromPatch, inOrder);
   const out: any[] = [];
   let i = 0;
   let j = 0;
@@ -206,8 +231,8 @@ function orderList(merged: any[], order: any[], serverOrder: any[], mergeKey: st
     if (i >= left.length) out.push(right[j++]);
     else if (j >= right.length) out.push(left[i++]);
     else {
-      const l = indexIn(serverOrder, left[i], mergeKey);
-      const r = indexIn(serverOrder, right[j], mergeKey);
+      const l = indexIn(inServer, left[i]);
+      const r = indexIn(inServer, right[j]);
       out.push(l >= 0 && r >= 0 && l < r ? left[i++] : right[j++]);
     }
   }

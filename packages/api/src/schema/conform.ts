@@ -216,7 +216,7 @@ export class Conformer {
     }
     if (v instanceof RawNumber) {
       if (t.shape === "float64") return Number(v.text);
-      const ok = /^-?\d+$/.test(v.text) && inRange(BigInt(v.text), t.shape);
+      const ok = /^-?\d{1,20}$/.test(v.text) && inRange(BigInt(v.text), t.shape);
       if (ok) return Number(v.text);
       throw this.mismatch(v, t.goName, owner, field, `number ${v.text}`);
     }

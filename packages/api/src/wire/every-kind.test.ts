@@ -8,7 +8,7 @@ import { decodeProtobuf } from "./protobuf-decode.ts";
 import { encodeProtobuf, encodeProtobufItem, envelopeProtobuf, listParts } from "./protobuf-encode.ts";
 
 /** Recursive types (JSONSchemaProps) end here. */
-const MAX_DEPTH = 9;
+const MAX_DEPTH = 7;
 const random = seededRandom(7);
 
 function sample(t: TypeRef, depth: number): unknown {

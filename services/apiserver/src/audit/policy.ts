@@ -57,7 +57,7 @@ export class AuditPolicy {
   constructor(text: string) {
     let policy: any;
     try {
-      policy = parse(text);
+      policy = parse(text, { logLevel: "error" });
     } catch (e) {
       throw new AuditPolicyError(`failed decoding: ${reasonOf(e)}`, { cause: e });
     }

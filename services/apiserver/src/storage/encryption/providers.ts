@@ -77,7 +77,7 @@ export class EncryptionConfiguration {
   constructor(text: string) {
     let config: any;
     try {
-      config = parse(text);
+      config = parse(text, { logLevel: "error" });
     } catch (e) {
       throw new EncryptionConfigError(`error decoding encryption provider configuration file: ${reasonOf(e)}`, { cause: e });
     }
