@@ -5,7 +5,6 @@
 import { StatusError, statusErrors } from "../errors/status-error.ts";
 import { cloneJson } from "../schema/clone.ts";
 import { type Field, type StructType, structOf, type TypeRef } from "../schema/registry.ts";
-import { deepEqual } from "./json-patch.ts";
 
 const DIRECTIVE = "$patch";
 const RETAIN_KEYS = "$retainKeys";
