@@ -1,7 +1,7 @@
 // Long fuzzing of what clients send: node scripts/node.mjs bench/fuzz/api.ts [rounds per target] [seed].
 // A million inputs take some minutes; a failure, or an input slower than 100 ms, prints its target and round, and the exit code is 1.
 import { fuzz, TARGETS } from "../../packages/api/src/fuzz.ts";
-import { REQUEST_TARGETS } from "../../services/apiserver/src/request/fuzz.ts";
+import { REQUEST_TARGETS } from "./requests.ts";
 
 const rounds = Number(process.argv[2] ?? 60_000);
 const seed = Number(process.argv[3] ?? 1);

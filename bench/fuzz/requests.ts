@@ -1,15 +1,15 @@
 // Seeded noise for what the apiserver itself reads of a request: paths, options, Accept headers, continue tokens, audit and encryption files.
-// Shared by the short run in the tests and the long one in bench/fuzz.
+// For bench/fuzz/api.ts.
 import { registry } from "@podwire/api";
-import { mutate, type Target } from "../../../../packages/api/src/fuzz.ts";
-import { AuditPolicy } from "../audit/policy.ts";
-import { Catalogue } from "../resources/catalogue.ts";
-import { route } from "../routing.ts";
-import { EncryptionConfiguration } from "../storage/encryption/providers.ts";
-import { decodeContinue } from "../verbs/continue-token.ts";
-import { negotiate } from "./accept.ts";
-import { listOptions, writeOptions } from "./options.ts";
-import { parseRequest } from "./request-info.ts";
+import { mutate, type Target } from "../../packages/api/src/fuzz.ts";
+import { AuditPolicy } from "../../services/apiserver/src/audit/policy.ts";
+import { negotiate } from "../../services/apiserver/src/request/accept.ts";
+import { listOptions, writeOptions } from "../../services/apiserver/src/request/options.ts";
+import { parseRequest } from "../../services/apiserver/src/request/request-info.ts";
+import { Catalogue } from "../../services/apiserver/src/resources/catalogue.ts";
+import { route } from "../../services/apiserver/src/routing.ts";
+import { EncryptionConfiguration } from "../../services/apiserver/src/storage/encryption/providers.ts";
+import { decodeContinue } from "../../services/apiserver/src/verbs/continue-token.ts";
 
 const catalogue = new Catalogue();
 const pods = registry.byResource("", "v1", "pods") as NonNullable<ReturnType<typeof registry.byResource>>;
