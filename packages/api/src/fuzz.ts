@@ -229,7 +229,8 @@ export function fuzz(seed: number, rounds: number, targets: Record<string, Targe
       try {
         const started = systemClock.monotonicMs();
         target(seededRandom(round), SEEDS);
-        if (systemClock.monotonicMs() - started > SLOW_MS && isSlow(target, round)) failures.push(`${name} round ${i}: slower than ${SLOW_MS} ms`);
+        if (systemClock.monotonicMs() - started > SLOW_MS && isSlow(target, round))
+          failures.push(`${name} round ${i}: slower than ${SLOW_MS} ms`);
       } catch (e) {
         if (!(e instanceof PodwireError)) failures.push(`${name} round ${i}: ${(e as Error).stack?.slice(0, 400) ?? String(e)}`);
       }
