@@ -106,7 +106,10 @@ describe.skipIf(skip)(`streams${skip ? ` (skipped: ${skip})` : ""}`, () => {
         await t.type("bg; jobs");
         await t.keys("Enter");
         await t.see(/\[1\]\+\s+Running\s+sleep 500/);
-        await t.type("kill %1; cd /etc; ls pass");
+        await t.type("kill %1; cd /etc");
+        await t.keys("Enter");
+        await t.see(/^\/etc #$/m);
+        await t.type("ls pass");
         await t.keys("Tab", "Enter");
         await t.see(/^passwd$/m);
         await t.type("exit 7");

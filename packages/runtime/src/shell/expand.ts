@@ -171,13 +171,18 @@ function* expandParam(part: Extract<WordPart, { t: "param" }>, x: Expander, out:
       return;
     case "-":
     case ":-":
-      if (raw === undefined || (op === ":-" && raw === "")) yield* expandAlternative(part.word as Word, x, out);
-      else if (isList) pushParameters(list, name === "*", quoted, x, out);
+      if (raw === undefined || (op === ":-" && raw === "")) {
+        const before = out.length;
+        yield* expandAlternative(part.word as Word, x, out);
+        // In quotes, nothing is an empty word.
+        if (quoted && out.length === before) push("");
+      } else if (isList) pushParameters(list, name === "*", quoted, x, out);
       else push(raw);
       return;
     case "+":
     case ":+":
       if (!(raw === undefined || (op === ":+" && raw === ""))) yield* expandAlternative(part.word as Word, x, out);
+      else if (quoted) push("");
       return;
     case "=":
     case ":=":

@@ -143,11 +143,10 @@ export class Parser extends WordLexer {
   }
 
   #pipeline(): Node {
-    let negate = false;
-    while (this.#isKeyword(this.#peek(COMMAND), "!")) {
-      this.#take();
-      negate = !negate;
-    }
+    const negate = this.#isKeyword(this.#peek(COMMAND), "!");
+    if (negate) this.#take();
+    // ash, unlike others, takes one only.
+    if (negate && this.#isKeyword(this.#peek(COMMAND), "!")) this.#unexpected(this.#peek(COMMAND));
     const commands = [this.#command()];
     for (;;) {
       const t = this.#peek();
