@@ -137,8 +137,9 @@ async function run(): Promise<void> {
   await Promise.all([ready("controller-manager"), ready("scheduler")]);
   const nodes = Array.from({ length: nodeCount }, (_, i) => node(i));
   await each(nodes, async (n) => {
-    const made = await client.create(Resources.nodes, n);
-    await client.updateStatus(Resources.nodes, { ...made, status: n["status"] });
+    await client.create(Resources.nodes, n);
+    // The controllers have seen it meanwhile.
+    await client.patch(Resources.nodes, "", n.metadata.name, "merge", { status: n["status"] }, { subresource: "status" });
     const spec = { holderIdentity: n.metadata.name, leaseDurationSeconds: 40, renewTime: microTime(clock.nowMs()) };
     await client.create(Resources.leases, { metadata: { namespace: "kube-node-lease", name: n.metadata.name }, spec });
   });

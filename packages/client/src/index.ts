@@ -7,6 +7,7 @@ export * from "./errors.ts";
 export * from "./event-recorder.ts";
 export { type EventFeed, followEvents, type StoreEvent } from "./event-source.ts";
 export * from "./expectations.ts";
+export * from "./https-client.ts";
 export * from "./informer.ts";
 export * from "./kubeconfig.ts";
 export * from "./leader-election.ts";
