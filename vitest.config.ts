@@ -31,6 +31,7 @@ export default defineConfig({
           testTimeout: 120_000,
           hookTimeout: 120_000,
           pool: "forks",
+          isolate: false, // Loading the client for each file cost as much as half of the tests.
           maxWorkers: 3,
           maxConcurrency: 8,
         },

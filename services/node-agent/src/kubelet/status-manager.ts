@@ -8,6 +8,8 @@ import { type ApiClient, isConflict, isForbidden, isNotFound, Resources } from "
 const FIRST_RETRY_MS = 100;
 const MAX_RETRY_MS = 10_000;
 const IDLE_LOOK_MS = 20;
+/** A status that somebody else changed stands this long before it is restored: time for controllers to act on it (syncPeriod). */
+export const RESTORE_AFTER_MS = 10_000;
 
 /** The strategic merge patch from one status to the next: what the next no longer has is removed (CreateTwoWayMergePatch). */
 export function statusPatch(old: PodStatus | undefined, next: PodStatus): object {
@@ -30,6 +32,14 @@ export function statusPatch(old: PodStatus | undefined, next: PodStatus): object
 /** Fields that only the kubelet writes and that may go away again. */
 const OWN_FIELDS = ["reason", "message", "podIP", "podIPs", "resize"];
 
+/** Whether the phase and the kubelet's conditions are as it wrote them. */
+function sameInPart(there: PodStatus, ours: PodStatus): boolean {
+  return (
+    there.phase === ours.phase &&
+    (ours.conditions ?? []).every((c) => there.conditions?.find((o) => o.type === c.type)?.status === c.status)
+  );
+}
+
 /** Resource versions are numbers that grow (KEP-5504). */
 function isNewer(a: string, b: string): boolean {
   return a.length === b.length ? a > b : a.length > b.length;
@@ -46,6 +56,9 @@ interface Entry {
   /** Of the object that answered the last patch. */
   resourceVersion: string;
   sentText: string;
+  /** The status that somebody else wrote over ours, until it is restored or ours again. */
+  foreign: PodStatus | undefined;
+  restoring: boolean;
   deleteWhenSent: boolean;
   running: boolean;
 }
@@ -88,18 +101,26 @@ export class StatusManager {
     if (e.wanted) this.#pump(uid, e);
   }
 
-  /** The object as a watch shows it: when somebody else has changed our part of the status, the next `set` sends it again. */
+  /** The object as a watch shows it: when somebody else has changed our part of the status, it is sent again after a while. */
   observe(pod: Pod): void {
-    const e = this.#entries.get(pod.metadata!.uid!);
+    const uid = pod.metadata!.uid!;
+    const e = this.#entries.get(uid);
     const version = pod.metadata!.resourceVersion ?? "";
     if (!e?.known || e.running || e.resourceVersion === "" || !isNewer(version, e.resourceVersion)) return;
-    const there = pod.status ?? {};
-    const same =
-      there.phase === e.known.phase &&
-      (e.known.conditions ?? []).every((c) => there.conditions?.find((o) => o.type === c.type)?.status === c.status);
-    if (same) return;
-    e.sentText = "";
-    e.known = there;
+    e.foreign = sameInPart(pod.status ?? {}, e.known) ? undefined : pod.status;
+    if (e.foreign === undefined || e.restoring) return;
+    e.restoring = true;
+    this.#clock.after(RESTORE_AFTER_MS, () => this.#restore(uid, e), { unref: true });
+  }
+
+  #restore(uid: string, e: Entry): void {
+    e.restoring = false;
+    const { foreign } = e;
+    e.foreign = undefined;
+    if (foreign === undefined || this.#entries.get(uid) !== e) return;
+    e.wanted ??= e.known;
+    e.known = foreign;
+    this.#pump(uid, e);
   }
 
   /** Deletes the pod with grace 0 after its last status has arrived. */
@@ -130,6 +151,8 @@ export class StatusManager {
         apiUid: "",
         resourceVersion: "",
         sentText: "",
+        foreign: undefined,
+        restoring: false,
         deleteWhenSent: false,
         running: false,
       };
@@ -166,6 +189,7 @@ export class StatusManager {
             );
             e.sentText = JSON.stringify(status);
             e.known = status;
+            e.foreign = undefined;
             e.resourceVersion = answer?.metadata?.resourceVersion ?? "";
             this.counters.sent++;
           } else {
