@@ -87,8 +87,8 @@ describe("handshake and close, golden transcripts", () => {
     link.poke("b");
     link.run(300);
     expect(link.transcript.map((l) => l.trim())).toEqual([
-      "0 a > b S 0:0(0) win 65535 mss 1460 sackOK wscale 5",
-      "10 b > a SA 0:0(0) ack 1 win 65535 mss 1460 sackOK wscale 5",
+      "0 a > b S 0:0(0) win 65535 mss 1460 sackOK wscale 6",
+      "10 b > a SA 0:0(0) ack 1 win 65535 mss 1460 sackOK wscale 6",
       "20 a > b A 1:1(0) ack 1 win 32768",
       "100 a > b PA 1:6(5) ack 1 win 32768",
       "110 b > a A 1:1(0) ack 6 win 32767",
@@ -116,7 +116,7 @@ describe("handshake and close, golden transcripts", () => {
     link.poke("b");
     link.run(500);
     expect([link.a.state, link.b.state]).toEqual(["established", "established"]);
-    expect(link.a.sendScale).toBe(5);
+    expect(link.a.sendScale).toBe(6);
   });
 
   test("simultaneous close passes through CLOSING to TIME-WAIT on both sides", () => {
