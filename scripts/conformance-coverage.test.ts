@@ -20,6 +20,10 @@ describe.skipIf(skip)(`conformance coverage${skip ? ` (skipped: ${skip})` : ""}`
     for (const [title, file] of JSON.parse(out) as [string, string][]) tests.set(title, [...(tests.get(title) ?? []), file]);
     const excused = new Set(uncovered.map(([title]) => title));
     expect(
+      [...excused].filter((t) => tests.has(t)),
+      "exceptions that have a test",
+    ).toEqual([]);
+    expect(
       wanted.filter((t) => !tests.has(t) && !excused.has(t)),
       "behaviours without a test",
     ).toEqual([]);
