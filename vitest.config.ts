@@ -1,7 +1,10 @@
 import { defineConfig } from "vitest/config";
 
-// `unit` stands beside the code; `system` (test/) starts real processes and runs one file at a time;
+// `unit` stands beside the code; `system` (test/) starts real processes, two files at a time; `alone` are those of them that use the
+// standard ports and folders as a user does, or whose subject is how fast failures show;
 // `conformance` (test/conformance) shares one cluster between all of its files and tests.
+const alone = ["compose", "faults", "lifecycle", "readme", "start"].map((name) => `test/${name}.test.ts`);
+
 export default defineConfig({
   test: {
     projects: [
@@ -16,7 +19,17 @@ export default defineConfig({
         test: {
           name: "system",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/conformance/**"],
+          exclude: ["test/conformance/**", ...alone],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          pool: "forks",
+          maxWorkers: 2,
+        },
+      },
+      {
+        test: {
+          name: "alone",
+          include: alone,
           testTimeout: 120_000,
           hookTimeout: 120_000,
           fileParallelism: false,

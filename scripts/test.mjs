@@ -74,6 +74,7 @@ try {
   if (only !== "--system") await vitest("unit");
   if (only !== "--unit") await vitest("conformance");
   if (only !== "--unit") await vitest("system");
+  if (only !== "--unit") await vitest("alone");
 } catch (e) {
   console.error(e.message);
   total.failed++;
