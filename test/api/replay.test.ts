@@ -39,6 +39,7 @@ describe.skipIf(skip)(`replay.py${skip ? ` (skipped: ${skip})` : ""}`, () => {
         "edge=--load-balancers=false",
       ],
     });
+    await cluster.kubectl(["delete", "storageclass", "standard"]); // The recorded server had no default class.
     server = (await cluster.kubectl(["config", "view", "-o", "jsonpath={.clusters[0].cluster.server}"])).trim();
   });
   afterAll(() => cluster?.stop());

@@ -285,11 +285,19 @@ describe("failures", () => {
     expect(page).toContain("<h1>Volumes</h1>");
     expect(await get("/wp-content/uploads/a.txt")).toBe("picture");
 
+    const claims = (await cluster.object("get", "pvc", "-l", "app=wordpress")).items as any[];
+    const volumes = claims.map((c) => c.spec.volumeName as string);
+    expect(volumes).toHaveLength(2);
     await cluster.kubectl(["delete", "-f", join(root, "examples/wordpress.yaml")]);
     await cluster.podwire(["nodes", "restart", node]);
     await cluster.kubectl(["taint", "node", node, "node.kubernetes.io/out-of-service-"]);
     await cluster.kubectl(["wait", "--for=condition=Ready", `node/${node}`, "--timeout=60s"]);
-    await eventually("nothing is left", async () => (await cluster.kubectl(["get", "pv,volumeattachments", "-o", "name"])) === "");
+    await eventually("nothing is left", async () => {
+      const left = await cluster.kubectl(["get", "pv,volumeattachments", "-o", "json"]);
+      const names = volumes.filter((name) => left.includes(name));
+      if (names.length > 0) throw new Error(left);
+      return true;
+    });
   }, 240_000);
 
   it("data outlive a killed node and a killed storage; emptyDirs and hostPaths their node's reboot", async () => {
