@@ -1,10 +1,10 @@
 // Random scripts in the containers' shell and in Debian's busybox sh: node scripts/node.mjs bench/fuzz/shell.ts [scripts] [seed].
-// Prints every script on which they differ; PODWIRE_BUSYBOX names the busybox when it is not on PATH.
+// Prints every script on which they differ; PODWIRE_BUSYBOX names the busybox when it is not /bin/busybox.
 import { firstDifference } from "../../packages/runtime/src/shell/differential.ts";
 
 const count = Number(process.argv[2] ?? 2_000);
 const seed = Number(process.argv[3] ?? 1);
-const program = process.env["PODWIRE_BUSYBOX"] ?? "busybox";
+const program = process.env["PODWIRE_BUSYBOX"] ?? "/bin/busybox";
 let differences = 0;
 for (let i = seed; i < seed + count; i++) {
   const d = await firstDifference(program, i, 1);

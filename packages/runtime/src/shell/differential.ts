@@ -49,6 +49,7 @@ export async function ours(script: string): Promise<Outcome> {
   }
 }
 
+/** `program` is a path: the scripts run with a PATH of their own. */
 export function busybox(program: string, script: string): Outcome {
   const dir = mkdtempSync(join(tmpdir(), "pw-sh-"));
   try {
@@ -58,6 +59,7 @@ export function busybox(program: string, script: string): Outcome {
       timeout: LIMIT_MS,
       encoding: "latin1",
     });
+    if (r.error && r.stdout === null) throw r.error;
     return { stdout: r.stdout, code: r.signal ? 128 + 9 : (r.status ?? -1) };
   } finally {
     rmSync(dir, { recursive: true, force: true });
