@@ -3,7 +3,7 @@ import { defineConfig } from "vitest/config";
 // `unit` stands beside the code; `system` (test/) starts real processes, two files at a time; `alone` are those of them that use the
 // standard ports and folders as a user does, or whose subject is how fast failures show;
 // `conformance` (test/conformance) shares one cluster between all of its files and tests.
-const alone = ["compose", "faults", "lifecycle", "readme", "start"].map((name) => `test/${name}.test.ts`);
+const alone = ["compose", "faults", "lifecycle", "readme", "start", "serial/*"].map((name) => `test/${name}.test.ts`);
 
 export default defineConfig({
   test: {
