@@ -1,7 +1,9 @@
 // WebSocket upgrades: exec and attach in the channel.k8s.io subprotocols (v5 and v4, base64 variants not), logs and watches as messages.
 // v5 adds channel 255: "close of channel N". Invariant: the status on channel 3 is the last thing a client of exec hears.
+
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
+import { systemClock } from "@podwire/base";
 import { type WebSocket, WebSocketServer } from "ws";
 import type { ApiRequest, ApiResponse, User } from "../call.ts";
 import { bytesOf, errorResponse } from "../response.ts";
@@ -90,10 +92,18 @@ function tunnel(
   wss.handleUpgrade(req, socket, head, (ws) => tunnelPortForward(ws, open));
 }
 
+/**
+ * kubectl makes its channels after it has begun to read, and discards what comes for a channel that it has not made yet ("Unknown
+ * stream id"). A container runtime never answers that fast; a program in the node's own process does.
+ */
+const CLIENT_BEGINS_MS = 20;
+
 async function serveChannels(ws: WebSocket, open: NonNullable<ApiResponse["connection"]>, v5: boolean): Promise<void> {
   const early = new Buffered<Buffer>((data) => data.length);
   ws.on("message", (data: Buffer, binary) => early.push(binary ? data : Buffer.from(data)));
   ws.on("error", () => ws.terminate());
+  await systemClock.sleep(CLIENT_BEGINS_MS);
+  if (ws.readyState !== ws.OPEN) return;
   // Clients expect the output channels to be announced by an empty message each.
   let d: Awaited<ReturnType<typeof open>>;
   try {
