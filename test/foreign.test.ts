@@ -9,6 +9,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Cluster, eventually, missing, root, startCluster } from "./cluster.ts";
 
 const why = missing("kubectl");
+const unless = why ? ` (skipped: ${why})` : "";
 const FAST_ELECTION = ["--leader-elect-lease-duration=3s", "--leader-elect-renew-deadline=2s", "--leader-elect-retry-period=300ms"];
 
 let cluster: Cluster;
@@ -38,14 +39,14 @@ afterAll(async () => {
   await cluster?.stop();
 });
 
-test.skipIf(why)("up --without comes up and waits", async () => {
+test.skipIf(why)(`up --without comes up and waits${unless}`, async () => {
   const { processes: own } = await cluster.status();
   expect(own.map((p: { name: string }) => p.name)).not.toContain("scheduler");
   const [node] = (await cluster.object("get", "nodes")).items;
   expect(node.status.conditions.find((c: { type: string }) => c.type === "Ready").status).toBe("False"); // No podCIDR.
 });
 
-test.skipIf(why)("pods that any client binds run; the controllers are foreign", async () => {
+test.skipIf(why)(`pods that any client binds run; the controllers are foreign${unless}`, async () => {
   const manager = foreign("controller-manager", ...managerFlags(), ...FAST_ELECTION);
   await eventually("the node is Ready", async () =>
     (await cluster.kubectl(["get", "nodes", "--no-headers"])).includes(" Ready ") ? true : undefined,
@@ -71,7 +72,7 @@ test.skipIf(why)("pods that any client binds run; the controllers are foreign", 
   expect(manager.exitCode).toBeNull();
 });
 
-test.skipIf(why)("two of each; the leaders are killed in the middle of the work, nothing is done twice", async () => {
+test.skipIf(why)(`two of each; the leaders are killed in the middle of the work, nothing is done twice${unless}`, async () => {
   const second = foreign("controller-manager", ...managerFlags(), ...FAST_ELECTION);
   const schedulers = [foreign("scheduler", ...FAST_ELECTION)];
   await eventually("a scheduler leads", holderOf("kube-scheduler"));

@@ -8,6 +8,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Cluster, eventually, missing, root, startCluster } from "./cluster.ts";
 
 const why = missing("kubectl");
+const unless = why ? ` (skipped: ${why})` : "";
 const folder = join(root, "examples", "operator");
 let cluster: Cluster;
 let outside: ChildProcess | undefined;
@@ -59,7 +60,7 @@ async function life(name: string): Promise<void> {
 }
 
 test.skipIf(why)(
-  "outside the cluster, with a kubeconfig",
+  `outside the cluster, with a kubeconfig${unless}`,
   async () => {
     const program = join(folder, "operator.ts");
     outside = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", program, `--kubeconfig=${cluster.kubeconfig}`], {
@@ -73,7 +74,7 @@ test.skipIf(why)(
 );
 
 test.skipIf(why)(
-  "inside the cluster, as a JavaScript pod with its ServiceAccount",
+  `inside the cluster, as a JavaScript pod with its ServiceAccount${unless}`,
   async () => {
     outside?.kill("SIGKILL");
     const bundle = join(cluster.home, "operator.cjs");

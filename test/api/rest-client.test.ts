@@ -8,7 +8,7 @@ import { testNatsBinary } from "@podwire/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type RunningApiServer, startApiServer, TOKEN } from "./apiserver-process.ts";
 
-describe.skipIf(testNatsBinary === undefined)("restClient", () => {
+describe.skipIf(testNatsBinary === undefined)("restClient (skipped without a nats-server)", () => {
   let server: RunningApiServer;
   const pem = (name: string) => readFileSync(join(server.folder, "pki", name), "utf8");
   const clients: ApiClient[] = [];

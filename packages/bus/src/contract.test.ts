@@ -18,7 +18,7 @@ describe("bus on memory", () =>
     };
   }));
 
-describe.skipIf(natsBinary === undefined)("bus on nats-server", () =>
+describe.skipIf(natsBinary === undefined)("bus on nats-server (skipped without one)", () =>
   busContract(async () => {
     const server = await localServer();
     const deps = { clock: systemClock, random: seededRandom(1), log: silentLogger };

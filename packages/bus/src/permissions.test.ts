@@ -56,7 +56,7 @@ describe("rules", () => {
   });
 });
 
-describe.skipIf(natsBinary === undefined)("nats-server enforces", () => {
+describe.skipIf(natsBinary === undefined)("nats-server enforces (skipped without one)", () => {
   let server: LocalServer;
   let keys: Record<string, IdentityKey>;
   const open: Bus[] = [];

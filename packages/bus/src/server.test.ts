@@ -71,7 +71,7 @@ test("when nothing can be had, the error lists what was tried and the command to
   expect(e.message).toContain("no release is pinned");
 });
 
-describe.skipIf(natsBinary === undefined)("the child process", () => {
+describe.skipIf(natsBinary === undefined)("the child process (skipped without a nats-server)", () => {
   test("a broken configuration and a taken port are told with the server's own words", async () => {
     const configFile = join(folder, "bad.conf");
     const port = await freePort();

@@ -25,7 +25,7 @@ test("memory: messages past the limit are dropped and counted, and the status sa
 });
 
 test.skipIf(natsBinary === undefined)(
-  "nats-server: a process that stands still is disconnected, comes back and hears again",
+  "nats-server: a process that stands still is disconnected, comes back and hears again (skipped without one)",
   async () => {
     const server = await localServer(
       (port, dir) => `listen: "127.0.0.1:${port}"\nmax_pending: 1MB\nwrite_deadline: "1s"\njetstream: { store_dir: "${dir}" }\n`,

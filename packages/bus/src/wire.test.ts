@@ -134,7 +134,7 @@ async function onNats(faults?: Partial<WireFaults>): Promise<TwoPorts> {
 
 describe.each([
   ["memory", async (f?: Partial<WireFaults>) => onMemory(f), true],
-  ["nats-server", onNats, natsBinary !== undefined],
+  ["nats-server (skipped without one)", onNats, natsBinary !== undefined],
 ] as const)("port on %s", (_name, ports, available) => {
   beforeEach(({ skip }) => skip(!available, "no nats-server"));
   afterEach(async () => {
@@ -223,7 +223,7 @@ describe.each([
   });
 });
 
-describe.skipIf(natsBinary === undefined)("the wire's own connection", () => {
+describe.skipIf(natsBinary === undefined)("the wire's own connection (skipped without a nats-server)", () => {
   test("a killed server is found again; packets meanwhile are dropped and counted, not kept", async () => {
     const { a, b } = await onNats();
     let got = 0;

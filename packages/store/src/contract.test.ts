@@ -63,7 +63,7 @@ async function server() {
   };
 }
 
-describe.skipIf(binary === undefined)("store on JetStream", () => {
+describe.skipIf(binary === undefined)("store on JetStream (skipped without a nats-server)", () => {
   storeContract(async () => {
     const nats = await server();
     let first: JetStreamStore | undefined;

@@ -121,7 +121,7 @@ test("the memory store's histories are possible, for many seeds, on virtual time
   expect(total).toBeGreaterThan(5_000);
 });
 
-describe.skipIf(testNatsBinary === undefined)("JetStream", () => {
+describe.skipIf(testNatsBinary === undefined)("JetStream (skipped without a nats-server)", () => {
   test("kill -9 of the server under two stores: nothing acknowledged is lost, nothing happens twice, feeds agree", async () => {
     const nats = await startTestNats();
     try {

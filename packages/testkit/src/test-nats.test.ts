@@ -4,7 +4,7 @@ import { openJetStreamStore } from "@podwire/store";
 import { describe, expect, test } from "vitest";
 import { startTestNats, testNatsBinary } from "./test-nats.ts";
 
-describe.skipIf(testNatsBinary === undefined)("a test's nats-server", () => {
+describe.skipIf(testNatsBinary === undefined)("a test's nats-server (skipped without one)", () => {
   test("the store works with the apiserver's generated permissions, also after a restart; a late node joins", async () => {
     const nats = await startTestNats();
     try {

@@ -15,9 +15,6 @@ interface Vector {
   disabled?: boolean;
 }
 
-/** Where kube-apiserver's library (evanphx/json-patch) is laxer than the vectors, each with its reason. */
-const LAXER: Record<string, string> = {};
-
 for (const file of ["tests.json", "spec_tests.json"]) {
   describe.skipIf(!existsSync(join(folder, file)))(`JSON patch vectors: ${file} (skipped when ${folder} is absent)`, () => {
     if (!existsSync(join(folder, file))) return;
@@ -25,9 +22,11 @@ for (const file of ["tests.json", "spec_tests.json"]) {
     vectors.forEach((v, i) => {
       if (v.disabled || v.patch === undefined) return;
       const name = `${i} ${v.comment ?? v.error ?? JSON.stringify(v.patch).slice(0, 60)}`;
-      test.skipIf(LAXER[name] !== undefined)(name, () => {
-        if (v.error !== undefined) expect(() => applyJsonPatch(v.doc, v.patch)).toThrow();
-        else expect(applyJsonPatch(v.doc, v.patch)).toEqual(v.expected ?? applyJsonPatch(v.doc, v.patch));
+      test(name, () => {
+        const apply = () => applyJsonPatch(v.doc, v.patch);
+        if (v.error !== undefined) expect(apply).toThrow();
+        else if ("expected" in v) expect(apply()).toEqual(v.expected);
+        else expect(apply).not.toThrow(); // The vector says no more than that it applies.
       });
     });
   });
