@@ -19,6 +19,7 @@ export * from "./meta/image.ts";
 export * from "./meta/int-or-string.ts";
 export * from "./meta/names.ts";
 export * from "./meta/quantity.ts";
+export { SAFE_SYSCTLS } from "./meta/sysctls.ts";
 export * from "./meta/time.ts";
 export * from "./patch/json-patch.ts";
 export * from "./patch/merge-patch.ts";

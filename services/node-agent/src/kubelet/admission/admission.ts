@@ -2,7 +2,7 @@
 // preemption/preemption.go). Pure. The reason becomes status.reason and the event's; the message follows "Pod was rejected: ".
 // Invariant: the first check that fails speaks; only a critical pod's lack of resources may evict others.
 import type { Pod } from "@podwire/api";
-import { podQosClass } from "@podwire/api";
+import { podQosClass, SAFE_SYSCTLS } from "@podwire/api";
 import { amountOf, isCriticalPod, isStaticPod, podAmounts } from "../pod-requests.ts";
 import { hostPortsOf, matchesNodeAffinity, type NodeFacts, portsConflict, tolerates } from "./node-match.ts";
 
@@ -124,22 +124,6 @@ function rejectedForPressure(pod: Pod, pressures: readonly string[]): Rejection 
   }
   return { reason: "Evicted", message: `The node had condition: [${pressures.join(" ")}]. ` };
 }
-
-/** The kubelet's safe set; the second list is namespaced with the pod's network and so not for hostNetwork. */
-const SAFE_SYSCTLS = new Set([
-  "kernel.shm_rmid_forced",
-  "net.ipv4.ip_local_port_range",
-  "net.ipv4.tcp_syncookies",
-  "net.ipv4.ping_group_range",
-  "net.ipv4.ip_unprivileged_port_start",
-  "net.ipv4.ip_local_reserved_ports",
-  "net.ipv4.tcp_keepalive_time",
-  "net.ipv4.tcp_fin_timeout",
-  "net.ipv4.tcp_keepalive_intvl",
-  "net.ipv4.tcp_keepalive_probes",
-  "net.ipv4.tcp_rmem",
-  "net.ipv4.tcp_wmem",
-]);
 
 function forbiddenSysctl(pod: Pod, allowed: readonly string[]): string | undefined {
   for (const s of pod.spec!.securityContext?.sysctls ?? []) {
