@@ -1,6 +1,14 @@
 // CEL at admission: match conditions, ValidatingAdmissionPolicies and MutatingAdmissionPolicies' expressions, with the
 // variables that they may use (apiserver/pkg/admission/plugin/policy of Kubernetes 1.34). Pure: the caller supplies objects.
-import { CEL_CALL_COST_MAX, CEL_REQUEST_COST_MAX, CelCompileError, CelCostError, type CelProgram, compileCel } from "./index.ts";
+import {
+  CEL_CALL_COST_MAX,
+  CEL_CONDITIONS_COST_MAX,
+  CEL_REQUEST_COST_MAX,
+  CelCompileError,
+  CelCostError,
+  type CelProgram,
+  compileCel,
+} from "./index.ts";
 import { mutationTypes } from "./mutation.ts";
 import { BOOL, type CelType, DYN, hostOf, INT, listOf, mapOf, objectOf, printType, STRING } from "./types.ts";
 import { CelRuntimeError, HOST, type HostObject, typeName } from "./values.ts";
@@ -222,6 +230,8 @@ interface CompiledHead {
   activation(input: AdmissionInput): { run(p: CelProgram): unknown };
 }
 
+const OUT_OF_BUDGET = "validation failed due to running out of cost budget, no further validation rules will be run";
+
 function compileHead(spec: PolicySpec, mutation: boolean): CompiledHead {
   const params = spec.paramKind !== undefined;
   const types = new Map<string, CelType>();
@@ -240,8 +250,7 @@ function compileHead(spec: PolicySpec, mutation: boolean): CompiledHead {
       const run = (p: CelProgram): unknown => {
         const r = p.run(values, Math.min(budget, CEL_CALL_COST_MAX));
         budget -= r.cost;
-        if (budget < 0)
-          throw new CelCostError("validation failed due to running out of cost budget, no further validation rules will be run");
+        if (budget < 0) throw new CelCostError(OUT_OF_BUDGET);
         return r.value;
       };
       values["variables"] = new LazyVariables(variables, run);
@@ -293,7 +302,8 @@ export function compilePolicy(spec: PolicySpec): CompiledPolicy {
           if (run(v.program) === true) return { ok: true, message: "", reason };
         } catch (e) {
           if (!(e instanceof CelRuntimeError || e instanceof CelCompileError)) throw e;
-          return { ok: false, message: `expression '${v.expression}' resulted in error: ${e.message}`, reason, error: e.message };
+          const message = evaluationError(v.expression, e);
+          return { ok: false, message, reason, error: message };
         }
         return { ok: false, message: v.text ? (textOf(() => run(v.text!)) ?? fallback) : fallback, reason };
       });
@@ -350,17 +360,27 @@ function matchConditions(
   conditions: readonly { name: string; program: CelProgram }[],
   run: (p: CelProgram) => unknown,
 ): { matched: boolean; error?: string } {
-  let error: string | undefined;
+  const errors = new Set<string>();
   for (const c of conditions) {
     try {
       // One condition that says no settles it, whatever the others make of it.
       if (run(c.program) === false) return { matched: false };
     } catch (e) {
+      if (e instanceof CelCostError) return { matched: false, error: e.message };
       if (!(e instanceof CelRuntimeError || e instanceof CelCompileError)) throw e;
-      error ??= e.message;
+      errors.add(evaluationError(c.program.expression, e));
     }
   }
-  return error === undefined ? { matched: true } : { matched: false, error };
+  if (errors.size === 0) return { matched: true };
+  const texts = [...errors];
+  return { matched: false, error: texts.length === 1 ? texts[0]! : `[${texts.join(", ")}]` };
+}
+
+/** Why an expression gave no answer, as Kubernetes words it (apiserver/pkg/admission/plugin/cel/activation.go). */
+function evaluationError(expression: string, e: CelRuntimeError | CelCompileError): string {
+  if (e instanceof CelCostError) return e.message;
+  if (e instanceof CelCompileError) return `compilation error: compilation failed: ${e.message}`;
+  return `expression '${expression}' resulted in error: ${e.message}`;
 }
 
 const conditionCache = new Map<string, CelProgram>();
@@ -380,5 +400,11 @@ export function evaluateMatchConditions(
     }
     return { name: c.name, program };
   });
-  return matchConditions(programs, (p) => p.run({ ...input } as Record<string, unknown>).value);
+  let budget = CEL_CONDITIONS_COST_MAX;
+  return matchConditions(programs, (p) => {
+    const r = p.run({ ...input } as Record<string, unknown>, Math.min(budget, CEL_CALL_COST_MAX));
+    budget -= r.cost;
+    if (budget < 0) throw new CelCostError(OUT_OF_BUDGET);
+    return r.value;
+  });
 }

@@ -9,6 +9,8 @@ import type { CelType } from "./types.ts";
 /** Cost that one expression may run up, and all of one request together. */
 export const CEL_CALL_COST_MAX = 1_000_000;
 export const CEL_REQUEST_COST_MAX = 10_000_000;
+/** All match conditions of one webhook together. */
+export const CEL_CONDITIONS_COST_MAX = 2_500_000;
 
 /** Why a text is no valid expression, as cel-go prints it: "ERROR: <input>:1:5: ...\n | text\n | ....^". */
 export class CelCompileError extends PodwireError {}

@@ -13,7 +13,7 @@ export function celInput(api: Api, a: Attributes, params?: unknown) {
     oldObject: a.oldObject ?? null,
     request: admissionRequest(a, ""),
     namespaceObject: namespace ? shownOf(namespace) : null,
-    authorizer: celAuthorizer(api.authorizer, a),
+    authorizer: celAuthorizer(api.authorizer, a.requested ?? a),
     ...(params === undefined ? {} : { params }),
   };
 }
@@ -26,14 +26,14 @@ function shownOf(n: KubeObject): Record<string, unknown> {
 
 /** The `request` of an AdmissionReview. */
 export function admissionRequest(a: Attributes, uid: string): Record<string, unknown> {
-  const { group, version, resource } = a.info;
+  const requested = a.requested ?? a;
   return {
     uid,
     kind: a.kind,
-    resource: { group, version, resource },
+    resource: resourceOf(a),
     ...(a.subresource ? { subResource: a.subresource } : {}),
-    requestKind: a.kind,
-    requestResource: { group, version, resource },
+    requestKind: requested.kind,
+    requestResource: resourceOf(requested),
     ...(a.subresource ? { requestSubResource: a.subresource } : {}),
     ...(a.name ? { name: a.name } : {}),
     ...(a.namespace ? { namespace: a.namespace } : {}),
@@ -42,6 +42,11 @@ export function admissionRequest(a: Attributes, uid: string): Record<string, unk
     object: a.object ?? null,
     oldObject: a.oldObject ?? null,
     dryRun: a.dryRun,
-    options: a.options,
+    options: a.options ?? null,
   };
+}
+
+function resourceOf(a: Attributes) {
+  const { group, version, resource } = a.info;
+  return { group, version, resource };
 }

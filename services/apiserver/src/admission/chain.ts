@@ -19,8 +19,8 @@ export interface Attributes {
   /** What is to be stored; undefined for DELETE. Mutating plugins change it in place or replace it. */
   object: KubeObject | undefined;
   readonly oldObject: KubeObject | undefined;
-  /** CreateOptions, UpdateOptions or DeleteOptions as an object. */
-  readonly options: Record<string, unknown>;
+  /** CreateOptions, UpdateOptions or DeleteOptions as an object; a CONNECT has none. */
+  readonly options: Record<string, unknown> | undefined;
   readonly dryRun: boolean;
   readonly user: User;
   readonly warnings: string[];
@@ -28,6 +28,8 @@ export interface Attributes {
   readonly notes?: AuditNotes | undefined;
   /** Called when the request fails after this plugin let it pass, or was a dry run. */
   readonly undo: (() => void)[];
+  /** The request as it came, when this is its form in an equivalent version (see equivalents.ts). */
+  readonly requested?: Attributes;
   /** The second round of mutating plugins; made by the chain. */
   reinvocation?: Reinvocation;
 }

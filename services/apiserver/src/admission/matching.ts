@@ -1,5 +1,5 @@
 // Whether a request concerns a webhook or admission policy: rules, namespace selector, object selector (apiserver/pkg/admission/plugin/webhook/predicates).
-import { type KubeObject, labelSelector } from "@podwire/api";
+import { type KubeObject, labelSelector, type ResourceInfo } from "@podwire/api";
 import type { WatchCache } from "../cache/watch-cache.ts";
 import type { Attributes } from "./chain.ts";
 
@@ -12,16 +12,17 @@ export interface Rule {
   scope?: string;
 }
 
-export function ruleMatches(r: Rule, a: Attributes): boolean {
+/** `info` stands for the request's own resource; another one asks whether the rule would concern an equivalent version. */
+export function ruleMatches(r: Rule, a: Attributes, info: Pick<ResourceInfo, "group" | "version" | "resource"> = a.info): boolean {
   const has = (list: readonly string[] | undefined, v: string) => list !== undefined && (list.includes("*") || list.includes(v));
-  if (!has(r.operations, a.operation) || !has(r.apiGroups, a.info.group) || !has(r.apiVersions, a.info.version)) return false;
+  if (!has(r.operations, a.operation) || !has(r.apiGroups, info.group) || !has(r.apiVersions, info.version)) return false;
   if (r.scope === "Cluster" && a.namespace !== "") return false;
   if (r.scope === "Namespaced" && a.namespace === "") return false;
   if (r.resourceNames?.length && !r.resourceNames.includes(a.name)) return false;
   return (r.resources ?? []).some((pattern) => {
     const [resource = "", sub = ""] = pattern.split("/");
     if (pattern === "*/*") return true;
-    if (resource !== "*" && resource !== a.info.resource) return false;
+    if (resource !== "*" && resource !== info.resource) return false;
     return sub === "*" || sub === a.subresource;
   });
 }

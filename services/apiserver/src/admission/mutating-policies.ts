@@ -4,7 +4,6 @@
 import {
   applyCelJsonPatch,
   applyConfiguration,
-  applyDefaults,
   CelCompileError,
   CelRuntimeError,
   type CompiledMutations,
@@ -17,6 +16,8 @@ import type { CachedObject } from "../cache/cached-object.ts";
 import type { Api } from "../call.ts";
 import { celInput } from "./cel-input.ts";
 import type { AdmissionPlugin, Attributes } from "./chain.ts";
+import { applyDefaultsOf, typeOf } from "./defaulted.ts";
+import { Forms } from "./equivalents.ts";
 import { nameOf } from "./forbidden.ts";
 import { type Bound, boundTo, PolicyConfigurationError, paramsOf } from "./policy-bindings.ts";
 
@@ -35,18 +36,19 @@ export function mutatingPolicies(api: Api): AdmissionPlugin {
   return {
     name: NAME,
     operations: ["CREATE", "UPDATE", "CONNECT"],
-    admit(a) {
+    async admit(a) {
       const turn = a.reinvocation?.of(NAME);
       turn?.begin(a.object);
+      const forms = new Forms(api, a);
       const failures: { bound: Bound; message: string }[] = [];
       for (const bound of boundTo(api, a, "mutatingadmissionpolicies", "mutatingadmissionpolicybindings")) {
         const spec = bound.policy.object["spec"] ?? {};
         const fail = (message: string) => {
           if (spec.failurePolicy !== "Ignore") failures.push({ bound, message });
         };
-        let params: ReturnType<typeof paramsOf>;
+        let params: Awaited<ReturnType<typeof paramsOf>>;
         try {
-          params = paramsOf(api, a, bound);
+          params = await paramsOf(api, a, bound);
         } catch (e) {
           if (!(e instanceof PolicyConfigurationError)) throw e;
           fail(`failed to configure ${e.ofBinding ? "binding" : "policy"}: ${e.message}`);
@@ -56,12 +58,15 @@ export function mutatingPolicies(api: Api): AdmissionPlugin {
           const id = [bound.policy.key.name, bound.binding.key.name, p?.metadata.namespace ?? "", p?.metadata.name ?? ""].join("\n");
           if (turn && !turn.runs(id)) continue;
           const policy = compiledOf(bound.policy);
-          const matched = policy.matches(celInput(api, a, p));
-          if (matched.error !== undefined) fail(matched.error);
-          if (!matched.matched) continue;
-          const before = JSON.stringify(a.object);
-          for (const m of policy.mutations) mutate(api, a, m, p, fail);
-          turn?.ran(id, JSON.stringify(a.object) !== before, spec.reinvocationPolicy === "IfNeeded");
+          const form = await forms.in(bound.matched);
+          const conditions = policy.matches(celInput(api, form, p));
+          if (conditions.error !== undefined) fail(conditions.error);
+          if (!conditions.matched) continue;
+          const before = JSON.stringify(form.object);
+          for (const m of policy.mutations) mutate(api, form, m, p, fail);
+          const changed = JSON.stringify(form.object) !== before;
+          if (changed && form.object) await forms.take(bound.matched, form.object);
+          turn?.ran(id, changed, spec.reinvocationPolicy === "IfNeeded");
         }
       }
       turn?.end(a.object);
@@ -81,9 +86,9 @@ function mutate(
   if (!a.object) return;
   try {
     const answer = m.answer(celInput(api, a, params));
-    const next = m.patchType === "JSONPatch" ? applyCelJsonPatch(a.object, answer) : applyConfiguration(a.info, a.object, answer);
+    const next = m.patchType === "JSONPatch" ? applyCelJsonPatch(a.object, answer) : applyConfiguration(typeOf(a), a.object, answer);
     if (next === a.object) return;
-    applyDefaults(a.info, next);
+    applyDefaultsOf(api, a, next);
     a.object = next;
   } catch (e) {
     if (!(e instanceof CelRuntimeError || e instanceof CelCompileError || e instanceof MutationError)) throw e;

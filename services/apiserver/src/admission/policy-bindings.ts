@@ -1,11 +1,12 @@
 // What validating and mutating admission policies have in common: which bindings concern a request, and with which parameters
 // (apiserver/pkg/admission/plugin/policy/generic).
 import { type KubeObject, labelSelector } from "@podwire/api";
-import { PodwireError } from "@podwire/base";
+import { PodwireError, reasonOf } from "@podwire/base";
 import type { CachedObject } from "../cache/cached-object.ts";
 import type { Api } from "../call.ts";
 import type { Attributes } from "./chain.ts";
-import { namespaceMatches, objectMatches, type Rule, ruleMatches } from "./matching.ts";
+import { type Matched, matchedBy } from "./equivalents.ts";
+import { namespaceMatches, objectMatches, type Rule } from "./matching.ts";
 
 /** A policy or binding that cannot be put into force; the failure policy decides. */
 export class PolicyConfigurationError extends PodwireError {
@@ -18,6 +19,7 @@ export class PolicyConfigurationError extends PodwireError {
 }
 
 export interface Matching {
+  matchPolicy?: string;
   resourceRules?: Rule[];
   excludeResourceRules?: Rule[];
   namespaceSelector?: object;
@@ -27,6 +29,8 @@ export interface Matching {
 export interface Bound {
   policy: CachedObject;
   binding: CachedObject;
+  /** The version in which the policy sees the request. */
+  matched: Matched;
 }
 
 export const POLICY_GROUP = "admissionregistration.k8s.io";
@@ -44,24 +48,25 @@ export function* boundTo(api: Api, a: Attributes, policies: string, bindings: st
   const all = api.cache.of(POLICY_GROUP, bindings);
   if (all.size === 0 || (a.info.group === POLICY_GROUP && POLICIES.has(a.info.resource))) return;
   for (const policy of api.cache.of(POLICY_GROUP, policies).values()) {
-    if (!matches(api, a, policy.object["spec"]?.matchConstraints, false)) continue;
+    const matched = matches(api, a, policy.object["spec"]?.matchConstraints, undefined);
+    if (!matched) continue;
     for (const binding of all.values()) {
       const spec = binding.object["spec"] ?? {};
-      if (spec.policyName === policy.key.name && matches(api, a, spec.matchResources, true)) yield { policy, binding };
+      if (spec.policyName === policy.key.name && matches(api, a, spec.matchResources, "own")) yield { policy, binding, matched };
     }
   }
 }
 
-function matches(api: Api, a: Attributes, m: Matching | undefined, whenAbsent: boolean): boolean {
+function matches(api: Api, a: Attributes, m: Matching | undefined, whenAbsent: Matched | undefined): Matched | undefined {
   if (!m) return whenAbsent;
-  if (!namespaceMatches(api.cache, m.namespaceSelector, a) || !objectMatches(m.objectSelector, a)) return false;
-  if ((m.excludeResourceRules ?? []).some((r) => ruleMatches(r, a))) return false;
+  if (!namespaceMatches(api.cache, m.namespaceSelector, a) || !objectMatches(m.objectSelector, a)) return undefined;
+  if (matchedBy(api, m.excludeResourceRules ?? [], m.matchPolicy, a)) return undefined;
   const rules = m.resourceRules ?? [];
-  return rules.length === 0 ? whenAbsent : rules.some((r) => ruleMatches(r, a));
+  return rules.length === 0 ? whenAbsent : matchedBy(api, rules, m.matchPolicy, a);
 }
 
 /** The parameter objects of a binding; [undefined] for a policy without parameters, [null] for a binding that names none. */
-export function paramsOf(api: Api, a: Attributes, bound: Bound): (KubeObject | null | undefined)[] {
+export async function paramsOf(api: Api, a: Attributes, bound: Bound): Promise<(KubeObject | null | undefined)[]> {
   const kind = bound.policy.object["spec"]?.paramKind;
   if (!kind) return [undefined];
   const ref = bound.binding.object["spec"]?.paramRef;
@@ -81,15 +86,20 @@ export function paramsOf(api: Api, a: Attributes, bound: Bound): (KubeObject | n
     throw new PolicyConfigurationError("paramRef.namespace must not be provided for a cluster-scoped `paramKind`", true);
   }
   const objects = api.cache.of(served.storage.group, served.storage.resource);
-  const found: KubeObject[] = [];
+  const found: CachedObject[] = [];
   if (ref.name) {
     const o = objects.get(namespace, ref.name);
-    if (o) found.push(served.decoded(o));
+    if (o) found.push(o);
   } else if (ref.selector) {
     const s = labelSelector(ref.selector);
-    for (const o of objects.values(namespace || undefined)) if (s.matches(o.object.metadata.labels ?? {})) found.push(served.decoded(o));
+    for (const o of objects.values(namespace || undefined)) if (s.matches(o.object.metadata.labels ?? {})) found.push(o);
   }
   if (found.length === 0 && ref.parameterNotFoundAction !== "Allow")
     throw new PolicyConfigurationError("no params found for policy binding with `Deny` parameterNotFoundAction", true);
-  return found;
+  try {
+    await served.prepare?.(found);
+  } catch (e) {
+    throw new PolicyConfigurationError(reasonOf(e), true);
+  }
+  return found.map((o) => served.decoded(o));
 }

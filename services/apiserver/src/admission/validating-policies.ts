@@ -6,6 +6,7 @@ import type { CachedObject } from "../cache/cached-object.ts";
 import type { Api } from "../call.ts";
 import { celInput } from "./cel-input.ts";
 import type { AdmissionPlugin, Attributes } from "./chain.ts";
+import { Forms } from "./equivalents.ts";
 import { nameOf } from "./forbidden.ts";
 import { type Bound, boundTo, PolicyConfigurationError, paramsOf } from "./policy-bindings.ts";
 
@@ -32,14 +33,18 @@ export function validatingPolicies(api: Api): AdmissionPlugin {
   return {
     name: "ValidatingAdmissionPolicy",
     operations: ["CREATE", "UPDATE", "DELETE", "CONNECT"],
-    validate(a) {
+    async validate(a) {
+      const all = [...boundTo(api, a, "validatingadmissionpolicies", "validatingadmissionpolicybindings")];
+      if (all.length === 0) return;
+      const forms = new Forms(api, a);
       const refusals: Refusal[] = [];
       const annotations = new Map<string, string[]>();
-      for (const bound of boundTo(api, a, "validatingadmissionpolicies", "validatingadmissionpolicybindings")) {
+      for (const bound of all) {
         const ignores = bound.policy.object["spec"]?.failurePolicy === "Ignore";
         try {
-          for (const params of paramsOf(api, a, bound))
-            enforce(api, a, compiledOf(bound.policy), { ...bound, params, ignores, refusals, annotations });
+          const form = await forms.in(bound.matched);
+          for (const params of await paramsOf(api, a, bound))
+            enforce(api, form, compiledOf(bound.policy), { ...bound, params, ignores, refusals, annotations });
         } catch (e) {
           if (!(e instanceof PolicyConfigurationError)) throw e;
           const message = `failed to configure ${e.ofBinding ? "binding" : "policy"}: ${e.message}`;

@@ -189,5 +189,7 @@ describe("audit policy", () => {
     expect(() => level("[{level: Everything}]")).toThrow(AuditPolicyError);
     expect(() => level("[{level: Metadata, nonResourceURLs: [healthz]}]")).toThrow("must begin with a '/'");
     expect(() => new AuditPolicy("kind: Pod\n")).toThrow("want Policy");
+    expect(() => level("{level: Metadata}")).toThrow("failed decoding");
+    expect(() => level("[null]")).toThrow(AuditPolicyError);
   });
 });

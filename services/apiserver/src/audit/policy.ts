@@ -1,6 +1,6 @@
 // Audit policy: which requests are recorded, at which level and in which stages (audit.k8s.io/v1, apiserver/pkg/audit/policy). Pure.
 // Invariant: the first rule that matches decides; a request that no rule matches is not recorded.
-import { PodwireError, reasonOf } from "@podwire/base";
+import { PodwireError, reasonOf, z } from "@podwire/base";
 import { parse } from "yaml";
 
 export type Level = "None" | "Metadata" | "Request" | "RequestResponse";
@@ -48,6 +48,28 @@ export interface AuditDecision {
   omitManagedFields: boolean;
 }
 
+const texts = z.array(z.string()).nullish();
+/** Types of the file's fields; what they say is judged afterwards, in Kubernetes' words. */
+const POLICY_SHAPE = z.object({
+  omitStages: texts,
+  omitManagedFields: z.boolean().nullish(),
+  rules: z
+    .array(
+      z.object({
+        level: z.unknown(),
+        users: texts,
+        userGroups: texts,
+        verbs: texts,
+        resources: z.array(z.object({ group: z.string().nullish(), resources: texts, resourceNames: texts })).nullish(),
+        namespaces: texts,
+        nonResourceURLs: texts,
+        omitStages: texts,
+        omitManagedFields: z.boolean().nullish(),
+      }),
+    )
+    .nullish(),
+});
+
 const NOTHING: AuditDecision = { level: "None", omitStages: new Set(), omitManagedFields: false };
 
 export class AuditPolicy {
@@ -65,6 +87,8 @@ export class AuditPolicy {
       throw new AuditPolicyError(
         `no kind ${JSON.stringify(policy?.kind ?? "")} is registered for version ${JSON.stringify(policy?.apiVersion ?? "")}: want Policy of audit.k8s.io/v1`,
       );
+    const shape = POLICY_SHAPE.safeParse(policy);
+    if (!shape.success) throw new AuditPolicyError(`failed decoding: ${z.prettifyError(shape.error)}`);
     const rules: Rule[] = policy.rules ?? [];
     if (rules.length === 0) throw new AuditPolicyError("loaded illegal policy with 0 rules");
     const problems = [...stageErrors(policy.omitStages, "omitStages"), ...rules.flatMap((r, i) => ruleErrors(r, `rules[${i}]`))];

@@ -56,6 +56,8 @@ export class Catalogue {
   readonly #custom = new Map<string, Served>();
   readonly #customListeners = new Set<{ group: string; resource: string; cb: () => void }>();
   #groups: Map<string, string[]> | undefined;
+  readonly #sharing = new Map<Served, readonly Served[]>();
+  #sharingOf = 0;
   /** Counts changes of what is served; discovery compares it. */
   generation = 1;
 
@@ -89,6 +91,21 @@ export class Catalogue {
         return s;
     }
     return undefined;
+  }
+
+  /** Other resources and versions of the same objects, in order of registration. */
+  sharing(s: Served): readonly Served[] {
+    if (this.#sharingOf !== this.generation) {
+      this.#sharing.clear();
+      this.#sharingOf = this.generation;
+    }
+    let found = this.#sharing.get(s);
+    if (!found) {
+      const { group, resource } = s.storage;
+      found = [...this.all()].filter((o) => o !== s && o.storage.group === group && o.storage.resource === resource);
+      this.#sharing.set(s, found);
+    }
+    return found;
   }
 
   *all(): IterableIterator<Served> {

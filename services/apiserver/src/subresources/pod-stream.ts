@@ -4,10 +4,12 @@ import type { BusStream } from "@podwire/bus";
 import type { Api, ApiResponse, Call, Duplexed } from "../call.ts";
 import { boolean } from "../request/options.ts";
 import { readOne } from "../verbs/get.ts";
+import { admitConnect } from "./connect.ts";
 import { containerOf } from "./log.ts";
 
 export async function podStream(api: Api, call: Call, op: "exec" | "attach" | "portforward"): Promise<ApiResponse> {
   const q = call.info.query;
+  await admitConnect(api, call);
   const pod = (await readOne(api, call)).object;
   const node = pod["spec"]?.nodeName ?? "";
   const where = { op, namespace: call.namespace, pod: call.name, uid: pod.metadata.uid };

@@ -7,6 +7,7 @@ import type { Api, ApiResponse, Call } from "../call.ts";
 import { serviceTarget, type Target } from "../network/endpoints.ts";
 import type { Route } from "../routing.ts";
 import { readOne } from "../verbs/get.ts";
+import { admitConnect } from "./connect.ts";
 
 /** Headers that belong to one hop (RFC 9110, 7.6.1), and credentials that are the apiserver's business. */
 const DROPPED = new Set([
@@ -23,6 +24,7 @@ const DROPPED = new Set([
 ]);
 
 export async function proxy(api: Api, call: Call, r: Route): Promise<ApiResponse> {
+  await admitConnect(api, call, r.rest);
   const m = /^(?:(https?):)?([^:]*)(?::(.*))?$/.exec(call.name);
   const name = m?.[2] ?? "";
   const port = m?.[3] ?? "";

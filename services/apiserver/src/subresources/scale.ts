@@ -21,6 +21,11 @@ export async function scale(api: Api, call: Call, verb: string): Promise<ApiResp
     options,
     kind: isPatch ? "PatchOptions" : "UpdateOptions",
     allowCreate: false,
+    view: {
+      subresource: "scale",
+      of: (parent) => scaleOf(call, parent),
+      take: (parent, seen) => setReplicas(call, parent, seen["spec"]?.replicas ?? 0),
+    },
     next: (current) => {
       const parent = current as KubeObject;
       const before = scaleOf(call, parent);

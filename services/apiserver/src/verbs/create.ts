@@ -145,7 +145,7 @@ export function attributesOf(
   return {
     operation,
     info,
-    kind: { group: info.group, version: info.version, kind: info.kind },
+    kind: kindOf(call),
     subresource: call.subresource,
     namespace: call.namespace,
     name: call.name || object?.metadata.name || "",
@@ -158,6 +158,13 @@ export function attributesOf(
     notes: call.notes,
     undo: [],
   };
+}
+
+/** What the body of a request is: of a subresource that is no view of the object its own kind (Scale, Eviction, PodExecOptions). */
+function kindOf(call: Call): Attributes["kind"] {
+  const sub = call.subresource === "" ? undefined : call.served.info.subresources.find((s) => s.name === call.subresource);
+  const { group, version, kind } = sub ?? call.served.info;
+  return { group, version, kind };
 }
 
 /** uid, creationTimestamp, a generated name; what only the server may set goes (rest.FillObjectMetaSystemFields). */

@@ -55,6 +55,8 @@ export interface UpdateRequest {
   allowCreate: boolean;
   /** The new object from the current one (a private copy in the served version; undefined: absent and to be created). */
   next: (current: KubeObject | undefined) => KubeObject | Promise<KubeObject>;
+  /** For a subresource whose body is an object of another kind (Scale): what admission sees of an object, and how its changes are taken over. */
+  view?: { subresource: string; of(o: KubeObject): KubeObject; take(o: KubeObject, seen: KubeObject): void };
   /** Records who owns which fields. */
   managed: (live: KubeObject | undefined, next: KubeObject) => KubeObject;
 }
@@ -83,7 +85,8 @@ export async function updateObject(api: Api, call: Call, r: UpdateRequest): Prom
         if (!stored) throw statusErrors.notFound(served.info, call.name);
         const current = await served.toServed(stored);
         const live = clone(current);
-        const attributes = attributesOf(call, "UPDATE", undefined, current, r.options, r.kind);
+        const shown = r.view ? { ...call, subresource: r.view.subresource } : call;
+        const attributes = attributesOf(shown, "UPDATE", undefined, r.view?.of(current) ?? current, r.options, r.kind);
         undo = attributes.undo;
         const next = await prepared(api, call, r, live, current, revision, attributes);
         if (served.strategy.deleteDuringUpdate(next) && (call.subresource === "" || call.subresource === "finalize"))
@@ -117,9 +120,7 @@ async function prepared(
   let next = await r.next(live);
   if (r.kind === "UpdateOptions") checkUid(call, next, current);
   next = r.managed(current, next);
-  attributes.object = next;
-  await api.admission.admit(attributes);
-  next = attributes.object as KubeObject;
+  next = await mutated(api, r, next, current, attributes);
   checkRevision(call, next, revision, strategy.allowUnconditionalUpdate || r.kind === "PatchOptions");
   inherit(next, current);
   stampConditions(info, next, timeText(api.clock.nowMs()));
@@ -128,9 +129,22 @@ async function prepared(
   const errors = [...validateUpdate(info, next, current, call.subresource || undefined), ...moreErrors(call, next, current)];
   if (errors.length > 0) throw statusErrors.invalid(info, call.name, errors);
   for (const w of objectWarnings(info, next, current)) if (!call.warnings.includes(w)) call.warnings.push(w);
-  attributes.object = next;
+  attributes.object = r.view?.of(next) ?? next;
   await api.admission.validate(attributes);
   return next;
+}
+
+/** The object after the mutating plugins. */
+async function mutated(api: Api, r: UpdateRequest, next: KubeObject, current: KubeObject, attributes: Attributes): Promise<KubeObject> {
+  const { view } = r;
+  attributes.object = view?.of(next) ?? next;
+  const before = view && JSON.stringify(attributes.object);
+  await api.admission.admit(attributes);
+  const after = attributes.object;
+  if (!view) return after;
+  if (JSON.stringify(after) === before) return next;
+  view.take(next, after);
+  return r.managed(current, next);
 }
 
 async function createOnUpdate(api: Api, call: Call, r: UpdateRequest): Promise<Written | undefined> {

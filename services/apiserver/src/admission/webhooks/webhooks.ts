@@ -1,11 +1,13 @@
 // MutatingAdmissionWebhook and ValidatingAdmissionWebhook: the cluster's own admission code, called with AdmissionReview v1
 // (apiserver/pkg/admission/plugin/webhook). Mutating hooks run one after the other by configuration name, validating ones at once.
-import { applyDefaults, applyJsonPatch, type KubeObject, StatusError, statusErrors } from "@podwire/api";
+import { applyJsonPatch, type KubeObject, StatusError, statusErrors } from "@podwire/api";
 import { reasonOf } from "@podwire/base";
 import type { Api } from "../../call.ts";
 import { admissionRequest } from "../cel-input.ts";
 import type { AdmissionPlugin, Attributes } from "../chain.ts";
-import { namespaceMatches, objectMatches, type Rule, ruleMatches } from "../matching.ts";
+import { applyDefaultsOf } from "../defaulted.ts";
+import { Forms, type Matched, matchedBy } from "../equivalents.ts";
+import { namespaceMatches, objectMatches, type Rule } from "../matching.ts";
 import { type ClientConfig, callWebhook, WebhookCallError } from "./caller.ts";
 import { matchConditionsHold } from "./match-conditions.ts";
 
@@ -13,6 +15,7 @@ interface Hook {
   name: string;
   clientConfig: ClientConfig;
   rules?: Rule[];
+  matchPolicy?: string;
   failurePolicy?: string;
   sideEffects?: string;
   timeoutSeconds?: number;
@@ -42,10 +45,16 @@ export function mutatingWebhooks(api: Api): AdmissionPlugin {
     async admit(a) {
       const turn = a.reinvocation?.of("MutatingAdmissionWebhook");
       turn?.begin(a.object);
+      const forms = new Forms(api, a);
       for (const [id, h] of hooksFor(api, a, "mutatingwebhookconfigurations")) {
         if (turn && !turn.runs(id)) continue;
-        if (!concerns(api, a, h)) continue;
-        const changed = await mutate(api, a, h);
+        const matched = matchedRule(api, a, h);
+        if (!matched) continue;
+        const form = await formFor(forms, matched, h);
+        if (!matchConditionsHold(api, form, h)) continue;
+        const next = await mutate(api, form, h);
+        const changed = next !== undefined;
+        if (changed) await forms.take(matched, next);
         turn?.ran(id, changed, h.reinvocationPolicy === "IfNeeded");
       }
       turn?.end(a.object);
@@ -58,11 +67,16 @@ export function validatingWebhooks(api: Api): AdmissionPlugin {
     name: "ValidatingAdmissionWebhook",
     operations: ["CREATE", "UPDATE", "DELETE", "CONNECT"],
     async validate(a) {
-      const hooks = hooksFor(api, a, "validatingwebhookconfigurations")
-        .map(([, h]) => h)
-        .filter((h) => concerns(api, a, h));
+      const forms = new Forms(api, a);
+      const hooks: { h: Hook; form: Attributes }[] = [];
+      for (const [, h] of hooksFor(api, a, "validatingwebhookconfigurations")) {
+        const matched = matchedRule(api, a, h);
+        if (!matched) continue;
+        const form = await formFor(forms, matched, h);
+        if (matchConditionsHold(api, form, h)) hooks.push({ h, form });
+      }
       if (hooks.length === 0) return;
-      const results = await Promise.allSettled(hooks.map((h) => review(api, a, h)));
+      const results = await Promise.allSettled(hooks.map(({ h, form }) => review(api, form, h)));
       for (const r of results) if (r.status === "rejected") throw r.reason;
     },
   };
@@ -78,28 +92,35 @@ function hooksFor(api: Api, a: Attributes, resource: string): [string, Hook][] {
   return hooks;
 }
 
-function concerns(api: Api, a: Attributes, h: Hook): boolean {
-  if (!(h.rules ?? []).some((r) => ruleMatches(r, a))) return false;
-  if (!namespaceMatches(api.cache, h.namespaceSelector, a) || !objectMatches(h.objectSelector, a)) return false;
-  return matchConditionsHold(api, a, h);
+function matchedRule(api: Api, a: Attributes, h: Hook): Matched | undefined {
+  if (!namespaceMatches(api.cache, h.namespaceSelector, a) || !objectMatches(h.objectSelector, a)) return undefined;
+  return matchedBy(api, h.rules ?? [], h.matchPolicy, a);
 }
 
-/** Calls a hook and applies its patch; true when the object changed. */
-async function mutate(api: Api, a: Attributes, h: Hook): Promise<boolean> {
+async function formFor(forms: Forms, matched: Matched, h: Hook): Promise<Attributes> {
+  try {
+    return await forms.in(matched);
+  } catch (e) {
+    throw failed(h, reasonOf(e));
+  }
+}
+
+/** Calls a hook and applies its patch; the object in the hook's form when it changed. */
+async function mutate(api: Api, a: Attributes, h: Hook): Promise<KubeObject | undefined> {
   const answer = await review(api, a, h);
-  if (!answer?.patch || !a.object) return false;
+  if (!answer?.patch || !a.object) return undefined;
   if (answer.patchType !== undefined && answer.patchType !== "JSONPatch")
     throw failed(h, `invalid response.patchType: ${answer.patchType}`);
   const before = JSON.stringify(a.object);
+  let next: KubeObject;
   try {
     const patch = JSON.parse(Buffer.from(answer.patch, "base64").toString("utf8"));
-    const next = applyJsonPatch(JSON.parse(before), patch) as KubeObject;
-    applyDefaults(a.info, next);
-    a.object = next;
+    next = applyJsonPatch(JSON.parse(before), patch) as KubeObject;
+    applyDefaultsOf(api, a, next);
   } catch (e) {
     throw failed(h, `couldn't apply the patch: ${reasonOf(e)}`);
   }
-  return JSON.stringify(a.object) !== before;
+  return JSON.stringify(next) === before ? undefined : next;
 }
 
 /** The hook's answer when it allowed; undefined when the call failed and failures are ignored. Throws the refusal. */

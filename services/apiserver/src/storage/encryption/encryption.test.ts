@@ -119,5 +119,10 @@ describe("encryption at rest", () => {
     expect(() => config("kms: {name: x}")).toThrow(EncryptionConfigError);
     expect(() => config(cipher("secretbox", ["a:b", KEY]))).toThrow("must not contain ':'");
     expect(() => new EncryptionConfiguration("kind: X\n")).toThrow(/no kind "X"/);
+    const head = "kind: EncryptionConfiguration\napiVersion: apiserver.config.k8s.io/v1\n";
+    expect(() => new EncryptionConfiguration(`${head}resources: {a: b}\n`)).toThrow(EncryptionConfigError);
+    expect(() => new EncryptionConfiguration(`${head}resources: [{resources: [secrets], providers: [{aescbc: {keys: x}}]}]\n`)).toThrow(
+      "error decoding encryption provider configuration file",
+    );
   });
 });

@@ -2,7 +2,7 @@
 // "k8s:enc:<provider>:v1:<key name>:" before the bytes (apiserver/pkg/storage/value/encrypt). Pure but for random nonces.
 // Invariant: a value is read by the provider and key that its prefix names, and by no other.
 import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
-import { PodwireError, reasonOf } from "@podwire/base";
+import { PodwireError, reasonOf, z } from "@podwire/base";
 import { parse } from "yaml";
 import { KEY_BYTES, NONCE_BYTES, open, seal } from "./secretbox.ts";
 
@@ -69,6 +69,19 @@ export class Transformer {
   }
 }
 
+const KEYS_SHAPE = z.object({ keys: z.array(z.object({ name: z.string().nullish(), secret: z.string().nullish() })).nullish() }).nullish();
+/** Types of the file's fields; what they say is judged afterwards, in Kubernetes' words. */
+const FILE_SHAPE = z.object({
+  resources: z
+    .array(
+      z.object({
+        resources: z.array(z.string()).nullish(),
+        providers: z.array(z.looseObject({ aescbc: KEYS_SHAPE, aesgcm: KEYS_SHAPE, secretbox: KEYS_SHAPE })).nullish(),
+      }),
+    )
+    .nullish(),
+});
+
 /** Which transformer a resource has; undefined: stored as it is. */
 export class EncryptionConfiguration {
   readonly #rules: { patterns: readonly string[]; transformer: Transformer }[];
@@ -85,6 +98,9 @@ export class EncryptionConfiguration {
       throw new EncryptionConfigError(
         `no kind ${JSON.stringify(config?.kind ?? "")} is registered for version ${JSON.stringify(config?.apiVersion ?? "")}: want EncryptionConfiguration of apiserver.config.k8s.io/v1`,
       );
+    const shape = FILE_SHAPE.safeParse(config);
+    if (!shape.success)
+      throw new EncryptionConfigError(`error decoding encryption provider configuration file: ${z.prettifyError(shape.error)}`);
     const entries: any[] = config.resources ?? [];
     if (entries.length === 0) throw new EncryptionConfigError("resources: Required value: at least one element needed");
     this.#rules = entries.map((e, i) => {
