@@ -1,5 +1,6 @@
 // CertificateApproval, CertificateSigning and CertificateSubjectRestriction (plugin/pkg/admission/certificates): who may approve or sign
 // for a signer, and no client certificate for system:masters.
+import { may } from "../authorization/may.ts";
 import type { Api } from "../call.ts";
 import type { AdmissionPlugin, Attributes } from "./chain.ts";
 import { forbiddenBy } from "./forbidden.ts";
@@ -20,30 +21,18 @@ export function certificateAdmission(api: Api, subjectOf: (request: string) => s
         return;
       }
       const signer = a.oldObject?.["spec"]?.signerName ?? "";
-      if (a.subresource === "approval" && !may(api, a, "approve", signer))
+      if (a.subresource === "approval" && !maySign(api, a, "approve", signer))
         throw forbiddenBy(a, `user not permitted to approve requests with signerName ${JSON.stringify(signer)}`);
       const before = a.oldObject?.["status"] ?? {};
       const now = a.object["status"] ?? {};
       const signs = before.certificate !== now.certificate || JSON.stringify(before.conditions) !== JSON.stringify(now.conditions);
-      if (a.subresource === "status" && signs && !may(api, a, "sign", signer))
+      if (a.subresource === "status" && signs && !maySign(api, a, "sign", signer))
         throw forbiddenBy(a, `user not permitted to sign requests with signerName ${JSON.stringify(signer)}`);
     },
   };
 }
 
-function may(api: Api, a: Attributes, verb: string, signer: string): boolean {
-  const ask = (name: string) =>
-    api.authorizer.authorize({
-      user: a.user,
-      verb,
-      isResource: true,
-      group: "certificates.k8s.io",
-      version: "*",
-      resource: "signers",
-      subresource: "",
-      namespace: "",
-      name,
-      path: "",
-    }).allowed;
-  return ask(signer) || ask(`${signer.split("/")[0]}/*`);
+function maySign(api: Api, a: Attributes, verb: string, signer: string): boolean {
+  const signers = { verb, group: "certificates.k8s.io", resource: "signers", namespace: "" };
+  return [signer, `${signer.split("/")[0]}/*`].some((name) => may(api, a, { ...signers, name }));
 }

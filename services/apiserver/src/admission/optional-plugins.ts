@@ -1,5 +1,6 @@
 // Admission plugins that run only when --enable-admission-plugins names them (plugin/pkg/admission/*).
 import { type KubeObject, statusErrors } from "@podwire/api";
+import { may } from "../authorization/may.ts";
 import type { Api } from "../call.ts";
 import type { AdmissionPlugin, Attributes } from "./chain.ts";
 import { forbiddenBy } from "./forbidden.ts";
@@ -137,20 +138,8 @@ function ownerReferences(api: Api): AdmissionPlugin {
       const before = a.oldObject?.metadata.ownerReferences ?? [];
       const now = a.object.metadata.ownerReferences ?? [];
       if (JSON.stringify(before) === JSON.stringify(now)) return;
-      const may = (verb: string, group: string, resource: string, subresource: string, namespace: string, name: string) =>
-        api.authorizer.authorize({
-          user: a.user,
-          verb,
-          isResource: true,
-          group,
-          version: "*",
-          resource,
-          subresource,
-          namespace,
-          name,
-          path: "",
-        });
-      if (a.operation === "UPDATE" && !may("delete", a.info.group, a.info.resource, "", a.namespace, a.name).allowed)
+      const { group, resource } = a.info;
+      if (a.operation === "UPDATE" && !may(api, a, { verb: "delete", group, resource, namespace: a.namespace, name: a.name }))
         throw forbiddenBy(a, "cannot set an ownerRef on a resource you can't delete: ");
       for (const r of now) {
         if (r.blockOwnerDeletion !== true || before.some((b) => b.uid === r.uid && b.blockOwnerDeletion === true)) continue;
@@ -163,7 +152,8 @@ function ownerReferences(api: Api): AdmissionPlugin {
             `cannot set blockOwnerDeletion in this case because cannot find RESTMapping for APIVersion ${r.apiVersion} Kind ${r.kind}`,
           );
         const namespace = owner.info.namespaced ? a.namespace : "";
-        if (!may("update", group, owner.info.resource, "finalizers", namespace, r.name).allowed)
+        const finalizers = { group, resource: owner.info.resource, subresource: "finalizers" };
+        if (!may(api, a, { verb: "update", ...finalizers, namespace, name: r.name }))
           throw forbiddenBy(a, "cannot set blockOwnerDeletion if an ownerReference refers to a resource you can't set finalizers on: ");
       }
     },

@@ -8,6 +8,7 @@ import type { KubeObject } from "@podwire/api";
 import { PodwireError, reasonOf } from "@podwire/base";
 import type { Api, ApiRequest, ApiResponse, User } from "../call.ts";
 import { serviceTarget } from "../network/endpoints.ts";
+import { relayedResponse } from "../network/relayed-response.ts";
 import { textResponse } from "../response.ts";
 
 export class BackendError extends PodwireError {}
@@ -65,7 +66,7 @@ export class Backend {
     if (body) headers["content-length"] = String(body.length);
     return new Promise((resolve) => {
       const out = this.#request(request.method, request.path, { ...headers, ...userHeaders(user) }, request.signal, (res) =>
-        resolve(streamed(res)),
+        resolve(relayedResponse(res, (name) => DROPPED.test(name))),
       );
       out.on("error", (e) => resolve(textResponse(503, `error trying to reach service: ${reasonOf(e)}\n`)));
       out.end(body);
@@ -129,23 +130,4 @@ export function userHeaders(user: User): Record<string, string | string[]> {
   for (const [k, values] of Object.entries(user.extra ?? {}))
     headers[`x-remote-extra-${encodeURIComponent(k.toLowerCase())}`] = [...values];
   return headers;
-}
-
-function streamed(res: IncomingMessage): ApiResponse {
-  const headers: Record<string, string | string[]> = {};
-  for (const [k, v] of Object.entries(res.headers)) if (v !== undefined && !DROPPED.test(k)) headers[k] = v;
-  return {
-    status: res.statusCode ?? 502,
-    headers,
-    stream: (sink) => {
-      res.on("data", (d: Buffer) => {
-        if (sink.write(d)) return;
-        res.pause();
-        sink.onDrain(() => res.resume());
-      });
-      res.on("end", () => sink.end());
-      res.on("error", () => sink.end());
-      sink.onClose(() => res.destroy());
-    },
-  };
 }

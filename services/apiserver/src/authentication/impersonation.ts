@@ -3,6 +3,7 @@
 import { forbiddenReason, statusErrors } from "@podwire/api";
 import { PodwireError } from "@podwire/base";
 import type { Api, ApiRequest, User } from "../call.ts";
+import { allValues, extraValues, oneValue } from "./header-values.ts";
 
 /** Headers that contradict each other; answered as a plain 500. */
 export class ImpersonationError extends PodwireError {}
@@ -10,14 +11,10 @@ export class ImpersonationError extends PodwireError {}
 /** The user to act as. Throws 403 when not allowed, ImpersonationError when headers contradict. */
 export function impersonated(api: Api, request: ApiRequest, user: User): User {
   if (!impersonates(request.headers)) return user;
-  const name = one(request.headers["impersonate-user"]);
-  const groups = many(request.headers["impersonate-group"]);
-  const uid = one(request.headers["impersonate-uid"]);
-  const extra: Record<string, string[]> = {};
-  for (const [k, v] of Object.entries(request.headers)) {
-    if (!k.startsWith("impersonate-extra-")) continue;
-    extra[decoded(k.slice("impersonate-extra-".length))] = many(v);
-  }
+  const name = oneValue(request.headers["impersonate-user"]);
+  const groups = allValues(request.headers["impersonate-group"]);
+  const uid = oneValue(request.headers["impersonate-uid"]);
+  const extra = extraValues(request.headers, "impersonate-extra-");
   if (name === "") {
     const given = [
       ...groups.map((g) => `{Group  ${g}    }`),
@@ -34,7 +31,7 @@ export function impersonated(api: Api, request: ApiRequest, user: User): User {
       verb: "impersonate",
       isResource: true,
       group,
-      version: group === "" ? "v1" : "v1",
+      version: "v1",
       resource,
       subresource,
       namespace,
@@ -60,23 +57,6 @@ function groupsOf(name: string, given: readonly string[], account: RegExpExecArr
     if (!groups.includes("system:unauthenticated")) groups.push("system:unauthenticated");
   } else if (!groups.includes("system:authenticated") && !groups.includes("system:unauthenticated")) groups.push("system:authenticated");
   return groups;
-}
-
-function one(v: string | string[] | undefined): string {
-  return (Array.isArray(v) ? v[0] : v) ?? "";
-}
-
-function many(v: string | string[] | undefined): string[] {
-  if (v === undefined) return [];
-  return (Array.isArray(v) ? v : v.split(",")).map((s) => s.trim()).filter((s) => s !== "");
-}
-
-function decoded(k: string): string {
-  try {
-    return decodeURIComponent(k);
-  } catch {
-    return k;
-  }
 }
 
 function impersonates(headers: ApiRequest["headers"]): boolean {

@@ -5,6 +5,7 @@ import { X509Certificate } from "node:crypto";
 import type { ApiRequest, User } from "../call.ts";
 import { FRONT_PROXY_NAME } from "../transport/pki.ts";
 import { authenticated, certificateUser } from "./authenticator.ts";
+import { allValues, extraValues } from "./header-values.ts";
 
 /** Stands for the certificate of a front proxy, which is no user of its own. */
 export const FRONT_PROXY = Symbol("front proxy");
@@ -20,29 +21,14 @@ export function certificateHolder(der: Uint8Array, requestHeaderCa: string): Use
 
 /** The user in the headers; undefined when they name none. */
 export function remoteUser(headers: ApiRequest["headers"]): User | undefined {
-  const name = list(headers["x-remote-user"])[0] ?? "";
+  const name = allValues(headers["x-remote-user"])[0] ?? "";
   if (name === "") return undefined;
-  const extra: Record<string, string[]> = {};
-  for (const [k, v] of Object.entries(headers)) if (k.startsWith(EXTRA)) extra[decoded(k.slice(EXTRA.length))] = list(v);
-  const uid = list(headers["x-remote-uid"])[0];
+  const extra = extraValues(headers, EXTRA);
+  const uid = allValues(headers["x-remote-uid"])[0];
   return authenticated({
     name,
-    groups: list(headers["x-remote-group"]),
+    groups: allValues(headers["x-remote-group"]),
     ...(uid ? { uid } : {}),
     ...(Object.keys(extra).length > 0 ? { extra } : {}),
   });
-}
-
-/** Node joins repeated headers with a comma. */
-function list(v: string | string[] | undefined): string[] {
-  if (v === undefined) return [];
-  return (Array.isArray(v) ? v : v.split(",")).map((s) => s.trim()).filter((s) => s !== "");
-}
-
-function decoded(k: string): string {
-  try {
-    return decodeURIComponent(k);
-  } catch {
-    return k;
-  }
 }

@@ -3,6 +3,7 @@
 import { goQuote, type KubeObject, statusErrors } from "@podwire/api";
 import type { AdmissionPlugin, Attributes } from "../admission/chain.ts";
 import type { Api, User } from "../call.ts";
+import { may } from "./may.ts";
 import type { PolicyRule, RbacAuthorizer } from "./rbac.ts";
 
 const GROUP = "rbac.authorization.k8s.io";
@@ -28,8 +29,9 @@ function checkRole(api: Api, rbac: RbacAuthorizer, a: Attributes): void {
     JSON.stringify(a.oldObject["aggregationRule"]) === JSON.stringify(o["aggregationRule"])
   )
     return;
-  if (may(api, a, "escalate", a.info.resource, o.metadata.name ?? "")) return;
-  if (o["aggregationRule"] && !may(api, a, "*", "*", "", "*"))
+  const here = { group: GROUP, namespace: a.namespace };
+  if (may(api, a, { verb: "escalate", ...here, resource: a.info.resource, name: o.metadata.name ?? "" })) return;
+  if (o["aggregationRule"] && !may(api, a, { verb: "*", group: "*", resource: "*", namespace: a.namespace, name: "" }))
     throw statusErrors.forbidden(a.info, o.metadata.name ?? "", "must have cluster-admin privileges to use an aggregationRule");
   refuseExcess(rbac, a, o["rules"] ?? []);
 }
@@ -39,25 +41,11 @@ function checkBinding(api: Api, rbac: RbacAuthorizer, a: Attributes): void {
   const same = (x: unknown, y: unknown) => JSON.stringify(x ?? null) === JSON.stringify(y ?? null);
   if (a.oldObject && same(a.oldObject["roleRef"], o["roleRef"]) && same(a.oldObject["subjects"], o["subjects"])) return;
   const ref = o["roleRef"] ?? {};
-  if (may(api, a, "bind", ref.kind === "ClusterRole" ? "clusterroles" : "roles", ref.name ?? "")) return;
+  const resource = ref.kind === "ClusterRole" ? "clusterroles" : "roles";
+  if (may(api, a, { verb: "bind", group: GROUP, resource, namespace: a.namespace, name: ref.name ?? "" })) return;
   const rules = rbac.rulesOfRef(ref, a.namespace);
   if (!rules) throw statusErrors.notFound(a.info, ref.name ?? "");
   refuseExcess(rbac, a, rules);
-}
-
-function may(api: Api, a: Attributes, verb: string, resource: string, name: string, group = GROUP): boolean {
-  return api.authorizer.authorize({
-    user: a.user,
-    verb,
-    isResource: true,
-    group,
-    version: "*",
-    resource,
-    subresource: "",
-    namespace: a.namespace,
-    name,
-    path: "",
-  }).allowed;
 }
 
 function refuseExcess(rbac: RbacAuthorizer, a: Attributes, wanted: readonly PolicyRule[]): void {

@@ -5,6 +5,7 @@ import { StatusError, statusErrors } from "@podwire/api";
 import { reasonOf } from "@podwire/base";
 import type { Api, ApiResponse, Call } from "../call.ts";
 import { serviceTarget, type Target } from "../network/endpoints.ts";
+import { relayedResponse } from "../network/relayed-response.ts";
 import type { Route } from "../routing.ts";
 import { readOne } from "../verbs/get.ts";
 import { admitConnect } from "./connect.ts";
@@ -53,24 +54,7 @@ export async function proxy(api: Api, call: Call, r: Route): Promise<ApiResponse
         },
         ...(call.request.signal ? { signal: call.request.signal } : {}),
       },
-      (res) => {
-        const out: Record<string, string | string[]> = {};
-        for (const [k, v] of Object.entries(res.headers)) if (!DROPPED.has(k) && v !== undefined) out[k] = v;
-        resolve({
-          status: res.statusCode ?? 502,
-          headers: out,
-          stream: (sink) => {
-            res.on("data", (d: Buffer) => {
-              if (sink.write(d)) return;
-              res.pause();
-              sink.onDrain(() => res.resume());
-            });
-            res.on("end", () => sink.end());
-            res.on("error", () => sink.end());
-            sink.onClose(() => res.destroy());
-          },
-        });
-      },
+      (res) => resolve(relayedResponse(res, (name) => DROPPED.has(name))),
     );
     request.on("error", (e) => reject(new StatusError(503, "ServiceUnavailable", `error trying to reach service: ${reasonOf(e)}`)));
     request.end(body);
