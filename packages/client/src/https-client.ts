@@ -5,10 +5,10 @@ import { Agent, request as httpsRequest } from "node:https";
 import { type ApiClient, apiClient } from "./api-client.ts";
 import type { ApiRequest, ApiTransport } from "./api-transport.ts";
 import { ApiProtocolError, ApiUnreachableError } from "./errors.ts";
+import { withDeadline } from "./request-deadline.ts";
 import type { RestOptions } from "./rest-client.ts";
 
 const MAX_RESPONSE_BYTES = 64 * 1024 * 1024;
-const REQUEST_TIMEOUT_MS = 60_000;
 /** Connections for requests; streams come on top. */
 const MAX_CONNECTIONS = 16;
 
@@ -47,13 +47,9 @@ export function httpsTransport(options: RestOptions): ApiTransport {
     Object.fromEntries(Object.entries(res.headers).flatMap(([k, v]) => (v === undefined ? [] : [[k, String(v)]])));
 
   return {
-    async request(r, opts) {
-      const timeout = new AbortController();
-      const timer = options.clock.after(opts?.timeoutMs ?? REQUEST_TIMEOUT_MS, () =>
-        timeout.abort(new ApiUnreachableError(`${r.method} ${r.path}: no answer in time`)),
-      );
-      try {
-        const res = await open(r, agent, opts?.signal ? AbortSignal.any([opts.signal, timeout.signal]) : timeout.signal);
+    request: (r, opts) =>
+      withDeadline(options.clock, r, opts, async (signal) => {
+        const res = await open(r, agent, signal);
         const parts: Buffer[] = [];
         let size = 0;
         for await (const chunk of res) {
@@ -63,10 +59,7 @@ export function httpsTransport(options: RestOptions): ApiTransport {
           parts.push(chunk as Buffer);
         }
         return { status: res.statusCode ?? 0, headers: headersOf(res), body: Buffer.concat(parts) };
-      } finally {
-        timer.cancel();
-      }
-    },
+      }),
     async stream(r, opts) {
       const res = await open(r, streams, opts?.signal);
       let failure: Error | undefined;

@@ -44,6 +44,8 @@ export const Resources = {
   clusterRoleBindings: ref("rbac.authorization.k8s.io", "v1", "clusterrolebindings", "ClusterRoleBinding", false),
   roles: ref("rbac.authorization.k8s.io", "v1", "roles", "Role", true),
   roleBindings: ref("rbac.authorization.k8s.io", "v1", "rolebindings", "RoleBinding", true),
+  subjectAccessReviews: ref("authorization.k8s.io", "v1", "subjectaccessreviews", "SubjectAccessReview", false),
+  tokenReviews: ref("authentication.k8s.io", "v1", "tokenreviews", "TokenReview", false),
   ingresses: ref("networking.k8s.io", "v1", "ingresses", "Ingress", true),
   networkPolicies: ref("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy", true),
 } as const satisfies Record<string, ResourceRef>;

@@ -6,6 +6,7 @@ import type { Clock } from "@podwire/base";
 import { type ApiClient, apiClient } from "./api-client.ts";
 import type { ApiRequest, ApiTransport } from "./api-transport.ts";
 import { ApiProtocolError, ApiUnreachableError } from "./errors.ts";
+import { withDeadline } from "./request-deadline.ts";
 
 export interface RestOptions {
   /** "https://127.0.0.1:6443" */
@@ -23,7 +24,6 @@ export interface RestOptions {
 
 /** Bytes of a whole answer; a larger one fails with ApiProtocolError. Streams are not limited. */
 const MAX_RESPONSE_BYTES = 512 * 1024 * 1024;
-const REQUEST_TIMEOUT_MS = 60_000;
 const STREAM_WINDOW_BYTES = 4 * 1024 * 1024;
 
 export function restClient(options: RestOptions): ApiClient {
@@ -97,23 +97,15 @@ export function restTransport(options: RestOptions): ApiTransport {
   }
 
   return {
-    async request(r, opts) {
-      const timeout = new AbortController();
-      const timer = options.clock.after(opts?.timeoutMs ?? REQUEST_TIMEOUT_MS, () =>
-        timeout.abort(new ApiUnreachableError(`${r.method} ${r.path}: no answer in time`)),
-      );
-      try {
-        const signal = opts?.signal ? AbortSignal.any([opts.signal, timeout.signal]) : timeout.signal;
+    request: (r, opts) =>
+      withDeadline(options.clock, r, opts, async (signal) => {
         let body: Promise<Buffer> | undefined;
         const { status, headers } = await start(r, signal, (stream, what) => {
           body = wholeBody(stream, what);
           body.catch(() => {}); // Awaited below.
         });
         return { status, headers, body: await (body as unknown as Promise<Buffer>) };
-      } finally {
-        timer.cancel();
-      }
-    },
+      }),
     async stream(r, opts) {
       const { stream, status, headers } = await start(r, opts?.signal);
       let failure: Error | undefined;

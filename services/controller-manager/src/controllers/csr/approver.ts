@@ -1,18 +1,11 @@
 // Approves the client certificates that kubelets ask for, when the one who asks may (certificates/approver/sarapprove.go): for itself
 // (certificatesigningrequests/selfnodeclient) or for any node (.../nodeclient). Everything else waits for a person.
-import { type KubeObject, type ResourceRef, Resources, runController, time } from "@podwire/client";
+import { type KubeObject, Resources, runController, time } from "@podwire/client";
 import type { ControllerContext, RunningController } from "../../context.ts";
 import { refusal } from "./plan.ts";
 import { parseRequest, requestedOf } from "./signer.ts";
 
 const SIGNER = "kubernetes.io/kube-apiserver-client-kubelet";
-const ACCESS_REVIEWS: ResourceRef = {
-  group: "authorization.k8s.io",
-  version: "v1",
-  resource: "subjectaccessreviews",
-  kind: "SubjectAccessReview",
-  namespaced: false,
-};
 
 const isOpen = (csr: KubeObject): boolean =>
   !csr["status"]?.certificate && !(csr["status"]?.conditions ?? []).some((c: any) => c.type === "Approved" || c.type === "Denied");
@@ -50,7 +43,7 @@ export function startCsrApproving(c: ControllerContext): RunningController {
     const { username, uid, groups, extra } = csr["spec"];
     const resourceAttributes = { group: "certificates.k8s.io", resource: "certificatesigningrequests", verb: "create", subresource };
     const spec = { user: username, uid, groups, extra, resourceAttributes };
-    const answer = await c.client.create(ACCESS_REVIEWS, { metadata: {}, spec } as unknown as KubeObject);
+    const answer = await c.client.create(Resources.subjectAccessReviews, { metadata: {}, spec } as unknown as KubeObject);
     return answer["status"]?.allowed === true;
   }
 

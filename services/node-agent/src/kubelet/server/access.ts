@@ -2,28 +2,13 @@
 // vouches for; then a SubjectAccessReview on a subresource of the node. Decisions are kept for a while, as webhooks' are.
 // Invariant: without a user there is no answer but 401; the fine-grained subresource is asked before nodes/proxy (KEP-2862).
 import type { Clock } from "@podwire/base";
-import type { ApiClient, ResourceRef } from "@podwire/client";
+import { type ApiClient, Resources } from "@podwire/client";
 
 export interface KubeletUser {
   name: string;
   groups: readonly string[];
   extra?: Record<string, string[]>;
 }
-
-const TOKEN_REVIEWS: ResourceRef = {
-  group: "authentication.k8s.io",
-  version: "v1",
-  resource: "tokenreviews",
-  kind: "TokenReview",
-  namespaced: false,
-};
-const ACCESS_REVIEWS: ResourceRef = {
-  group: "authorization.k8s.io",
-  version: "v1",
-  resource: "subjectaccessreviews",
-  kind: "SubjectAccessReview",
-  namespaced: false,
-};
 
 /** --authentication-token-webhook-cache-ttl, --authorization-webhook-cache-(un)authorized-ttl. */
 const TOKEN_TTL_MS = 120_000;
@@ -65,7 +50,7 @@ export class KubeletAccess {
   async userOfToken(token: string): Promise<KubeletUser | undefined> {
     const known = this.#tokens.get(token);
     if (known && known.untilMs > this.#clock.nowMs()) return known.user;
-    const answer = (await this.#client.create(TOKEN_REVIEWS, { metadata: {}, spec: { token } } as never)) as any;
+    const answer = (await this.#client.create(Resources.tokenReviews, { metadata: {}, spec: { token } } as never)) as any;
     const u = answer.status?.authenticated ? answer.status.user : undefined;
     const user = u ? { name: u.username as string, groups: u.groups ?? [], ...(u.extra ? { extra: u.extra } : {}) } : undefined;
     remember(this.#tokens, token, { user, untilMs: this.#clock.nowMs() + TOKEN_TTL_MS });
@@ -83,7 +68,7 @@ export class KubeletAccess {
     if (known && known.untilMs > this.#clock.nowMs()) return known.allowed;
     const resourceAttributes = { verb, group: "", version: "v1", resource: "nodes", subresource, name: this.#nodeName };
     const spec = { user: user.name, groups: user.groups, ...(user.extra ? { extra: user.extra } : {}), resourceAttributes };
-    const answer = (await this.#client.create(ACCESS_REVIEWS, { metadata: {}, spec } as never)) as any;
+    const answer = (await this.#client.create(Resources.subjectAccessReviews, { metadata: {}, spec } as never)) as any;
     const allowed = answer.status?.allowed === true;
     remember(this.#decisions, key, { allowed, untilMs: this.#clock.nowMs() + (allowed ? ALLOWED_TTL_MS : DENIED_TTL_MS) });
     return allowed;
