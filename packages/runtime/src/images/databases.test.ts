@@ -1,45 +1,17 @@
 // The database images: over their protocols with their own clients, what is kept on the volume, and what refuses.
-import { seededRandom, silentLogger, systemClock } from "@podwire/base";
-import { NetNamespace } from "@podwire/net";
+import { systemClock } from "@podwire/base";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import type { Container, ContainerOptions } from "../container/container.ts";
-import { createPodSandbox, type PodSandbox } from "../container/sandbox.ts";
+import { type HeardContainer, LonePod } from "../container/lone-pod.ts";
 import { FileSystem } from "../vfs/inode.ts";
-import { ImageCatalogue } from "./catalogue.ts";
 
-const clock = systemClock;
-let ns: NetNamespace;
-let pod: PodSandbox;
-
+let pod: LonePod;
 beforeEach(() => {
-  ns = new NetNamespace({ name: "t/p", process: "t", clock, random: seededRandom(1), log: silentLogger });
-  pod = createPodSandbox({
-    name: "p",
-    namespace: "t",
-    uid: "1",
-    hostname: "p",
-    netns: ns,
-    clock,
-    random: seededRandom(2),
-    log: silentLogger,
-  });
+  pod = new LonePod();
 });
-afterEach(() => {
-  pod.stop();
-  ns.close();
-});
+afterEach(() => pod.stop());
 
-function start(image: string, o: Partial<ContainerOptions> = {}): Container & { text: string } {
-  const r = new ImageCatalogue({ strict: true }).resolve(image);
-  if (r.kind !== "image") throw new Error(r.kind);
-  const c = pod.createContainer({ name: image, image: r.image, env: {}, mounts: [], ...o }) as Container & { text: string };
-  c.text = "";
-  c.onOutput((_s, b) => {
-    c.text += Buffer.from(b).toString();
-  });
-  c.start();
-  return c;
-}
+const start = (image: string, o: Partial<ContainerOptions> = {}): HeardContainer => pod.start(image, o);
 
 async function exec(c: Container, ...argv: string[]): Promise<{ text: string; code: number }> {
   const s = c.execute(argv);
@@ -55,7 +27,7 @@ async function until(c: { text: string }, text: string): Promise<void> {
   expect(c.text).toContain(text);
 }
 
-const volume = () => new FileSystem({ type: "ext4", now: () => clock.nowMs() });
+const volume = () => new FileSystem({ type: "ext4", now: () => systemClock.nowMs() });
 
 it("postgres: readiness, tables, and what is kept for the next container", async () => {
   const mounts = [{ mountPath: "/var/lib/postgresql/data", root: volume().root, readOnly: false }];

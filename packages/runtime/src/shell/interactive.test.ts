@@ -1,34 +1,16 @@
 // The shell at a terminal: what is typed, what is shown, which job owns the terminal.
-import { seededRandom, silentLogger, systemClock } from "@podwire/base";
-import { NetNamespace } from "@podwire/net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { Container, Session } from "../container/container.ts";
-import { createPodSandbox, type PodSandbox } from "../container/sandbox.ts";
-import { ImageCatalogue } from "../images/catalogue.ts";
+import type { Session } from "../container/container.ts";
+import { LonePod } from "../container/lone-pod.ts";
 import { LineEditor } from "./line-editor.ts";
 
-const clock = systemClock;
-let ns: NetNamespace;
-let pod: PodSandbox;
+let pod: LonePod;
 let session: Session;
 let shown = "";
 
 beforeEach(async () => {
-  ns = new NetNamespace({ name: "t/p", process: "t", clock, random: seededRandom(1), log: silentLogger });
-  pod = createPodSandbox({
-    name: "p",
-    namespace: "t",
-    uid: "1",
-    hostname: "p",
-    netns: ns,
-    clock,
-    random: seededRandom(2),
-    log: silentLogger,
-  });
-  const r = new ImageCatalogue({ strict: true }).resolve("busybox");
-  if (r.kind !== "image") throw new Error("no busybox");
-  const c: Container = pod.createContainer({ name: "c", image: r.image, command: ["sleep", "1000"], env: {}, mounts: [] });
-  c.start();
+  pod = new LonePod();
+  const c = pod.start("busybox", { command: ["sleep", "1000"] });
   session = c.execute(["sh"], { stdin: true, tty: true });
   shown = "";
   session.onOutput((_s, b) => {
@@ -36,10 +18,7 @@ beforeEach(async () => {
   });
   await see("/ # ");
 });
-afterEach(() => {
-  pod.stop();
-  ns.close();
-});
+afterEach(() => pod.stop());
 
 async function see(text: string | RegExp): Promise<string> {
   for (let i = 0; i < 300; i++) {

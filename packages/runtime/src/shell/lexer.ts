@@ -100,17 +100,7 @@ export abstract class WordLexer {
         parts.push({ t: "lit", text: this.ansiC(), quoted: true });
         continue;
       }
-      if (c === "$" || c === "`") {
-        const part = this.dollar(quotedOutside);
-        if (part === undefined) {
-          text += c;
-          this.at++;
-        } else {
-          flush(quotedOutside);
-          parts.push(part);
-        }
-        continue;
-      }
+      if (this.expansion(parts, quotedOutside, () => flush(quotedOutside))) continue;
       if (c === "\n") this.line++;
       text += c;
       this.at++;
@@ -153,17 +143,7 @@ export abstract class WordLexer {
         this.at++;
         continue;
       }
-      if (c === "$" || c === "`") {
-        const part = this.dollar(true);
-        if (part === undefined) {
-          text += c;
-          this.at++;
-        } else {
-          flush();
-          parts.push(part);
-        }
-        continue;
-      }
+      if (this.expansion(parts, true, flush)) continue;
       if (c === "\n") this.line++;
       text += c;
       this.at++;
@@ -211,6 +191,17 @@ export abstract class WordLexer {
         out += String.fromCharCode(Number.parseInt(e + m[0], 8) & 255);
       } else out += `\\${e}`;
     }
+  }
+
+  /** Where an expansion begins here: flushes what stands before it and adds it. False when nothing begins. */
+  protected expansion(parts: Word, quoted: boolean, flush: () => void): boolean {
+    const c = this.src[this.at];
+    if (c !== "$" && c !== "`") return false;
+    const part = this.dollar(quoted);
+    if (part === undefined) return false;
+    flush();
+    parts.push(part);
+    return true;
   }
 
   /** At "$" or "`": what it begins; undefined when the "$" is itself. */
@@ -268,6 +259,10 @@ export abstract class WordLexer {
     this.at += 3;
     const parts: Word = [];
     let text = "";
+    const flush = () => {
+      if (text !== "") parts.push({ t: "lit", text, quoted: true });
+      text = "";
+    };
     let depth = 0;
     for (;;) {
       const c = this.src[this.at];
@@ -289,15 +284,7 @@ export abstract class WordLexer {
         }
         depth--;
       }
-      if (c === "$" || c === "`") {
-        const part = this.dollar(true);
-        if (part) {
-          if (text !== "") parts.push({ t: "lit", text, quoted: true });
-          text = "";
-          parts.push(part);
-          continue;
-        }
-      }
+      if (this.expansion(parts, true, flush)) continue;
       if (c === "\\" && this.src[this.at + 1] === "\n") {
         this.at += 2;
         this.line++;
@@ -311,7 +298,7 @@ export abstract class WordLexer {
       text += c;
       this.at++;
     }
-    if (text !== "") parts.push({ t: "lit", text, quoted: true });
+    flush();
     return { t: "arith", expr: parts, quoted };
   }
 
@@ -368,6 +355,10 @@ export abstract class WordLexer {
   hereDoc(): Word {
     const parts: Word = [];
     let text = "";
+    const flush = () => {
+      if (text !== "") parts.push({ t: "lit", text, quoted: true });
+      text = "";
+    };
     while (this.at < this.src.length) {
       const c = this.src[this.at] as string;
       if (c === "\\") {
@@ -382,19 +373,11 @@ export abstract class WordLexer {
           continue;
         }
       }
-      if (c === "$" || c === "`") {
-        const part = this.dollar(true);
-        if (part) {
-          if (text !== "") parts.push({ t: "lit", text, quoted: true });
-          text = "";
-          parts.push(part);
-          continue;
-        }
-      }
+      if (this.expansion(parts, true, flush)) continue;
       text += c;
       this.at++;
     }
-    if (text !== "") parts.push({ t: "lit", text, quoted: true });
+    flush();
     return parts;
   }
 }

@@ -28,6 +28,40 @@ export type OptionName =
   | "debug"
   | "vi";
 
+/** Letters of `set -x` and of "$-"; an option without one has only a name (`set -o`). */
+export const OPTION_LETTERS: Readonly<Partial<Record<OptionName, string>>> = {
+  errexit: "e",
+  noglob: "f",
+  ignoreeof: "I",
+  interactive: "i",
+  monitor: "m",
+  stdin: "s",
+  noexec: "n",
+  xtrace: "x",
+  verbose: "v",
+  noclobber: "C",
+  allexport: "a",
+  notify: "b",
+  nounset: "u",
+  vi: "V",
+};
+
+/** What "$-" shows, in its order. */
+const IN_DOLLAR_DASH: readonly OptionName[] = [
+  "errexit",
+  "noglob",
+  "interactive",
+  "monitor",
+  "stdin",
+  "xtrace",
+  "verbose",
+  "noclobber",
+  "allexport",
+  "notify",
+  "nounset",
+  "noexec",
+];
+
 export interface Shared {
   functions: Map<string, Node>;
   aliases: Map<string, string>;
@@ -177,23 +211,8 @@ export class ShellState implements Expander {
   }
 
   optionLetters(): string {
-    const letters: [OptionName, string][] = [
-      ["errexit", "e"],
-      ["noglob", "f"],
-      ["interactive", "i"],
-      ["monitor", "m"],
-      ["stdin", "s"],
-      ["xtrace", "x"],
-      ["verbose", "v"],
-      ["noclobber", "C"],
-      ["allexport", "a"],
-      ["notify", "b"],
-      ["nounset", "u"],
-      ["noexec", "n"],
-    ];
-    return letters
-      .filter(([n]) => this.options.has(n))
-      .map(([, l]) => l)
+    return IN_DOLLAR_DASH.filter((n) => this.options.has(n))
+      .map((n) => OPTION_LETTERS[n])
       .join("");
   }
 }

@@ -1,37 +1,19 @@
 // User JavaScript in a pod: modules, files, sockets, signals, and what it must not reach.
-import { seededRandom, silentLogger, systemClock } from "@podwire/base";
-import { NetNamespace } from "@podwire/net";
+import { systemClock } from "@podwire/base";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { Container, ContainerOptions } from "../../container/container.ts";
-import { createPodSandbox, type PodSandbox } from "../../container/sandbox.ts";
+import type { ContainerOptions } from "../../container/container.ts";
+import { type HeardContainer, LonePod } from "../../container/lone-pod.ts";
 import { DirInode, FileInode, FileSystem } from "../../vfs/inode.ts";
-import { ImageCatalogue } from "../catalogue.ts";
 
-const clock = systemClock;
-let ns: NetNamespace;
-let pod: PodSandbox;
-
+let pod: LonePod;
 beforeEach(() => {
-  ns = new NetNamespace({ name: "t/p", process: "t", clock, random: seededRandom(1), log: silentLogger });
-  pod = createPodSandbox({
-    name: "p",
-    namespace: "t",
-    uid: "1",
-    hostname: "web-0",
-    netns: ns,
-    clock,
-    random: seededRandom(2),
-    log: silentLogger,
-  });
+  pod = new LonePod({ hostname: "web-0" });
 });
-afterEach(() => {
-  pod.stop();
-  ns.close();
-});
+afterEach(() => pod.stop());
 
 /** A volume of texts, as a ConfigMap's. */
 function volume(files: Record<string, string>): FileSystem {
-  const fs = new FileSystem({ type: "tmpfs", now: () => clock.nowMs() });
+  const fs = new FileSystem({ type: "tmpfs", now: () => systemClock.nowMs() });
   for (const [path, text] of Object.entries(files)) {
     let dir = fs.root;
     const parts = path.split("/");
@@ -46,17 +28,9 @@ function volume(files: Record<string, string>): FileSystem {
   return fs;
 }
 
-function start(image: string, o: Partial<ContainerOptions>, files: Record<string, string> = {}): Container & { text: string } {
-  const r = new ImageCatalogue({ strict: true }).resolve(image);
-  if (r.kind !== "image") throw new Error(r.kind);
+function start(image: string, o: Partial<ContainerOptions>, files: Record<string, string> = {}): HeardContainer {
   const mounts = [{ mountPath: "/app", root: volume(files).root, readOnly: false }];
-  const c = pod.createContainer({ name: image, image: r.image, env: {}, mounts, workingDir: "/app", ...o }) as Container & { text: string };
-  c.text = "";
-  c.onOutput((_s, b) => {
-    c.text += Buffer.from(b).toString();
-  });
-  c.start();
-  return c;
+  return pod.start(image, { mounts, workingDir: "/app", ...o });
 }
 
 async function run(program: string, files: Record<string, string> = {}, o: Partial<ContainerOptions> = {}) {

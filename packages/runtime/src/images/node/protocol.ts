@@ -1,6 +1,7 @@
 // What the thread that runs a user's JavaScript and the process that it stands for say to each other. The thread asks by name
 // (`call`), waiting or not; streams are numbered, and each direction waits for the other's acknowledgement.
 import type { MessagePort } from "node:worker_threads";
+import type { Stat } from "../../vfs/mounts.ts";
 
 /** What the thread is started with. */
 export interface WorkerStart {
@@ -58,15 +59,5 @@ export interface Endpoint {
   port: number;
 }
 
-export interface FileStat {
-  kind: string;
-  ino: number;
-  mode: number;
-  nlink: number;
-  uid: number;
-  gid: number;
-  size: number;
-  atimeMs: number;
-  mtimeMs: number;
-  ctimeMs: number;
-}
+/** What the thread is told of a file. */
+export type FileStat = Omit<Stat, "dev" | "rdev">;

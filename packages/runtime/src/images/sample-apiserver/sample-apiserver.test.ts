@@ -2,39 +2,14 @@
 
 import http from "node:http";
 import tls from "node:tls";
-import { seededRandom, silentLogger, systemClock } from "@podwire/base";
-import { NetNamespace } from "@podwire/net";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { createPodSandbox, type PodSandbox } from "../../container/sandbox.ts";
-import { ImageCatalogue } from "../catalogue.ts";
+import { LonePod } from "../../container/lone-pod.ts";
 
-const clock = systemClock;
-let ns: NetNamespace;
-let pod: PodSandbox;
-
+let pod: LonePod;
 beforeEach(() => {
-  ns = new NetNamespace({ name: "t/p", process: "t", clock, random: seededRandom(1), log: silentLogger });
-  pod = createPodSandbox({
-    name: "p",
-    namespace: "t",
-    uid: "1",
-    hostname: "p",
-    netns: ns,
-    clock,
-    random: seededRandom(2),
-    log: silentLogger,
-  });
+  pod = new LonePod();
 });
-afterEach(() => {
-  pod.stop();
-  ns.close();
-});
-
-function start(image: string, args: string[]): void {
-  const r = new ImageCatalogue({ strict: true }).resolve(image);
-  if (r.kind !== "image") throw new Error(r.kind);
-  pod.createContainer({ name: image, image: r.image, args, env: {}, mounts: [] }).start();
-}
+afterEach(() => pod.stop());
 
 function ask(
   method: string,
@@ -43,7 +18,7 @@ function ask(
   headers: Record<string, string> = {},
 ): Promise<{ status: number; text: string }> {
   return new Promise((resolve, reject) => {
-    const raw = ns.tcpConnect({ host: "127.0.0.1", port: 443, timeoutMs: 3000 });
+    const raw = pod.netns.tcpConnect({ host: "127.0.0.1", port: 443, timeoutMs: 3000 });
     raw.on("error", reject);
     const secure = tls.connect({ socket: raw as never, rejectUnauthorized: false });
     const req = http.request({
@@ -67,8 +42,8 @@ function ask(
 const FLUNDERS = "/apis/wardle.example.com/v1alpha1/namespaces/default/flunders";
 
 it("serves discovery and the verbs of a namespaced resource", async () => {
-  start("registry.k8s.io/e2e-test-images/sample-apiserver:1.29.2", ["--etcd-servers=http://127.0.0.1:2379"]);
-  start("registry.k8s.io/etcd:3.6.4-0", []);
+  pod.start("registry.k8s.io/e2e-test-images/sample-apiserver:1.29.2", { args: ["--etcd-servers=http://127.0.0.1:2379"] });
+  pod.start("registry.k8s.io/etcd:3.6.4-0");
   await new Promise((r) => setTimeout(r, 400));
   expect((await ask("GET", "/healthz")).text).toBe("ok");
   const list = JSON.parse((await ask("GET", "/apis/wardle.example.com/v1alpha1")).text);

@@ -3,6 +3,7 @@ import { byBytes } from "../expand.ts";
 import { singleQuoted } from "../quote.ts";
 import type { OptionName, Shell } from "../shell.ts";
 import { ShellError } from "../shell-error.ts";
+import { OPTION_LETTERS } from "../shell-state.ts";
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
@@ -79,20 +80,21 @@ export function unset(sh: Shell, argv: string[]): number {
 }
 
 /** In the order that `set -o` lists them. */
-const OPTIONS: readonly [OptionName, string][] = [
-  ["errexit", "e"],
-  ["noglob", "f"],
-  ["ignoreeof", "I"],
-  ["monitor", "m"],
-  ["noexec", "n"],
-  ["xtrace", "x"],
-  ["verbose", "v"],
-  ["noclobber", "C"],
-  ["allexport", "a"],
-  ["notify", "b"],
-  ["nounset", "u"],
-  ["vi", "V"],
-  ["pipefail", ""],
+/** What `set` changes and `set -o` lists, in its order. */
+const OPTIONS: readonly OptionName[] = [
+  "errexit",
+  "noglob",
+  "ignoreeof",
+  "monitor",
+  "noexec",
+  "xtrace",
+  "verbose",
+  "noclobber",
+  "allexport",
+  "notify",
+  "nounset",
+  "vi",
+  "pipefail",
 ];
 
 export async function set(sh: Shell, argv: string[]): Promise<number> {
@@ -124,17 +126,17 @@ export async function set(sh: Shell, argv: string[]): Promise<number> {
           await listOptions(sh, on);
           return 0;
         }
-        const known = OPTIONS.find(([n]) => n === name);
+        const known = OPTIONS.find((n) => n === name);
         if (!known) {
           await sh.error(`set: line 0: illegal option ${a[0]}o ${name}`);
           return 1;
         }
-        setOption(sh, known[0], on);
+        setOption(sh, known, on);
         continue;
       }
-      const known = OPTIONS.find(([, l]) => l === c && l !== "");
-      if (!known || false) throw new ShellError(`set: line 0: illegal option ${a[0]}${c}`);
-      setOption(sh, known[0], on);
+      const known = optionOfLetter(c);
+      if (!known) throw new ShellError(`set: line 0: illegal option ${a[0]}${c}`);
+      setOption(sh, known, on);
     }
   }
   if (i < args.length) sh.params = args.slice(i);
@@ -147,7 +149,7 @@ export function setOption(sh: Shell, name: OptionName, on: boolean): void {
 }
 
 async function listOptions(sh: Shell, table: boolean): Promise<void> {
-  for (const [name] of OPTIONS)
+  for (const name of OPTIONS)
     await sh.p.print(
       table ? `${name.padEnd(16)}${sh.options.has(name) ? "on" : "off"}\n` : `set ${sh.options.has(name) ? "-" : "+"}o ${name}\n`,
     );
@@ -155,5 +157,5 @@ async function listOptions(sh: Shell, table: boolean): Promise<void> {
 
 /** The letter of an option of `sh` itself; undefined when there is none. */
 export function optionOfLetter(letter: string): OptionName | undefined {
-  return OPTIONS.find(([, l]) => l === letter && l !== "")?.[0];
+  return OPTIONS.find((n) => OPTION_LETTERS[n] === letter);
 }
