@@ -2,9 +2,9 @@
 //   node scripts/node.mjs bench/start.ts [--runs 5] [--nodes 20]
 // Prints Markdown for docs/performance.md. Everything is installed and bundled before the clock starts.
 import { spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
 import { cpus, totalmem } from "node:os";
 import { type Cluster, clusterAt, curl, eventually, hostAddress, makeHome, podwireBin, run, sleep, webManifest } from "../test/cluster.ts";
+import { cpuSeconds, memoryMb } from "./process-usage.ts";
 
 const option = (name: string, standard: number) => {
   const at = process.argv.indexOf(`--${name}`);
@@ -13,19 +13,7 @@ const option = (name: string, standard: number) => {
 const median = (xs: number[]) => [...xs].sort((a, b) => a - b)[Math.floor(xs.length / 2)] as number;
 const seconds = (ms: number) => (ms / 1000).toFixed(2);
 
-/** Resident and private memory (MB), CPU used so far (s) of a process, from /proc. */
-function usage(pid: number): { residentMb: number; privateMb: number; cpuSeconds: number } {
-  const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, "utf8");
-  const kb = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+)`, "m").exec(rollup)?.[1] ?? 0);
-  const stat = readFileSync(`/proc/${pid}/stat`, "utf8")
-    .replace(/^.*\) /, "")
-    .split(" ");
-  return {
-    residentMb: kb("Rss") / 1024,
-    privateMb: (kb("Private_Clean") + kb("Private_Dirty")) / 1024,
-    cpuSeconds: (Number(stat[11]) + Number(stat[12])) / 100,
-  };
-}
+const usage = (pid: number) => ({ ...memoryMb(pid), cpuSeconds: cpuSeconds(pid) });
 
 async function up(home: string, nodes: number): Promise<{ cluster: Cluster; upMs: number }> {
   const startedMs = performance.now();

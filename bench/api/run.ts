@@ -2,10 +2,10 @@
 //   node scripts/node.mjs bench/api/run.ts [--pods 1000] [--seconds 3] [--storage jetstream|memory] [--warm 2000] [--only get,create] [--profile DIR]
 // Before what is measured, --warm objects of a namespace of their own are created, read, patched, applied and deleted: V8 compiles as it goes, kube-apiserver
 // came compiled. --warm 0 shows the cold figures. Prints Markdown for docs/performance.md.
-import { readFileSync } from "node:fs";
 import https from "node:https";
 import { performance } from "node:perf_hooks";
 import { startApiServer, TOKEN } from "../../test/api/apiserver-process.ts";
+import { cpuSecondsOf, memoryMb } from "../process-usage.ts";
 
 const option = (name: string, standard: string) => {
   const at = process.argv.indexOf(`--${name}`);
@@ -51,21 +51,6 @@ function pod(name: string): Record<string, unknown> {
   };
 }
 
-function cpuSeconds(): number {
-  let ticks = 0;
-  for (const pid of pids) {
-    const fields = readFileSync(`/proc/${pid}/stat`, "utf8")
-      .replace(/^.*\) /, "")
-      .split(" ");
-    ticks += Number(fields[11]) + Number(fields[12]);
-  }
-  return ticks / 100;
-}
-
-function residentMb(pid: number): number {
-  return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) / 1024;
-}
-
 interface Row {
   phase: string;
   count: number;
@@ -80,7 +65,7 @@ async function phase(name: string, count: number | undefined, work: (i: number) 
   const needed = name === "create" || name === "server-side apply"; // Later phases work on what these make.
   if (only && !needed && !only.split(",").some((o) => name.startsWith(o))) return;
   const startedMs = performance.now();
-  const cpu = cpuSeconds();
+  const cpu = cpuSecondsOf(pids);
   let next = 0;
   let wrong = 0;
   const over = () => (count === undefined ? performance.now() - startedMs > SECONDS * 1000 : next >= count);
@@ -94,7 +79,7 @@ async function phase(name: string, count: number | undefined, work: (i: number) 
   );
   process.stderr.write(`${name}: ${next}\n`);
   if (wrong > 0) throw new Error(`${name}: ${wrong} of ${next} requests failed`);
-  const used = cpuSeconds() - cpu;
+  const used = cpuSecondsOf(pids) - cpu;
   rows.push({
     phase: name,
     count: next,
@@ -131,7 +116,7 @@ await phase("server-side apply", PODS, (i) =>
   request("PATCH", `${NAMESPACE}/configmaps/apply-${i % PODS}?fieldManager=bench`, applied(i), "application/apply-patch+yaml"),
 );
 if (!only || only.includes("watch")) await watchPhase();
-const resident = residentMb(server.pid);
+const resident = memoryMb(server.pid).residentMb;
 await phase("delete", PODS, (i) => request("DELETE", `${NAMESPACE}/pods/${name(i)}?gracePeriodSeconds=0`));
 
 /** Every kind of request, on objects that nobody measures. */
@@ -189,7 +174,7 @@ async function watchPhase(): Promise<void> {
   );
   while (delivered < WATCHERS * PODS) await new Promise((r) => setTimeout(r, 50)); // The initial state.
   delivered = 0;
-  const cpu = cpuSeconds();
+  const cpu = cpuSecondsOf(pids);
   const startedMs = performance.now();
   let next = 0;
   await Promise.all(
@@ -201,7 +186,7 @@ async function watchPhase(): Promise<void> {
     }),
   );
   while (delivered < WATCHERS * PODS) await new Promise((r) => setTimeout(r, 10));
-  const used = cpuSeconds() - cpu;
+  const used = cpuSecondsOf(pids) - cpu;
   rows.push({
     phase: `watch deliveries (${WATCHERS} watchers)`,
     count: delivered,

@@ -1,9 +1,9 @@
 // Whether the API stays flat with many objects: pages of 500 and starts of watches at 1,000 pods and at --pods, CPU time of apiserver and nats-server a request.
 //   node scripts/node.mjs bench/api/scale.ts [--pods 50000] [--storage jetstream|memory]
 // Prints Markdown for docs/performance.md.
-import { readFileSync } from "node:fs";
 import https from "node:https";
 import { startApiServer, TOKEN } from "../../test/api/apiserver-process.ts";
+import { cpuSecondsOf, memoryMb } from "../process-usage.ts";
 
 const option = (name: string, standard: string) => {
   const at = process.argv.indexOf(`--${name}`);
@@ -48,17 +48,6 @@ function watchFrom(resourceVersion: string): Promise<() => void> {
   });
 }
 
-function cpuMs(): number {
-  let ticks = 0;
-  for (const pid of pids) {
-    const fields = readFileSync(`/proc/${pid}/stat`, "utf8")
-      .replace(/^.*\) /, "")
-      .split(" ");
-    ticks += Number(fields[11]) + Number(fields[12]);
-  }
-  return ticks * 10;
-}
-
 let made = 0;
 async function fillTo(count: number): Promise<void> {
   await Promise.all(
@@ -78,9 +67,9 @@ async function fillTo(count: number): Promise<void> {
 
 async function each(work: () => Promise<unknown>): Promise<number> {
   for (let i = 0; i < 10; i++) await work();
-  const before = cpuMs();
+  const before = cpuSecondsOf(pids);
   for (let i = 0; i < ROUNDS; i++) await work();
-  return (cpuMs() - before) / ROUNDS;
+  return ((cpuSecondsOf(pids) - before) * 1000) / ROUNDS;
 }
 
 async function measured(): Promise<Record<string, number>> {
@@ -114,7 +103,7 @@ await fillTo(PODS);
 const many = await measured();
 console.log(`| CPU ms a request | ${FEW} pods | ${PODS} pods |\n|---|---|---|`);
 for (const [k, v] of Object.entries(few)) console.log(`| ${k} | ${v.toFixed(2)} | ${many[k]?.toFixed(2)} |`);
-const resident = Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${server.pid}/status`, "utf8"))?.[1] ?? 0) / 1024;
+const resident = memoryMb(server.pid).residentMb;
 console.log(`\nresident with ${PODS} pods: apiserver ${resident.toFixed(0)} MB`);
 agent.destroy();
 await server.close();

@@ -3,12 +3,12 @@
 //   node scripts/node.mjs bench/bus/wire.ts [--seconds 2] [--rounds 3]
 // Prints medians: MB/s, messages/s, CPU-seconds a gigabyte of sender, receiver and server, ratios, and ping-pong times.
 import { type ChildProcess, fork } from "node:child_process";
-import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { seededRandom, silentLogger, systemClock } from "@podwire/base";
 import { connectNats, type IdentityFile, openWire, subjectsOf } from "@podwire/bus";
 import { startTestNats } from "@podwire/testkit";
+import { cpuSeconds, ownCpuSeconds } from "../process-usage.ts";
 
 const WINDOW_BYTES = 4 * 1024 * 1024;
 const ACK_EVERY_BYTES = WINDOW_BYTES / 8;
@@ -96,7 +96,7 @@ async function work(j: Job): Promise<Outcome> {
     process.send?.("ready");
     await told();
     out.seconds = (t1 - t0) / 1000;
-    out.cpuSeconds = cpu ? cpuSeconds(cpu) : 0;
+    out.cpuSeconds = cpu ? ownCpuSeconds(cpu) : 0;
     return out;
   }
   process.send?.("ready");
@@ -138,7 +138,7 @@ async function work(j: Job): Promise<Outcome> {
     }
   }
   out.seconds = (performance.now() - t0) / 1000;
-  out.cpuSeconds = cpuSeconds(cpu);
+  out.cpuSeconds = ownCpuSeconds(cpu);
   return out;
 }
 
@@ -146,16 +146,6 @@ async function work(j: Job): Promise<Outcome> {
 const told = () => new Promise<void>((r) => void process.once("message", () => r()));
 
 const sleep = (ms: number) => new Promise<void>((r) => setTimeout(r, ms));
-
-function cpuSeconds(since: NodeJS.CpuUsage): number {
-  const c = process.cpuUsage(since);
-  return (c.user + c.system) / 1e6;
-}
-
-function processCpuSeconds(pid: number): number {
-  const f = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
-  return (Number(f[11]) + Number(f[12])) / 100;
-}
 
 const median = (xs: number[]) => [...xs].sort((a, b) => a - b)[Math.floor(xs.length / 2)] ?? 0;
 
@@ -178,7 +168,7 @@ async function main(): Promise<void> {
   };
   const pair = async (first: Job["role"], second: Job["role"], carrier: Job["carrier"], sizeBytes: number) => {
     const job = { carrier, sizeBytes, seconds };
-    const cpu = processCpuSeconds(nats.pid);
+    const cpu = cpuSeconds(nats.pid);
     const b = await start({ ...job, role: second, identity: nats.identityFile("node:b"), peer: "172.30.1.1" });
     const a = await start({ ...job, role: first, identity: nats.identityFile("node:a"), peer: "172.30.1.2" });
 
@@ -188,7 +178,7 @@ async function main(): Promise<void> {
     const ob = await b.outcome;
     for (const c of children) c.kill();
     children.clear();
-    return { a: oa, b: ob, serverCpuSeconds: processCpuSeconds(nats.pid) - cpu };
+    return { a: oa, b: ob, serverCpuSeconds: cpuSeconds(nats.pid) - cpu };
   };
   try {
     console.log("| bytes | carrier | MB/s | messages/s | CPU-s/GB sender | receiver | server | wire : client |");

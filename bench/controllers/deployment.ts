@@ -2,17 +2,15 @@
 // scheduler; nodes are objects with Leases. Prints seconds until all pods are bound, CPU-seconds and resident memory of each process.
 //   node bench/controllers/deployment.ts [--pods 2000] [--deployments 1] [--nodes 100] [--idle-seconds 20]
 import { type ChildProcess, spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { silentLogger, systemClock, systemRandom } from "@podwire/base";
 import { subjectsOf } from "@podwire/bus";
 import { type ApiClient, informer, isAlreadyExists, type KubeObject, microTime, natsClient, Resources } from "@podwire/client";
 import { startTestNats } from "@podwire/testkit";
+import { cpuSeconds, memoryMb } from "../process-usage.ts";
 
 const root = join(import.meta.dirname, "..", "..");
-const TICKS_PER_SECOND = 100;
-const PAGE_BYTES = 4096;
 const PARALLEL = 32;
 
 const { values } = parseArgs({
@@ -33,12 +31,6 @@ interface Process {
   pid: number;
   child?: ChildProcess;
 }
-
-const cpuOf = (pid: number): number => {
-  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
-};
-const residentMb = (pid: number): number => (Number(readFileSync(`/proc/${pid}/statm`, "utf8").split(" ")[1]) * PAGE_BYTES) / 1e6;
 
 async function each<T>(list: readonly T[], fn: (x: T) => Promise<unknown>): Promise<void> {
   let at = 0;
@@ -160,7 +152,7 @@ async function run(): Promise<void> {
   });
   await pods.start();
 
-  const cpuBefore = processes.map((p) => cpuOf(p.pid));
+  const cpuBefore = processes.map((p) => cpuSeconds(p.pid));
   const writesBefore = (await counters("apiserver")).writes ?? 0;
   const startedMs = clock.monotonicMs();
   await each(
@@ -175,10 +167,10 @@ async function run(): Promise<void> {
   timer.cancel();
   // Events and statuses that are still under way belong to the work.
   await clock.sleep(2000);
-  const cpu = processes.map((p, i) => cpuOf(p.pid) - (cpuBefore[i] as number));
+  const cpu = processes.map((p, i) => cpuSeconds(p.pid) - (cpuBefore[i] as number));
   const writes = ((await counters("apiserver")).writes ?? 0) - writesBefore;
   const total = cpu.reduce((a, b) => a + b, 0);
-  const memory = processes.map((p) => residentMb(p.pid));
+  const memory = processes.map((p) => memoryMb(p.pid).residentMb);
   console.log(`pods ${podCount}, deployments ${deploymentCount}, nodes ${nodeCount}`);
   console.log(`all bound after ${seconds.toFixed(1)} s`);
   for (const [i, p] of processes.entries())
@@ -188,9 +180,9 @@ async function run(): Promise<void> {
   const schedulerCpu = cpu[processes.findIndex((p) => p.name === "scheduler")] as number;
   console.log(`scheduler ${Math.round(podCount / schedulerCpu)} pods per CPU-second`);
 
-  const idleBefore = processes.map((p) => cpuOf(p.pid));
+  const idleBefore = processes.map((p) => cpuSeconds(p.pid));
   await clock.sleep(idleSeconds * 1000);
-  const idle = processes.map((p, i) => ((cpuOf(p.pid) - (idleBefore[i] as number)) * 100) / idleSeconds);
+  const idle = processes.map((p, i) => ((cpuSeconds(p.pid) - (idleBefore[i] as number)) * 100) / idleSeconds);
   for (const [i, p] of processes.entries()) console.log(`idle ${p.name.padEnd(15)} ${(idle[i] as number).toFixed(2)} % of a core`);
   pods.stop();
 }

@@ -4,7 +4,6 @@
 // Prints medians and ratios. --service puts a ClusterIP (kube-proxy's iptables rules) in the way of HTTP and of new connections;
 // --only goodput leaves the times out. With node's --cpu-prof every worker leaves a profile.
 import { type ChildProcess, fork } from "node:child_process";
-import { readFileSync } from "node:fs";
 import * as http from "node:http";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -15,6 +14,7 @@ import { startTestNats } from "@podwire/testkit";
 import { SocketLayer } from "../../packages/net/src/sockets/socket-layer.ts";
 import { type MemoryWire, TestNode } from "../../packages/testkit/src/two-nodes.ts";
 import { createProxier } from "../../services/node-agent/src/kube-proxy/index.ts";
+import { cpuSeconds, ownCpuSeconds } from "../process-usage.ts";
 
 const SELF = fileURLToPath(import.meta.url);
 const PIPE = fileURLToPath(new URL("../bus/wire.ts", import.meta.url));
@@ -113,7 +113,7 @@ async function work(j: Job): Promise<Outcome> {
     pod.tcpListen({ port: 8080, allowHalfOpen: true }, (s) => void web.emit("connection", s));
     process.send?.("ready");
     await told();
-    out.cpuSeconds = cpu ? cpuSeconds(cpu) : 0;
+    out.cpuSeconds = cpu ? ownCpuSeconds(cpu) : 0;
     return out;
   }
   if (j.service) addService(root, 1);
@@ -132,7 +132,7 @@ async function work(j: Job): Promise<Outcome> {
       if (!s.write(chunk)) await new Promise((r) => s.once("drain", r));
     }
     out.seconds = (performance.now() - t0) / 1000;
-    out.cpuSeconds = cpuSeconds(cpu);
+    out.cpuSeconds = ownCpuSeconds(cpu);
     s.destroy();
     return out;
   }
@@ -153,20 +153,10 @@ async function work(j: Job): Promise<Outcome> {
     out.times.push(performance.now() - at);
   }
   out.seconds = (performance.now() - t0) / 1000;
-  out.cpuSeconds = cpuSeconds(cpu);
+  out.cpuSeconds = ownCpuSeconds(cpu);
   out.count = out.times.length;
   out.times.sort((a, b) => a - b);
   return out;
-}
-
-function cpuSeconds(since: NodeJS.CpuUsage): number {
-  const c = process.cpuUsage(since);
-  return (c.user + c.system) / 1e6;
-}
-
-function processCpuSeconds(pid: number): number {
-  const f = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
-  return (Number(f[11]) + Number(f[12])) / 100;
 }
 
 const median = (xs: number[]) => [...xs].sort((a, b) => a - b)[Math.floor(xs.length / 2)] ?? 0;
@@ -197,7 +187,7 @@ async function main(): Promise<void> {
     return { outcome, stop: () => child.send("stop"), kill: () => void (child.connected && child.disconnect()) };
   };
   const pair = async (file: string, jobA: object, jobB: object) => {
-    const cpu = processCpuSeconds(nats.pid);
+    const cpu = cpuSeconds(nats.pid);
     const b = await start(file, jobB);
     const a = await start(file, jobA);
     const oa = await a.outcome;
@@ -206,7 +196,7 @@ async function main(): Promise<void> {
     const ob = await b.outcome;
     a.kill();
     b.kill();
-    return { a: oa, b: ob, serverCpuSeconds: processCpuSeconds(nats.pid) - cpu };
+    return { a: oa, b: ob, serverCpuSeconds: cpuSeconds(nats.pid) - cpu };
   };
   const pipe = (first: string, second: string, sizeBytes: number) =>
     pair(

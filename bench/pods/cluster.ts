@@ -2,10 +2,10 @@
 // created to Ready as a watch sees it, processor time, and what a full node-agent takes.
 //   node scripts/node.mjs bench/pods/cluster.ts [--nodes 20] [--pods 1000]
 // Prints Markdown for docs/performance.md.
-import { readFileSync } from "node:fs";
 import { loadavg } from "node:os";
 import { clusterAt, makeHome, podwireBin, run } from "../../test/cluster.ts";
 import { restApi } from "../../test/conformance/rest.ts";
+import { cpuSeconds, memoryMb } from "../process-usage.ts";
 
 const option = (name: string, standard: number) => {
   const at = process.argv.indexOf(`--${name}`);
@@ -74,7 +74,7 @@ try {
   const isNode = (name: string) => /^node-\d+$/.test(name);
   const agents = [...pids]
     .filter(([name]) => isNode(name))
-    .map(([, pid]) => memoryMb(pid))
+    .map(([, pid]) => memoryMb(pid).privateMb)
     .sort((a, b) => a - b);
   console.log(
     `load average ${loadavg()
@@ -95,17 +95,4 @@ try {
   api.close();
 } finally {
   await cluster.stop();
-}
-
-function cpuSeconds(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, "utf8")
-    .replace(/^.*\) /, "")
-    .split(" ");
-  return (Number(stat[11]) + Number(stat[12])) / 100;
-}
-
-function memoryMb(pid: number): number {
-  const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, "utf8");
-  const kb = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+)`, "m").exec(rollup)?.[1] ?? 0);
-  return (kb("Private_Clean") + kb("Private_Dirty")) / 1024;
 }
