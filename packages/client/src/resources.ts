@@ -47,5 +47,11 @@ export const Resources = {
   subjectAccessReviews: ref("authorization.k8s.io", "v1", "subjectaccessreviews", "SubjectAccessReview", false),
   tokenReviews: ref("authentication.k8s.io", "v1", "tokenreviews", "TokenReview", false),
   ingresses: ref("networking.k8s.io", "v1", "ingresses", "Ingress", true),
+  serviceCidrs: ref("networking.k8s.io", "v1", "servicecidrs", "ServiceCIDR", false),
+  ipAddresses: ref("networking.k8s.io", "v1", "ipaddresses", "IPAddress", false),
+  resourceClaims: ref("resource.k8s.io", "v1", "resourceclaims", "ResourceClaim", true),
+  resourceClaimTemplates: ref("resource.k8s.io", "v1", "resourceclaimtemplates", "ResourceClaimTemplate", true),
+  resourceSlices: ref("resource.k8s.io", "v1", "resourceslices", "ResourceSlice", false),
+  deviceClasses: ref("resource.k8s.io", "v1", "deviceclasses", "DeviceClass", false),
   networkPolicies: ref("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy", true),
 } as const satisfies Record<string, ResourceRef>;

@@ -50,6 +50,7 @@ import { Handler } from "./handler.ts";
 import { MetricsServer } from "./metrics-server/metrics-server.ts";
 import { ClusterNetwork } from "./network/cluster-network.ts";
 import { KubernetesEndpoints } from "./network/kubernetes-endpoints.ts";
+import { ServiceAddresses } from "./network/service-addresses.ts";
 import { OpenApi } from "./openapi/documents.ts";
 import { Deadlines } from "./request/deadlines.ts";
 import { Allocators } from "./resources/allocators.ts";
@@ -109,6 +110,7 @@ export class ApiServer {
   #https: HttpsTransport | undefined;
   #bus: Subscription | undefined;
   #network: ClusterNetwork | undefined;
+  #addresses: ServiceAddresses | undefined;
   #ready = false;
   port = 0;
 
@@ -223,13 +225,15 @@ export class ApiServer {
     const handle = (request: ApiRequest, user: User): Promise<ApiResponse> => this.handler.handle(request, user);
     if (this.#o.pki) await this.#listen(this.#o.pki, handle);
     const ranges = config["service-cluster-ip-range"];
+    const addresses = new ServiceAddresses({ api: this.api, handle });
+    this.#addresses = addresses;
     await bootstrap({
       handle,
       cache: this.api.cache,
       log,
       securePort: PORT_ON_THE_WIRE,
       kubernetesServiceIp: addressAt(ranges[0], 1),
-      serviceRanges: ranges.map((r) => r.text),
+      addresses: () => addresses.start(),
       metricsServer: this.#metrics !== undefined,
       ...(this.#o.pki ? { clientCa: this.#o.pki.caPem, requestHeaderCa: this.#o.pki.frontProxyCaPem } : {}),
     });
@@ -238,6 +242,7 @@ export class ApiServer {
     await this.api.cache.fresh();
     this.api.cache.forgetHistory();
     this.#definitions.start();
+    addresses.follow();
     this.#joinWire();
     this.#aggregator.start();
     this.#flowControl?.start();
@@ -289,6 +294,7 @@ export class ApiServer {
   async stop(): Promise<void> {
     this.#ready = false;
     this.#definitions.stop();
+    this.#addresses?.stop();
     this.#aggregator.stop();
     await this.#endpoints?.stop();
     this.#metrics?.stop();

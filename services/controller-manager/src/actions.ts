@@ -16,6 +16,8 @@ export type Action =
   | { do: "update"; ref: ResourceRef; object: KubeObject; subresource?: string }
   | { do: "updateStatus"; ref: ResourceRef; object: KubeObject }
   | { do: "patch"; ref: ResourceRef; namespace: string; name: string; type: PatchType; patch: unknown; subresource?: string }
+  /** Server-side apply of the status, by a manager of its own, whoever else said something there. */
+  | { do: "applyStatus"; ref: ResourceRef; namespace: string; name: string; patch: unknown; fieldManager: string }
   | { do: "delete"; ref: ResourceRef; namespace: string; name: string; options?: DeleteOptions }
   | { do: "event"; object: KubeObject; type: "Normal" | "Warning"; reason: string; message: string };
 
@@ -70,6 +72,11 @@ export async function applyActions(
             ),
           );
           break;
+        case "applyStatus": {
+          const opts = { subresource: "status", fieldManager: a.fieldManager, force: true };
+          results.push(await client.patch(a.ref, a.namespace, a.name, "apply", a.patch, opts));
+          break;
+        }
         case "delete":
           results.push(await client.delete(a.ref, a.namespace, a.name, a.options));
           break;

@@ -36,11 +36,11 @@ export interface BootstrapOptions {
   log: Logger;
   securePort: number;
   kubernetesServiceIp: string;
-  /** The service CIDRs as text. */
-  serviceRanges: readonly string[];
-  /** PEM of the authorities of client certificates, and of the front proxy's. */
+  /** Makes the ServiceCIDR that addresses of Services come from. */
+  addresses: () => Promise<void>;
   /** Whether metrics.k8s.io is served here. */
   metricsServer?: boolean;
+  /** PEM of the authorities of client certificates, and of the front proxy's. */
   clientCa?: string;
   requestHeaderCa?: string;
 }
@@ -137,9 +137,7 @@ async function authenticationConfig(o: BootstrapOptions): Promise<void> {
 
 async function kubernetesService(o: BootstrapOptions): Promise<void> {
   const labels = { component: "apiserver", provider: "kubernetes" };
-  if (!o.cache.of("networking.k8s.io", "servicecidrs").get("", "kubernetes")) {
-    await post(o, "/apis/networking.k8s.io/v1/servicecidrs", { metadata: { name: "kubernetes" }, spec: { cidrs: o.serviceRanges } });
-  }
+  await o.addresses();
   if (!o.cache.of("", "services").get("default", "kubernetes")) {
     const ports = [{ name: "https", protocol: "TCP", port: 443, targetPort: o.securePort }];
     await post(o, "/api/v1/namespaces/default/services", {

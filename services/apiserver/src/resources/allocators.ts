@@ -9,6 +9,7 @@ import type { ObjectStorage } from "../storage/object-storage.ts";
 import { timeText } from "../verbs/body.ts";
 import { decideFamilies } from "./ip-families.ts";
 import { addressAt, contains, type IpFamily, type IpRange, parseIpNumber, staticBand, usable } from "./ip-range.ts";
+import { allRanges, readyRanges } from "./service-ranges.ts";
 
 export interface Allocation {
   /** Gives back what was allocated; for a write that failed or was a dry run. */
@@ -20,10 +21,18 @@ export interface PortRange {
   size: number;
 }
 
+const SERVICE_CIDRS = { group: "networking.k8s.io", resource: "servicecidrs" };
 const PORTS = { group: "internal.podwire", resource: "nodeports" };
 const ADDRESSES = { group: "networking.k8s.io", resource: "ipaddresses" };
-/** Random picks before the range counts as full. */
-const PICKS = 256;
+/** Random picks before a range is gone through in order. */
+const PICKS = 64;
+/** Random picks of a port before the range counts as full. */
+const PORT_PICKS = 1_024;
+/** Addresses of a range that are gone through; past it the range counts as full. */
+const MAX_WALK = 65_536;
+/** What tells the allocator's IPAddress objects from others'. */
+export const MANAGED_BY = { "ipaddress.kubernetes.io/managed-by": "ipallocator.k8s.io" } as const;
+export const FAMILY_LABEL = "ipaddress.kubernetes.io/ip-family";
 /** An allocation whose Service is not there after this long was left by a crash. */
 const LEAK_AFTER_MS = 60_000;
 
@@ -33,7 +42,7 @@ export class Allocators {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #log: Logger;
-  /** The primary family's first. */
+  /** Of the flags, the primary family's first; they say which families the cluster has. */
   readonly ranges: readonly [IpRange, ...IpRange[]];
   readonly ports: PortRange;
 
@@ -144,17 +153,51 @@ export class Allocators {
   }
 
   async #pickAddress(family: IpFamily, service: KubeObject, dryRun: boolean, taken: [typeof PORTS, string][]): Promise<string> {
-    const range = this.ranges.find((r) => r.family === family) as IpRange;
-    const band = staticBand(range);
-    const n = usable(range);
-    for (let i = 0; i < PICKS; i++) {
-      const upper = i < PICKS / 2;
-      const address = addressAt(range, upper ? band + 1 + this.#random.below(n - band) : 1 + this.#random.below(n));
-      if ((await this.#takeAddress(address, family, service, dryRun, taken)) === undefined) return address;
+    for (const range of this.#readyRanges(family)) {
+      const address = await this.#pickIn(range, service, dryRun, taken);
+      if (address !== undefined) return address;
     }
     throw new StatusError(500, "InternalError", "Internal error occurred: failed to allocate a serviceIP: range is full", {
       causes: [{ message: "failed to allocate a serviceIP: range is full" }],
     });
+  }
+
+  /** A free address of the range, above the band for chosen ones while there is one. */
+  async #pickIn(range: IpRange, service: KubeObject, dryRun: boolean, taken: [typeof PORTS, string][]): Promise<string | undefined> {
+    const band = staticBand(range);
+    const n = usable(range);
+    const take = async (offset: number) => {
+      const address = addressAt(range, offset);
+      const there = this.#cache.of(ADDRESSES.group, ADDRESSES.resource).get("", address);
+      if (there && !this.#leaked(there.object)) return undefined;
+      return (await this.#takeAddress(address, range.family, service, dryRun, taken)) === undefined ? address : undefined;
+    };
+    for (let i = 0; i < PICKS && n > band; i++) {
+      const address = await take(band + 1 + this.#random.below(n - band));
+      if (address !== undefined) return address;
+    }
+    const first = n > band ? this.#random.below(n - band) : 0;
+    for (let i = 0; i < n && i < MAX_WALK; i++) {
+      // First what lies above the band, from anywhere and around, then the band.
+      const above = n - band;
+      const address = await take(i < above ? band + 1 + ((first + i) % above) : i - above + 1);
+      if (address !== undefined) return address;
+    }
+    return undefined;
+  }
+
+  #serviceCidrs(): KubeObject[] {
+    return [...this.#cache.of(SERVICE_CIDRS.group, SERVICE_CIDRS.resource).values()].map((c) => c.object);
+  }
+
+  #readyRanges(family: IpFamily): IpRange[] {
+    return readyRanges(this.#serviceCidrs(), this.ranges, family);
+  }
+
+  /** Whether any ServiceCIDR has the address. */
+  inRange(address: string): boolean {
+    const n = parseIpNumber(address);
+    return n !== undefined && allRanges(this.#serviceCidrs(), this.ranges).some((r) => contains(r, n));
   }
 
   /** Why the address cannot be had, or undefined when it is ours now. */
@@ -166,19 +209,37 @@ export class Allocators {
     taken: [typeof PORTS, string][],
   ): Promise<string | undefined> {
     const n = parseIpNumber(address);
-    const range = this.ranges.find((r) => r.family === family);
-    if (n === undefined || range === undefined || !contains(range, n)) return "the provided network does not match the current range";
+    if (n === undefined || !this.#readyRanges(family).some((r) => contains(r, n)))
+      return "the provided network does not match the current range";
+    const object = this.#addressObject(address, family, service);
+    return (await this.#take(ADDRESSES, address, object, dryRun, taken)) ? undefined : "provided IP is already allocated";
+  }
+
+  #addressObject(address: string, family: IpFamily, service: KubeObject): KubeObject {
     const { namespace = "", name = "" } = service.metadata;
-    const object: KubeObject = {
+    return {
       kind: "IPAddress",
       apiVersion: "networking.k8s.io/v1",
-      metadata: {
-        ...this.#system(address),
-        labels: { "ipaddress.kubernetes.io/ip-family": family, "ipaddress.kubernetes.io/managed-by": "ipallocator.k8s.io" },
-      },
-      spec: { parentRef: { group: "", resource: "services", namespace, name } },
+      metadata: { ...this.#system(address), labels: { [FAMILY_LABEL]: family, ...MANAGED_BY } },
+      spec: { parentRef: { resource: "services", namespace, name } },
     };
-    return (await this.#take(ADDRESSES, address, object, dryRun, taken)) ? undefined : "provided IP is already allocated";
+  }
+
+  /** Writes the IPAddress object that a Service's address lacks, or in place of one that says something else. */
+  async repairAddress(address: string, service: KubeObject): Promise<void> {
+    const family = parseIpNumber(address)?.family;
+    if (family === undefined) return;
+    const key = { ...ADDRESSES, namespace: "", name: address };
+    const wrong = await this.#storage.read(key, true);
+    if (wrong) await this.#storage.delete(key, wrong.copy(), wrong.revision);
+    await this.#storage.create(key, this.#addressObject(address, family, service));
+  }
+
+  /** Removes an IPAddress object that no Service holds. */
+  async dropAddress(address: string): Promise<void> {
+    const key = { ...ADDRESSES, namespace: "", name: address };
+    const there = await this.#storage.read(key, true);
+    if (there) await this.#storage.delete(key, there.copy(), there.revision).catch(ignoreRaces);
   }
 
   async #nodePorts(service: KubeObject, before: KubeObject | undefined, dryRun: boolean, taken: [typeof PORTS, string][]): Promise<void> {
@@ -236,8 +297,8 @@ export class Allocators {
     taken: [typeof PORTS, string][],
   ): Promise<number> {
     const band = this.ports.size < 16 ? 0 : Math.min(Math.max(16, Math.floor(this.ports.size / 32)), 128);
-    for (let i = 0; i < PICKS * 4; i++) {
-      const low = i < PICKS * 2 ? band : 0;
+    for (let i = 0; i < PORT_PICKS; i++) {
+      const low = i < PORT_PICKS / 2 ? band : 0;
       const port = this.ports.first + low + this.#random.below(this.ports.size - low);
       if (held.has(port) || mine.has(port)) continue;
       if (!(await this.#take(PORTS, String(port), this.#portObject(port, service), dryRun, taken))) continue;
@@ -253,7 +314,7 @@ export class Allocators {
       kind: "NodePort",
       apiVersion: "internal.podwire/v1",
       metadata: this.#system(String(port)),
-      spec: { parentRef: { group: "", resource: "services", namespace, name } },
+      spec: { parentRef: { resource: "services", namespace, name } },
     };
   }
 

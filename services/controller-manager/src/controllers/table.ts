@@ -30,6 +30,7 @@ import { startReplicaSet, startReplicationController } from "./replicaset/contro
 import { startResourceQuota } from "./resourcequota/controller.ts";
 import { startRootCa } from "./root-ca/controller.ts";
 import { startServiceAccount } from "./serviceaccount/controller.ts";
+import { startServiceCidr } from "./servicecidr/controller.ts";
 import { startStatefulSet } from "./statefulset/controller.ts";
 import { startTaintEviction } from "./taint-eviction/controller.ts";
 
@@ -68,6 +69,7 @@ export const CONTROLLERS: Readonly<Record<string, StartController>> = {
   "certificatesigningrequest-cleaner-controller": startCsrCleaner,
   "bootstrap-signer-controller": startBootstrapSigner,
   "token-cleaner-controller": startTokenCleaner,
+  "service-cidr-controller": startServiceCidr,
   "clusterrole-aggregation-controller": startClusterRoleAggregation,
   "garbage-collector-controller": startGarbageCollector,
 };
