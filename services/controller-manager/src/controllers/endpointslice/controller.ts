@@ -6,6 +6,7 @@ import type { ControllerContext, RunningController } from "../../context.ts";
 import { indexByLabel, selectedBy } from "../../pods/labels.ts";
 import { MANAGED_BY, MANAGED_BY_LABEL, planEndpointSlices, SERVICE_NAME_LABEL } from "./plan.ts";
 import { servicesOf } from "./services-of.ts";
+import { asksForHints, cpuShares } from "./topology-hints.ts";
 import { TriggerTimes } from "./trigger-time.ts";
 
 const ZONE_LABEL = "topology.kubernetes.io/zone";
@@ -32,6 +33,18 @@ export function startEndpointSlice(c: ControllerContext): RunningController {
     reconcile,
   });
   const { queue } = controller;
+  const recorder = c.recorder("endpoint-slice-controller");
+  /** What was said about hints, by Service and family. */
+  const said = new Map<string, Map<string, string>>();
+  /** Shares of the nodes as they were last looked at; undefined: look again. */
+  let shares: { value: ReturnType<typeof cpuShares>; text: string } | undefined;
+  const sharesNow = () => {
+    if (!shares) {
+      const value = cpuShares(nodes.lister.list());
+      shares = { value, text: JSON.stringify([...(value ?? [])]) };
+    }
+    return shares;
+  };
 
   const own = (o: KubeObject) => queue.add(objectKey(o));
   services.handle({ onAdd: own, onUpdate: own, onDelete: own });
@@ -51,10 +64,23 @@ export function startEndpointSlice(c: ControllerContext): RunningController {
     onUpdate: (o) => onSlice(o, false),
     onDelete: (o) => onSlice(o, true),
   });
+  /** A node came, went, or changed what its zone's share is made of. */
+  const reshare = () => {
+    const before = shares?.text;
+    shares = undefined;
+    if (before === undefined) return;
+    if (sharesNow().text !== before) for (const s of services.lister.list()) if (asksForHints(s)) own(s);
+  };
+  const shareOf = (n: KubeObject) =>
+    `${(n["status"]?.conditions ?? []).find((x: any) => x.type === "Ready")?.status}/${n["status"]?.allocatable?.cpu}`;
   nodes.handle({
+    onAdd: reshare,
     onUpdate(node, old) {
-      if (node.metadata.labels?.[ZONE_LABEL] !== old.metadata.labels?.[ZONE_LABEL]) for (const s of services.lister.list()) own(s);
+      const moved = node.metadata.labels?.[ZONE_LABEL] !== old.metadata.labels?.[ZONE_LABEL];
+      if (moved) for (const s of services.lister.list()) own(s);
+      if (moved || shareOf(node) !== shareOf(old)) reshare();
     },
+    onDelete: reshare,
   });
 
   async function reconcile(key: string) {
@@ -64,12 +90,14 @@ export function startEndpointSlice(c: ControllerContext): RunningController {
     if (!service) {
       expected.forget(key);
       triggers.forget(key);
+      said.delete(key);
       return undefined;
     }
     // Without a selector the slices are somebody else's business; an external name has none.
     if (!selector || Object.keys(selector).length === 0 || service["spec"].type === "ExternalName") return undefined;
     if (!expected.satisfied(key)) return undefined;
     const selected = selectedBy(pods, namespace, selector, labelSet(selector));
+    const saidOfIt = said.get(key) ?? new Map<string, string>();
     const actions = planEndpointSlices({
       service,
       pods: selected,
@@ -77,7 +105,10 @@ export function startEndpointSlice(c: ControllerContext): RunningController {
       zoneOf: (node) => nodes.lister.get("", node)?.metadata.labels?.[ZONE_LABEL],
       maxEndpoints: c.settings.maxEndpointsPerSlice,
       triggerMs: triggers.next(key, service, selected),
+      cpuShares: asksForHints(service) ? sharesNow().value : undefined,
+      said: saidOfIt,
     });
+    if (saidOfIt.size > 0) said.set(key, saidOfIt);
     const creations = actions.filter((a) => a.do === "create").length;
     expected.expect(
       key,
@@ -85,7 +116,7 @@ export function startEndpointSlice(c: ControllerContext): RunningController {
       actions.flatMap((a) => (a.do === "delete" ? [keyOf(a.namespace, a.name)] : [])),
     );
     try {
-      await applyActions(c.client, undefined, actions);
+      await applyActions(c.client, recorder, actions);
     } catch (e) {
       // What was not carried out will not be seen; the next try starts from the cache as it then is.
       if (e instanceof ActionFailure) expected.forget(key);

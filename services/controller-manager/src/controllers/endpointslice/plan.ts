@@ -6,6 +6,7 @@ import type { Action } from "../../actions.ts";
 import { equal } from "../../equality.ts";
 import { isTerminating } from "../../pods/status.ts";
 import { addressesOf, conditionsOf, hasEndpoint, hostnameFor, isHeadless, type Port, portsOn } from "./endpoints-of.ts";
+import { asksForHints, type HintedEndpoint, planHints } from "./topology-hints.ts";
 
 export const MANAGED_BY = "endpointslice-controller.k8s.io";
 export const MANAGED_BY_LABEL = "endpointslice.kubernetes.io/managed-by";
@@ -22,6 +23,10 @@ export interface SliceState {
   maxEndpoints: number;
   /** When the change happened that this is for; undefined: nothing that is timed. */
   triggerMs: number | undefined;
+  /** Each zone's share of CPU, for Services that ask for hints by annotation. */
+  cpuShares: ReadonlyMap<string, number> | undefined;
+  /** What was said about hints before, by family; the plan changes it. */
+  said: Map<string, string>;
 }
 
 interface Group {
@@ -41,6 +46,13 @@ export function planEndpointSlices(s: SliceState): Action[] {
     const key = groupKey(slice["addressType"], slice["ports"] ?? []);
     left.set(key, [...(left.get(key) ?? []), slice]);
   }
+  for (const family of families)
+    hintByAnnotation(
+      s,
+      family,
+      [...groups.values()].filter((g) => g.family === family),
+      actions,
+    );
   const spare: KubeObject[] = [];
   for (const [key, slices] of left) if (!groups.has(key)) spare.push(...slices);
   for (const [key, group] of groups) reconcileGroup(s, group, left.get(key) ?? [], spare, actions);
@@ -82,7 +94,7 @@ function endpointOf(s: SliceState, pod: KubeObject, addresses: string[]): any {
     targetRef: { kind: "Pod", namespace: pod.metadata.namespace, name: pod.metadata.name, uid: pod.metadata.uid },
     ...(nodeName ? { nodeName } : {}),
     ...(zone ? { zone } : {}),
-    ...hintsFor(s.service, nodeName, zone),
+    ...(asksForHints(s.service) ? {} : hintsFor(s.service, nodeName, zone)),
   };
 }
 
@@ -93,6 +105,45 @@ function hintsFor(service: KubeObject, nodeName: string | undefined, zone: strin
   if (wish === "PreferSameNode" && nodeName)
     return { hints: { ...(zone ? { forZones: [{ name: zone }] } : {}), forNodes: [{ name: nodeName }] } };
   return {};
+}
+
+/** Hints by the Service's annotation: all ready endpoints of a family have one, or none and an event that says why. */
+function hintByAnnotation(s: SliceState, family: string, groups: readonly Group[], actions: Action[]): void {
+  const old = new Map<string, string | undefined>();
+  let hinted = false;
+  for (const slice of s.slices) {
+    if (slice["addressType"] !== family) continue;
+    for (const e of slice["endpoints"] ?? []) {
+      if (e.hints) hinted = true;
+      old.set(endpointKey(e.targetRef?.uid, e.addresses), e.hints?.forZones?.[0]?.name);
+    }
+  }
+  const say = (type: "Normal" | "Warning", reason: string, message: string) => {
+    const text = `${message}, addressType: ${family}`;
+    if (s.said.get(family) === text) return;
+    s.said.set(family, text);
+    actions.push({ do: "event", object: s.service, type, reason, message: text });
+  };
+  if (!asksForHints(s.service)) {
+    const before = s.said.has(family) || (hinted && !s.service["spec"].trafficDistribution);
+    if (before) say("Warning", "TopologyAwareHintsDisabled", "Topology Aware Hints has been disabled");
+    return;
+  }
+  const endpoints = groups.flatMap((g): HintedEndpoint[] =>
+    [...g.endpoints].map(([key, e]) => ({ key, zone: e.zone, ready: e.conditions?.ready === true, hint: old.get(key) })),
+  );
+  const plan = planHints(endpoints, s.cpuShares);
+  if ("why" in plan) {
+    say("Warning", "TopologyAwareHintsDisabled", plan.why);
+    return;
+  }
+  for (const g of groups)
+    for (const [key, e] of g.endpoints) {
+      const zone = plan.zones.get(key);
+      if (zone !== undefined) e.hints = { forZones: [{ name: zone }] };
+    }
+  if (!hinted) say("Normal", "TopologyAwareHintsEnabled", "Topology Aware Hints has been enabled");
+  else if (s.said.has(family)) s.said.set(family, "");
 }
 
 const endpointKey = (uid: string | undefined, addresses: readonly string[]): string => `${uid ?? ""}/${[...addresses].sort().join(",")}`;
