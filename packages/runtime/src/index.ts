@@ -33,3 +33,4 @@ export * from "./vfs/inode.ts";
 export * from "./vfs/journal.ts";
 export * from "./vfs/mounts.ts";
 export * from "./vfs/process-fs.ts";
+export * from "./vfs/shared-replica.ts";

@@ -37,6 +37,32 @@ export interface ChangeRecorder {
   attributes(inode: Inode): void;
 }
 
+/** Undoes one change; says which inodes that were freed are there again. */
+export type UndoStep = (revived: Inode[]) => void;
+
+/** How to undo changes, newest first; for copies of a file system whose changes may turn out to come after those of others. */
+export class UndoLog {
+  #steps: UndoStep[] = [];
+
+  /** All of these, one after the other. */
+  static of(logs: readonly UndoLog[]): UndoLog {
+    const all = new UndoLog();
+    all.#steps = logs.flatMap((l) => l.#steps);
+    return all;
+  }
+
+  get length(): number {
+    return this.#steps.length;
+  }
+  push(step: UndoStep): void {
+    this.#steps.push(step);
+  }
+  run(revived: Inode[]): void {
+    for (let i = this.#steps.length - 1; i >= 0; i--) (this.#steps[i] as UndoStep)(revived);
+    this.#steps = [];
+  }
+}
+
 /** statfs(2)'s f_type. */
 export const FS_MAGIC: Record<FileSystemOptions["type"], number> = {
   overlay: 0x794c7630,
@@ -63,6 +89,8 @@ export class FileSystem {
   readonly pool: SpacePool | undefined;
   readonly root: DirInode;
   recorder: ChangeRecorder | undefined;
+  /** Takes how each change of a recorded inode's names and content is undone. */
+  undo: UndoLog | undefined;
   /** What writing answers while the disk behind the file system cannot be reached. */
   failing: "EIO" | undefined;
 
@@ -103,6 +131,7 @@ export abstract class Inode {
   readonly ino: number;
   /** The file system's recorder knows it. */
   recorded = false;
+  freed = false;
   /** Permission bits, 0o7777. */
   mode: number;
   uid: number;
@@ -130,8 +159,21 @@ export abstract class Inode {
     this.ctimeMs = this.fs.now();
     if (this.recorded) this.fs.recorder?.attributes(this);
   }
+  /** Another name is about to be given to it. */
+  countName(): void {
+    if (this.recorded) this.fs.undo?.push(() => void this.nlink--);
+    this.nlink++;
+  }
   /** The last name is gone and nobody has it open. */
   free(): void {
+    if (this.freed) return;
+    this.freed = true;
+    if (this.recorded)
+      this.fs.undo?.push((revived) => {
+        this.freed = false;
+        this.fs.inodes++;
+        revived.push(this);
+      });
     this.fs.inodes--;
   }
 }
@@ -160,6 +202,7 @@ export class FileInode extends Inode {
   /** Content from an image or a volume writer, shared until the first write. */
   adopt(bytes: Uint8Array): void {
     this.fs.charge(bytes.length - this.#size);
+    this.#keepWhole();
     this.#data = bytes;
     this.#size = bytes.length;
     this.#shared = true;
@@ -170,6 +213,7 @@ export class FileInode extends Inode {
   writeAt(at: number, bytes: Uint8Array): void {
     const end = at + bytes.length;
     if (end > this.#size) this.fs.charge(end - this.#size);
+    this.#keepFrom(at, Math.min(end, this.#size));
     if (this.recorded) this.fs.recorder?.write(this, at, bytes);
     if (this.#shared || end > this.#data.length) {
       const grown = new Uint8Array(Math.max(end, this.#size, end > this.#data.length ? this.#data.length * 2 : 0, 64));
@@ -183,6 +227,8 @@ export class FileInode extends Inode {
   }
   truncate(size: number): void {
     this.fs.charge(size - this.#size);
+    if (size === 0) this.#keepWhole();
+    else this.#keepFrom(Math.min(size, this.#size), this.#size);
     if (this.recorded) this.fs.recorder?.truncate(this, size);
     if (size === 0) {
       this.#data = EMPTY;
@@ -195,7 +241,44 @@ export class FileInode extends Inode {
     this.#size = size;
     this.touch();
   }
+  /** The bytes from `at` to `end` are about to change, and the size. */
+  #keepFrom(at: number, end: number): void {
+    const { undo } = this.fs;
+    if (!this.recorded || undo === undefined) return;
+    const size = this.#size;
+    const { mtimeMs } = this;
+    const before = at < end ? this.#data.slice(at, end) : EMPTY;
+    undo.push(() => {
+      this.fs.charge(size - this.#size);
+      if (this.#shared || size > this.#data.length) {
+        const whole = new Uint8Array(size);
+        whole.set(this.#data.subarray(0, Math.min(size, this.#size)));
+        this.#data = whole;
+        this.#shared = false;
+      }
+      this.#data.set(before, at);
+      this.#data.fill(0, size);
+      this.#size = size;
+      this.mtimeMs = mtimeMs;
+    });
+  }
+  /** The whole content is about to be given up. */
+  #keepWhole(): void {
+    const { undo } = this.fs;
+    if (!this.recorded || undo === undefined) return;
+    const [data, size, shared] = [this.#data, this.#size, this.#shared];
+    const { mtimeMs } = this;
+    undo.push(() => {
+      this.fs.charge(size - this.#size);
+      this.#data = data;
+      this.#size = size;
+      this.#shared = shared;
+      this.mtimeMs = mtimeMs;
+    });
+  }
   override free(): void {
+    if (this.freed) return;
+    this.#keepWhole();
     this.fs.charge(-this.#size);
     this.#data = EMPTY;
     this.#size = 0;
@@ -208,6 +291,8 @@ export class DirInode extends Inode {
   #entries: Map<string, Inode> | undefined;
   /** Fills the entries at the first look: an image's folder costs nothing until it is used. */
   #fill: ((dir: DirInode) => void) | undefined;
+  /** The directory that this one was merged into. */
+  sameAs: DirInode | undefined;
   constructor(fs: FileSystem, mode: number, uid: number, gid: number, fill?: (dir: DirInode) => void, ino?: number) {
     super(fs, mode, uid, gid, ino);
     this.nlink = 2;
@@ -232,8 +317,37 @@ export class DirInode extends Inode {
   get(name: string): Inode | undefined {
     return this.entries().get(name);
   }
+  /** Becomes another way to see `other`: two machines made a directory of one name at once. */
+  mergeInto(other: DirInode): void {
+    const before = this.entries();
+    this.fs.undo?.push(() => {
+      this.#entries = before;
+      this.sameAs = undefined;
+    });
+    this.#entries = other.entries();
+    this.sameAs = other;
+  }
+  /** These names, of this directory or others, are about to change. */
+  #keep(...names: [dir: DirInode, name: string, inode: Inode | undefined][]): void {
+    const { undo } = this.fs;
+    if (!this.recorded || undo === undefined) return;
+    for (const [dir, name, inode] of names) {
+      const { nlink, mtimeMs } = dir;
+      const names = inode?.nlink;
+      undo.push(() => {
+        if (inode === undefined) dir.entries().delete(name);
+        else {
+          dir.entries().set(name, inode);
+          inode.nlink = names as number;
+        }
+        dir.nlink = nlink;
+        dir.mtimeMs = mtimeMs;
+      });
+    }
+  }
   /** Adds a name; the caller has checked that it is free. */
   link(name: string, inode: Inode): void {
+    this.#keep([this, name, undefined]);
     this.entries().set(name, inode);
     if (inode.kind === "dir") this.nlink++;
     this.touch();
@@ -243,6 +357,7 @@ export class DirInode extends Inode {
   unlink(name: string): void {
     const inode = this.entries().get(name);
     if (inode === undefined) throw new SysError("ENOENT", name);
+    this.#keep([this, name, inode]);
     this.entries().delete(name);
     if (inode.kind === "dir") {
       this.nlink--;
@@ -257,6 +372,7 @@ export class DirInode extends Inode {
   moveIn(from: DirInode, name: string, as: string): void {
     const inode = from.entries().get(name);
     if (inode === undefined) throw new SysError("ENOENT", name);
+    this.#keep([from, name, inode], [this, as, undefined]);
     from.entries().delete(name);
     if (inode.kind === "dir") from.nlink--;
     from.touch();

@@ -63,7 +63,7 @@ it("replays to the same file system, from its records and from a snapshot", () =
     const random = seededRandom(seed);
     const fs = make();
     const records: Buffer[] = [];
-    recordChanges(fs, (r) => records.push(r));
+    recordChanges(fs, (r) => records.push(...r));
     for (let i = 0; i < 120; i++) step(fs, random);
     const again = make();
     const all = Buffer.concat(records);
@@ -87,7 +87,7 @@ it("replays to the same file system, from its records and from a snapshot", () =
 it("stops at a torn or damaged record", () => {
   const fs = make();
   const records: Buffer[] = [];
-  recordChanges(fs, (r) => records.push(r));
+  recordChanges(fs, (r) => records.push(...r));
   for (const name of ["one", "two"]) fs.root.link(name, new FileInode(fs, 0o644, 0, 0));
   const all = Buffer.concat(records);
   const torn = make();
@@ -103,7 +103,7 @@ it("stops at a torn or damaged record", () => {
 it("keeps content that a file had before it got its name, and whole trees", () => {
   const fs = make();
   const records: Buffer[] = [];
-  recordChanges(fs, (r) => records.push(r));
+  recordChanges(fs, (r) => records.push(...r));
   const dir = new DirInode(fs, 0o755, 0, 0);
   const file = new FileInode(fs, 0o600, 7, 8);
   file.adopt(Buffer.from("before"));

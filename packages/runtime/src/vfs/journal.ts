@@ -93,35 +93,41 @@ function entriesRecord(d: DirInode): Buffer {
 }
 
 /**
- * Records every change of `fs` from now on; the records go to `emit`. What `fs` holds already is the caller's to have recorded.
- * `replica` goes on following the file system, where others change it too.
+ * Records every change of `fs` from now on; the records of each change go to `emit`. What `fs` holds already is the caller's to have
+ * recorded. `replica` goes on following the file system, where others change it too.
  */
-export function recordChanges(fs: FileSystem, emit: (record: Buffer) => void, replica?: Replica): ChangeRecorder {
-  const introduce = (inode: Inode): void => {
+export function recordChanges(fs: FileSystem, emit: (records: Buffer[]) => void, replica?: Replica): ChangeRecorder {
+  const introduce = (inode: Inode, into: Buffer[]): void => {
     if (inode.recorded) return;
     inode.recorded = true;
     replica?.know(inode);
-    emit(inodeRecord(inode));
-    if (inode instanceof FileInode && inode.size > 0) for (const w of contentOf(inode)) emit(w);
-    if (inode instanceof DirInode) for (const [name, child] of inode.entries()) link(inode, name, child);
+    into.push(inodeRecord(inode));
+    if (inode instanceof FileInode && inode.size > 0) into.push(...contentOf(inode));
+    if (inode instanceof DirInode) for (const [name, child] of inode.entries()) link(inode, name, child, into);
   };
-  const link = (dir: DirInode, name: string, inode: Inode): void => {
-    introduce(inode);
-    emit(nameRecord(LINK, dir.mtimeMs, [dir.ino, inode.ino], name));
+  const link = (dir: DirInode, name: string, inode: Inode, into: Buffer[]): void => {
+    introduce(inode, into);
+    into.push(nameRecord(LINK, dir.mtimeMs, [numberOf(dir), numberOf(inode)], name));
   };
   const recorder: ChangeRecorder = {
-    link,
+    link(dir, name, inode) {
+      const records: Buffer[] = [];
+      link(dir, name, inode, records);
+      emit(records);
+    },
     unlink(dir, name, inode) {
-      emit(nameRecord(UNLINK, dir.mtimeMs, [dir.ino, inode.ino], name));
       if (inode.nlink <= 0) replica?.forget(inode);
+      emit([nameRecord(UNLINK, dir.mtimeMs, [numberOf(dir), numberOf(inode)], name)]);
     },
-    rename: (from, name, to, as, inode) => emit(renameRecord(to.mtimeMs, from.ino, name, to.ino, as, inode.ino)),
+    rename: (from, name, to, as, inode) => emit([renameRecord(to.mtimeMs, numberOf(from), name, numberOf(to), as, numberOf(inode))]),
     write(file, at, bytes) {
+      const records: Buffer[] = [];
       for (let i = 0; i < bytes.length; i += MAX_WRITE_BYTES)
-        emit(writeRecord(file.ino, fs.now(), at + i, bytes.subarray(i, i + MAX_WRITE_BYTES)));
+        records.push(writeRecord(file.ino, fs.now(), at + i, bytes.subarray(i, i + MAX_WRITE_BYTES)));
+      emit(records);
     },
-    truncate: (file, size) => emit(nameRecord(TRUNCATE, fs.now(), [file.ino, size], "")),
-    attributes: (inode) => emit(inodeRecord(inode)),
+    truncate: (file, size) => emit([nameRecord(TRUNCATE, fs.now(), [file.ino, size], "")]),
+    attributes: (inode) => emit([inodeRecord(inode)]),
   };
   fs.recorder = recorder;
   fs.root.recorded = true;
@@ -196,14 +202,22 @@ export function* snapshotOf(fs: FileSystem): Generator<Buffer> {
   for (const d of dirs) yield entriesRecord(d);
 }
 
+/** With so many files that are open without a name, those that were closed are looked for. */
+const MANY_ORPHANS = 64;
+
 /** Follows a file system's records. */
 export class Replica {
   readonly fs: FileSystem;
   /** New inodes made here get numbers after those that were read; not so where several machines write. */
   readonly #continueNumbers: boolean;
+  /** A directory's number may lead to another one of the same name that was made before it. */
   readonly #inodes = new Map<number, Inode>();
   /** Made by a record, not named yet. */
   readonly #unnamed = new Set<Inode>();
+  /** Open here, and without a name: no name will be given to them, but who has them open writes on. */
+  readonly #orphans = new Map<number, FileInode>();
+  /** Made here by a change that was undone, to be made again as the same objects. */
+  readonly #unmade = new Map<number, Inode>();
 
   constructor(fs: FileSystem, o: { continueNumbers?: boolean } = {}) {
     this.fs = fs;
@@ -214,9 +228,40 @@ export class Replica {
   /** Learns of an inode that was made here. */
   know(inode: Inode): void {
     this.#inodes.set(inode.ino, inode);
+    this.fs.undo?.push(() => this.#unmake(inode));
   }
+
+  /** Its last name is gone. */
   forget(inode: Inode): void {
+    const { ino } = inode;
+    const known = this.#inodes.get(ino);
+    if (known) this.fs.undo?.push(() => void this.#inodes.set(ino, known));
+    this.#inodes.delete(ino);
+    if (!(inode instanceof FileInode) || inode.opens === 0) return;
+    if (this.#orphans.size >= MANY_ORPHANS) for (const [n, i] of this.#orphans) if (i.opens === 0) this.#orphans.delete(n);
+    this.#orphans.set(ino, inode);
+    this.fs.undo?.push(() => void this.#orphans.delete(ino));
+  }
+
+  #unmake(inode: Inode): void {
     this.#inodes.delete(inode.ino);
+    this.#unnamed.delete(inode);
+    this.#unmade.set(inode.ino, inode);
+    inode.recorded = false;
+    if (inode instanceof FileInode) inode.truncate(0);
+    if (inode instanceof DirInode) inode.entries().clear();
+    inode.nlink = inode instanceof DirInode ? 2 : 1;
+    this.fs.inodes--;
+  }
+
+  /** The log is read from its start, where no two directories are one. */
+  beginAgain(): void {
+    for (const [ino, i] of this.#inodes) if (ino !== i.ino) this.#inodes.delete(ino);
+  }
+
+  /** What was undone has been made again. */
+  settled(): void {
+    this.#unmade.clear();
   }
 
   /** Applies the whole records in `bytes`; returns how many bytes they were. Changes made here are not recorded again. */
@@ -263,11 +308,12 @@ export class Replica {
     visit(this.fs.root);
     this.#unnamed.clear();
     for (const [ino, i] of this.#inodes) {
+      if (ino !== i.ino) continue;
       const count = names.get(i) ?? 0;
       if (i === this.fs.root || (i instanceof DirInode && count > 0)) continue;
       i.nlink = count;
       if (count > 0) continue;
-      this.#inodes.delete(ino);
+      this.forget(i);
       if (!(i instanceof FileInode && i.opens > 0)) i.free();
     }
   }
@@ -286,23 +332,24 @@ export class Replica {
       case UNLINK: {
         const dir = this.#dir(b.readDoubleBE(0));
         const name = b.toString("utf8", 16);
-        // Another may have the name by now: who removed this one did not mean that.
-        if (dir?.get(name)?.ino === b.readDoubleBE(8)) this.#unlink(dir, name, timeMs);
+        // Another may have the name by now: who removed this one did not mean that. And a directory was empty for who removed it.
+        const inode = dir?.get(name);
+        if (dir && inode && inode === this.#inodes.get(b.readDoubleBE(8)) && !isFull(inode)) this.#unlink(dir, name, timeMs);
         return;
       }
       case RENAME:
         this.#rename(timeMs, b);
         return;
       case WRITE: {
-        const file = this.#inodes.get(b.readDoubleBE(0));
-        if (!(file instanceof FileInode)) return;
+        const file = this.#file(b.readDoubleBE(0));
+        if (!file) return;
         file.writeAt(b.readDoubleBE(8), b.subarray(16));
         file.mtimeMs = timeMs;
         return;
       }
       case TRUNCATE: {
-        const file = this.#inodes.get(b.readDoubleBE(0));
-        if (!(file instanceof FileInode)) return;
+        const file = this.#file(b.readDoubleBE(0));
+        if (!file) return;
         file.truncate(b.readDoubleBE(8));
         file.mtimeMs = timeMs;
         return;
@@ -318,24 +365,37 @@ export class Replica {
     return i instanceof DirInode ? i : undefined;
   }
 
+  #file(ino: number): FileInode | undefined {
+    const i = this.#inodes.get(ino) ?? this.#orphans.get(ino);
+    return i instanceof FileInode && !i.freed ? i : undefined;
+  }
+
   #inode(timeMs: number, b: Buffer): void {
     const ino = b.readDoubleBE(0);
     let i = this.#inodes.get(ino);
     const mode = b.readUInt16BE(9);
     const uid = b.readUInt32BE(11);
     const gid = b.readUInt32BE(15);
-    if (!i) {
-      i = this.#make(KINDS[b.readUInt8(8)] ?? "file", ino, mode, uid, gid, b.toString("utf8", 19));
+    if (i) this.#keepAttributes(i);
+    else {
+      const made = this.#unmade.get(ino) ?? this.#make(KINDS[b.readUInt8(8)] ?? "file", ino, mode, uid, gid, b.toString("utf8", 19));
+      i = made;
       i.recorded = true;
       this.fs.inodes++;
       if (this.#continueNumbers) this.fs.nextIno = Math.max(this.fs.nextIno, ino + 1);
       this.#inodes.set(ino, i);
       this.#unnamed.add(i);
+      this.fs.undo?.push(() => this.#unmake(made));
     }
     i.mode = mode;
     i.uid = uid;
     i.gid = gid;
     i.mtimeMs = i.ctimeMs = timeMs;
+  }
+
+  #keepAttributes(i: Inode): void {
+    const { mode, uid, gid, mtimeMs, ctimeMs } = i;
+    this.fs.undo?.push(() => void Object.assign(i, { mode, uid, gid, mtimeMs, ctimeMs }));
   }
 
   #make(kind: (typeof KINDS)[number], ino: number, mode: number, uid: number, gid: number, target: string): Inode {
@@ -356,10 +416,28 @@ export class Replica {
   #link(dir: DirInode, name: string, inode: Inode, timeMs: number): void {
     const old = dir.get(name);
     if (old === inode) return;
+    if (old instanceof DirInode && inode instanceof DirInode && this.#unnamed.has(inode)) {
+      this.#merge(inode, old);
+      return;
+    }
+    if (old && isFull(old)) return;
     if (old) this.#unlink(dir, name, timeMs);
-    if (!this.#unnamed.delete(inode) && inode.kind !== "dir") inode.nlink++;
+    if (this.#unnamed.delete(inode)) this.fs.undo?.push(() => void this.#unnamed.add(inode));
+    else if (inode.kind !== "dir") inode.countName();
     dir.link(name, inode);
     dir.mtimeMs = timeMs;
+  }
+
+  /** Two machines made a directory of this name: what is put into the later one goes into the first. */
+  #merge(later: DirInode, first: DirInode): void {
+    this.#unnamed.delete(later);
+    this.#inodes.set(later.ino, first);
+    this.fs.undo?.push(() => {
+      this.#inodes.set(later.ino, later);
+      this.#unnamed.add(later);
+    });
+    for (const [name, child] of later.entries()) if (!first.get(name)) first.link(name, child);
+    later.mergeInto(first);
   }
 
   #unlink(dir: DirInode, name: string, timeMs: number): void {
@@ -367,7 +445,7 @@ export class Replica {
     if (!inode) return;
     dir.unlink(name);
     dir.mtimeMs = timeMs;
-    if (inode.nlink <= 0) this.#inodes.delete(inode.ino);
+    if (inode.nlink <= 0) this.forget(inode);
   }
 
   #rename(timeMs: number, b: Buffer): void {
@@ -377,12 +455,15 @@ export class Replica {
     const name = b.toString("utf8", 26, split);
     const as = b.toString("utf8", split);
     const inode = from?.get(name);
-    if (!from || !to || inode?.ino !== b.readDoubleBE(16) || (from === to && name === as)) return;
-    if (to.get(as) === inode) {
+    if (!from || !to || !inode || inode !== this.#inodes.get(b.readDoubleBE(16)) || (from === to && name === as)) return;
+    if (inode instanceof DirInode && holds(inode, to)) return;
+    const old = to.get(as);
+    if (old && old !== inode && isFull(old)) return;
+    if (old === inode) {
       this.#unlink(from, name, timeMs);
       return;
     }
-    this.#unlink(to, as, timeMs);
+    if (old) this.#unlink(to, as, timeMs);
     to.moveIn(from, name, as);
     from.mtimeMs = to.mtimeMs = timeMs;
   }
@@ -401,4 +482,20 @@ export class Replica {
     }
     dir.mtimeMs = timeMs;
   }
+}
+
+/** The number by which every machine knows it. */
+function numberOf(i: Inode): number {
+  return i instanceof DirInode && i.sameAs ? numberOf(i.sameAs) : i.ino;
+}
+
+function isFull(i: Inode): boolean {
+  return i instanceof DirInode && i.entries().size > 0;
+}
+
+/** `dir` is `outer`, or lies in it. */
+function holds(outer: DirInode, dir: DirInode): boolean {
+  if (outer === dir) return true;
+  for (const i of outer.entries().values()) if (i instanceof DirInode && holds(i, dir)) return true;
+  return false;
 }

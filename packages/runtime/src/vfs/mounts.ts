@@ -221,7 +221,7 @@ export class MountTable {
     if (r.place !== undefined) throw new SysError("EEXIST", path);
     const dir = this.#writableDir(r.dir, cred, path);
     if (t.mount !== r.dir.mount) throw new SysError("EXDEV", path);
-    t.inode.nlink++;
+    t.inode.countName();
     dir.link(r.name, t.inode);
   }
 

@@ -70,7 +70,13 @@ export class VolumeLog {
     const fd = this.#open();
     const from = this.#end;
     const mark = batchMark(session, batch, bytes.length, this.#clock.nowMs());
-    fs.writevSync(fd, [mark, bytes]);
+    try {
+      fs.writevSync(fd, [mark, bytes]);
+    } catch (e) {
+      // The disk is full: half a batch would swallow the next one.
+      fs.ftruncateSync(fd, from);
+      throw e;
+    }
     this.#end += mark.length + bytes.length;
     return { from, end: this.#end };
   }

@@ -30,7 +30,7 @@ export class JournalFile {
     this.#path = o.path;
     this.#clock = o.clock;
     const found = this.#load();
-    recordChanges(this.fs, (record) => this.#write(record));
+    recordChanges(this.fs, (records) => this.#write(records));
     if (!found) o.fresh?.(this.fs);
   }
 
@@ -49,9 +49,9 @@ export class JournalFile {
     return this.#bytes > 0;
   }
 
-  #write(record: Buffer): void {
+  #write(records: Buffer[]): void {
     if (this.#closed) return;
-    this.#waiting.push(record);
+    this.#waiting.push(...records);
     if (this.#scheduled) return;
     this.#scheduled = true;
     this.#clock.soon(() => this.flush());

@@ -16,7 +16,7 @@ import {
   type VolumeKind,
   type VolumeOpened,
 } from "@podwire/bus";
-import { FileSystem, partsOf, Replica, recordChanges } from "@podwire/runtime";
+import { FileSystem, partsOf, SharedReplica } from "@podwire/runtime";
 import { VolumeError } from "./payload.ts";
 
 const SESSION_INODES = 2 ** 32;
@@ -38,27 +38,18 @@ export interface RemoteVolumeOptions {
   type: "ext4" | "nfs4";
 }
 
-interface Batch {
-  number: number;
-  session: number;
-  bytes: Uint8Array;
-}
-
 export class RemoteVolume {
   readonly fs: FileSystem;
   readonly #o: RemoteVolumeOptions;
-  readonly #replica: Replica;
-  #unsent: Buffer[] = [];
-  #unsentBytes = 0;
-  /** Sent, or to be sent again; not seen in the log yet. */
-  #underWay: Batch[] = [];
+  readonly #replica: SharedReplica;
   #session = 0;
-  #number = 0;
   #generation = 0;
   #offset = 0;
   #rest: Uint8Array = new Uint8Array(0);
   #wanted = 0;
   #unswept = false;
+  /** The session is to be opened anew, and the log read to its end, before anything is sent: what was sent may have arrived. */
+  #unsure = false;
   #scheduled = false;
   #working: Promise<void> | undefined;
   #closed = false;
@@ -69,7 +60,7 @@ export class RemoteVolume {
     this.#o = o;
     this.fs = new FileSystem({ type: o.type, now: () => o.clock.nowMs() });
     this.fs.root.mode = 0o777;
-    this.#replica = new Replica(this.fs, { continueNumbers: false });
+    this.#replica = new SharedReplica(this.fs);
   }
 
   /** Reads the whole volume. Throws VolumeError with what the storage said. */
@@ -81,7 +72,7 @@ export class RemoteVolume {
     } catch (e) {
       throw new VolumeError(reasonOf(e));
     }
-    if (!o.readOnly) recordChanges(v.fs, (record) => v.#changed(record), v.#replica);
+    if (!o.readOnly) v.#replica.record(() => v.#changed());
     return v;
   }
 
@@ -101,6 +92,7 @@ export class RemoteVolume {
   }
 
   #beginAgain(generation: number): void {
+    this.#replica.beginAgain();
     this.#unswept = true;
     this.#generation = generation;
     this.#offset = 0;
@@ -121,10 +113,8 @@ export class RemoteVolume {
     return this.fs.sizeLimitBytes;
   }
 
-  #changed(record: Buffer): void {
-    this.#unsent.push(record);
-    this.#unsentBytes += record.length;
-    if (this.#unsentBytes > MAX_UNSENT_BYTES) this.fs.failing = "EIO";
+  #changed(): void {
+    if (this.#replica.unsentBytes > MAX_UNSENT_BYTES) this.fs.failing = "EIO";
     if (this.#scheduled) return;
     this.#scheduled = true;
     this.#o.clock.soon(() => {
@@ -142,13 +132,15 @@ export class RemoteVolume {
   }
 
   #hasWork(): boolean {
-    return !this.#closed && (this.#unsent.length > 0 || this.#underWay.length > 0 || this.#wanted > this.#offset + this.#rest.length);
+    return !this.#closed && (this.#replica.pending || this.#wanted > this.#offset + this.#rest.length);
   }
 
   async #loop(): Promise<void> {
     let wait = RETRY_FIRST_MS;
     while (this.#hasWork() && this.lost === undefined) {
       try {
+        if (this.#unsure) await this.#openSession();
+        this.#unsure = false;
         if (this.#wanted > this.#offset + this.#rest.length) await this.#readTo(this.#wanted);
         await this.#send();
         wait = RETRY_FIRST_MS;
@@ -169,47 +161,34 @@ export class RemoteVolume {
       return;
     }
     log.debug({ volume, reason: reasonOf(e) }, "the storage did not take a change yet");
+    this.#unsure = true;
     if (code !== StorageCode.oldGeneration && code !== StorageCode.unknownSession) await clock.sleep(waitMs);
-    // What was under way may be in the log: it is read to its end before anything is sent again.
-    await this.#openSession().catch(() => undefined);
   }
 
   async #send(): Promise<void> {
-    if (this.#underWay.length === 0) {
-      if (this.#unsent.length === 0) return;
-      const chunks: Buffer[] = [];
-      let size = 0;
-      while (this.#unsent.length > 0 && (size === 0 || size + (this.#unsent[0] as Buffer).length <= MAX_STORAGE_BYTES)) {
-        const next = this.#unsent.shift() as Buffer;
-        chunks.push(next);
-        size += next.length;
-      }
-      this.#unsentBytes -= size;
-      if (this.fs.failing && this.#unsentBytes < MAX_UNSENT_BYTES / 2 && this.lost === undefined) this.fs.failing = undefined;
-      this.#underWay.push({ number: ++this.#number, session: 0, bytes: Buffer.concat(chunks) });
-    }
-    const batch = this.#underWay[0] as Batch;
+    const replica = this.#replica;
+    const batch = replica.nextBatch(MAX_STORAGE_BYTES);
+    if (!batch) return;
+    if (this.fs.failing && replica.unsentBytes < MAX_UNSENT_BYTES / 2 && this.lost === undefined) this.fs.failing = undefined;
     batch.session = this.#session;
     const { volume } = this.#o;
-    const answer = await this.#request<VolumeAppended>({
-      op: "append",
-      volume,
-      session: batch.session,
-      batch: batch.number,
-      bytes: batch.bytes,
-    });
+    const { session, number, bytes } = batch;
+    const answer = await this.#request<VolumeAppended>({ op: "append", volume, session, batch: number, bytes });
     if (answer.generation === this.#generation && answer.from === this.#offset && this.#rest.length === 0) {
       this.#offset = answer.end;
-      if (this.#underWay[0] === batch) this.#underWay.shift();
+      replica.confirm(batch);
     } else this.notice(answer.generation, answer.end);
   }
 
   async #readTo(end: number): Promise<void> {
+    const { volume } = this.#o;
     for (;;) {
+      const generation = this.#generation;
       const at = this.#offset + this.#rest.length;
       if (at >= end) break;
-      const { volume } = this.#o;
-      const answer = await this.#request<VolumeBytes>({ op: "read", volume, generation: this.#generation, offset: at });
+      const answer = await this.#request<VolumeBytes>({ op: "read", volume, generation, offset: at });
+      // The log may have been written anew meanwhile (`resize` asks, too).
+      if (generation !== this.#generation) continue;
       if (answer.bytes.length === 0) {
         this.#wanted = at;
         break;
@@ -225,32 +204,14 @@ export class RemoteVolume {
     const { parts, rest } = partsOf(all);
     this.#offset += all.length - rest.length;
     this.#rest = rest.length === 0 ? rest : Buffer.from(rest);
-    let foreign = false;
-    for (const p of parts) {
-      const own = p.mark && this.#underWay.find((b) => b.session === p.mark?.session && b.number === p.mark.batch);
-      if (own) {
-        // It is in the log, after what came before it there.
-        if (foreign) this.#makeAgain();
-        foreign = false;
-        this.#underWay.splice(this.#underWay.indexOf(own), 1);
-      } else {
-        this.#replica.apply(p.records);
-        foreign = true;
-      }
-    }
-    if (foreign) this.#makeAgain();
-  }
-
-  #makeAgain(): void {
-    for (const b of this.#underWay) this.#replica.apply(b.bytes);
-    for (const r of this.#unsent) this.#replica.apply(r);
+    this.#replica.read(parts);
   }
 
   /** Resolves when the storage has every change. */
   async flush(): Promise<void> {
     const { clock } = this.#o;
     const deadline = clock.monotonicMs() + CLOSE_LIMIT_MS;
-    while (this.#unsent.length + this.#underWay.length > 0 && this.lost === undefined && clock.monotonicMs() < deadline) {
+    while (this.#replica.pending && this.lost === undefined && clock.monotonicMs() < deadline) {
       this.#work();
       await Promise.race([this.#working, clock.sleep(Math.max(1, deadline - clock.monotonicMs()))]);
     }
@@ -265,6 +226,6 @@ export class RemoteVolume {
   /** The node goes down. */
   abandon(): void {
     this.#closed = true;
-    this.fs.recorder = undefined;
+    this.#replica.stop();
   }
 }
