@@ -117,6 +117,14 @@ describe("decodeBody", () => {
     );
   });
 
+  test("YAML whose anchors stand for themselves is refused", () => {
+    const yaml = { type: "application/yaml" };
+    for (const text of ["metadata:\n  name: &i\n    image: *i\n", "metadata: &a {labels: &b [*a]}\n"])
+      expect(() => decode("configmaps", text, yaml)).toThrow(/yaml: anchor '[ia]' value contains itself/);
+    const twice = "metadata: {name: &a one}\ndata: {one: &a two, other: *a}\n";
+    expect(decode("configmaps", twice, yaml).object.data).toEqual({ one: "two", other: "two" });
+  });
+
   test("hostile nesting and prototype keys do no harm", () => {
     const deep = `{"x":${"[".repeat(20000)}${"]".repeat(20000)}}`;
     expect(() => decode("configmaps", deep)).toThrow("exceeded max depth");

@@ -1,7 +1,7 @@
 // YAML text -> JSON values, with the rules of sigs.k8s.io/yaml: YAML 1.1 booleans (y, no, on) and octals, timestamps and
 // base-60 numbers left as text, keys as strings; and libyaml's sentences for the common mistakes.
 import { PodwireError } from "@podwire/base";
-import { type Document, isScalar, LineCounter, parseDocument, visit, type YAMLError } from "yaml";
+import { type Document, isAlias, isScalar, LineCounter, parseDocument, visit, type YAMLError } from "yaml";
 
 export class YamlSyntaxError extends PodwireError {}
 
@@ -36,8 +36,9 @@ export function parseYaml(bytes: Uint8Array): ParsedYaml {
     if (e.code === "MULTIPLE_DOCS") break;
     else throw new YamlSyntaxError(`yaml: line ${lineOf(e)}: ${sentence(e)}`);
   }
+  doc.errors = [];
+  if (text.includes("*")) refuseCycles(doc);
   try {
-    doc.errors = [];
     const duplicates = duplicateKeys(doc, lineCounter);
     return { value: doc.toJS({ maxAliasCount: ALIASES_MAX }), duplicates };
   } catch (e) {
@@ -73,6 +74,20 @@ function deepLine(text: string): number {
     if (flow > DEPTH_MAX || compact > DEPTH_MAX) return line;
   }
   return 0;
+}
+
+/** An alias inside the very node that it stands for would make a value without end. */
+function refuseCycles(doc: Document.Parsed): void {
+  const anchors = new Map<string, unknown>();
+  visit(doc, {
+    Node(_, node, path) {
+      if (isAlias(node)) {
+        const target = anchors.get(node.source);
+        if (target !== undefined && path.includes(target as never))
+          throw new YamlSyntaxError(`yaml: anchor '${node.source}' value contains itself`);
+      } else if ("anchor" in node && node.anchor) anchors.set(node.anchor as string, node);
+    },
+  });
 }
 
 /** Keys that a map has twice, in the words of yaml.v2. */
