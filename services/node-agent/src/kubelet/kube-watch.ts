@@ -1,5 +1,6 @@
 // The API as the coredns image gets it: informers of this node's client, shared by every pod of the node that watches.
-// Invariant: an informer runs while somebody watches through it.
+// Invariant: an informer runs while somebody watches through it. Pods come by a watch: their broadcast is none of a node's (bus:
+// permissions.ts), everything else by the broker's.
 import type { Clock, Logger, Random } from "@podwire/base";
 import type { Bus } from "@podwire/bus";
 import { type ApiClient, type Informer, informer, Resources } from "@podwire/client";
@@ -19,7 +20,8 @@ export function kubeWatch(o: { client: ApiClient; bus: Bus; clock: Clock; random
   const informerOf = (resource: keyof typeof REFS): Informer => {
     let i = shared.get(resource);
     if (!i) {
-      i = informer({ ...o, ref: REFS[resource] });
+      const { bus, ...watching } = o;
+      i = informer({ ...watching, ref: REFS[resource], ...(resource === "pods" ? {} : { bus }) });
       shared.set(resource, i);
       i.start().catch(() => undefined);
     }
