@@ -42,8 +42,15 @@ export interface PodOptions {
 export type Context = ReturnType<typeof context>["t"];
 
 let shared: RestApi | undefined;
+let own: string | undefined;
+const kubeconfig = (): string => own ?? inject("kubeconfig");
+/** The tests of this file act on a cluster of their own (test/), not on the one that the conformance files share. */
+export function useKubeconfig(file: string): void {
+  own = file;
+  shared = undefined;
+}
 /** The API as the kubeconfig's user (an administrator), one connection pool for a file. */
-export const api = (): RestApi => (shared ??= restApi(inject("kubeconfig")));
+export const api = (): RestApi => (shared ??= restApi(kubeconfig()));
 
 /** A pod of one container "c" (agnhost pause by default) that leaves at once when it is deleted. */
 export function podOf(namespace: string, name: string, o: PodOptions = {}): Json {
@@ -144,7 +151,7 @@ function context(namespace: string) {
     tryExec: (name: string, command: string[], container = "c"): Promise<Executed> =>
       new Promise((resolve, reject) => {
         const config = new KubeConfig();
-        config.loadFromFile(inject("kubeconfig"));
+        config.loadFromFile(kubeconfig());
         const out = { stdout: "", stderr: "" };
         const sink = (stream: "stdout" | "stderr") =>
           new Writable({
@@ -175,7 +182,7 @@ function context(namespace: string) {
       return r.stdout;
     },
     tryKubectl: (args: string[], o: { input?: string } = {}): Promise<Ran> =>
-      run("kubectl", ["--namespace", namespace, ...args], { env: { KUBECONFIG: inject("kubeconfig") }, ...o }),
+      run("kubectl", ["--namespace", namespace, ...args], { env: { KUBECONFIG: kubeconfig() }, ...o }),
     eventually,
     /** Read, change, PUT; again when another writer came between. */
     modify: async (path: string, change: (object: Json) => void, sub = ""): Promise<Json> => {

@@ -8,6 +8,7 @@ import { down } from "./commands/down.ts";
 import { explainScheduling } from "./commands/explain-scheduling.ts";
 import { logs } from "./commands/logs.ts";
 import { addNodes, changeNodes, listNodes } from "./commands/nodes.ts";
+import { listProxies, PROXY_MODES, setProxyMode, showProxyRules } from "./commands/proxy.ts";
 import { showClusters, showKubeconfig, showVersion } from "./commands/show.ts";
 import { status } from "./commands/status.ts";
 import { trace } from "./commands/trace.ts";
@@ -127,6 +128,19 @@ function program(c: Context): Command {
   sub("restart <node...>", "switch a node on again, or reboot it").action((names, o, cmd) =>
     changeNodes(c, merged(o, cmd), "node-restart", names),
   );
+
+  const proxy = add("proxy", "how nodes translate Services: list, change the mode, show the rules").addOption(output());
+  const ofProxy = (usage: string, description: string) =>
+    proxy.command(usage).description(description).exitOverride().option("--name <cluster>", "the cluster's name");
+  const proxyOptions = (o: object): any => ({ ...proxy.opts(), ...o });
+  proxy.action((o) => listProxies(c, o));
+  ofProxy("list", "each node's mode and how many Services it knows").action((o) => listProxies(c, proxyOptions(o)));
+  ofProxy("mode <mode> [node...]", `switch live nodes, or all, to ${PROXY_MODES.join(", ")}`).action((mode, nodes, o) =>
+    setProxyMode(c, proxyOptions(o), mode, nodes),
+  );
+  ofProxy("rules <node>", "as iptables-save, ipvsadm-save or nft list print them")
+    .option("--ipv6", "those of IPv6", false)
+    .action((node, o) => showProxyRules(c, proxyOptions(o), node));
 
   add("logs [component-regex]", "logs of the components, merged by time")
     .option("-f, --follow", "go on as lines are written", false)

@@ -256,13 +256,16 @@ export class NodeAgent {
 
   /** Control operations of a live node; undefined: not known. */
   control(op: string, body: Readonly<Record<string, unknown>>): Promise<unknown> | undefined {
-    if (op === "proxy-rules") return Promise.resolve({ rules: this.#proxy?.dump(body["family"] === 6 ? 6 : 4) ?? "" });
-    if (op !== "proxy-mode") return undefined;
-    const mode = PROXY_MODES.find((m) => m === body["mode"]);
-    if (mode === undefined || this.#proxy === undefined)
-      return Promise.reject(new RemoteError("bad-request", `--proxy-mode is one of ${PROXY_MODES.join(", ")}, and a proxy must run`));
-    this.#proxy.setMode(mode);
-    return Promise.resolve({ mode });
+    if (op !== "proxy" && op !== "proxy-rules" && op !== "proxy-mode") return undefined;
+    const proxy = this.#proxy;
+    if (proxy === undefined) return Promise.reject(new RemoteError("bad-request", "the node runs no kube-proxy (--proxy-mode=none)"));
+    if (op === "proxy-rules") return Promise.resolve({ rules: proxy.dump(body["family"] === 6 ? 6 : 4) });
+    if (op === "proxy-mode") {
+      const mode = PROXY_MODES.find((m) => m === body["mode"]);
+      if (mode === undefined) return Promise.reject(new RemoteError("bad-request", `the mode is one of ${PROXY_MODES.join(", ")}`));
+      proxy.setMode(mode);
+    }
+    return Promise.resolve({ mode: proxy.mode(), counters: proxy.counters() });
   }
 
   health(): string {

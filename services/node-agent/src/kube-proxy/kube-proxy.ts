@@ -60,6 +60,7 @@ export interface KubeProxy {
   readonly ready: Promise<void>;
   /** The rules of a family as the mode's own tool prints them (iptables-save, ipvsadm-save, nft list table). */
   dump(family?: 4 | 6): string;
+  mode(): ProxyMode;
   /** Switches the mode of the live node; connections go on where they are. */
   setMode(mode: ProxyMode): void;
   /** The node's object: another zone means another choice of endpoints, a node that is going away fails /healthz. Undefined: deleted. */
@@ -133,10 +134,13 @@ export function startKubeProxy(o: KubeProxyOptions): KubeProxy {
     for (const [family, old] of proxiers) {
       const proxier = createProxier(mode, o.namespace, settings.get(family) as ProxySettings);
       old.remove();
-      if (started) proxier.sync(services);
       next.set(family, proxier);
     }
     proxiers = next;
+    if (!started) return;
+    lastFailed = true; // Nothing of the new proxiers stands yet: the next sync is a whole one.
+    timer?.cancel();
+    sync();
   };
 
   const keyOf = (x: { metadata?: { namespace?: string; name?: string } }) => `${x.metadata?.namespace ?? ""}/${x.metadata?.name ?? ""}`;
@@ -182,6 +186,7 @@ export function startKubeProxy(o: KubeProxyOptions): KubeProxy {
   return {
     ready,
     dump: (family = 4) => proxiers.get(family)?.dump() ?? "",
+    mode: () => mode,
     setMode: (next) => {
       if (next === mode) return;
       mode = next;
