@@ -203,4 +203,14 @@ describe.skipIf(absent).each(["vxlan", "host-gw"])(`a dual-stack cluster by %s (
     expect(await sh("asker", `nslookup ${name}`)).toContain(four);
     expect(await sh("asker", `dig +short -x ${six}`)).toContain(name);
   });
+
+  it("cluster DNS answers at an address of each family, by UDP and TCP; pods are told of both", async () => {
+    const { spec } = await cluster.object("get", "service", "-n", "kube-system", "kube-dns");
+    expect(spec).toMatchObject({ ipFamilies: ["IPv4", "IPv6"], clusterIPs: ["10.96.0.10", "fd00:10:96::a"] });
+    expect(await sh("asker", "grep nameserver /etc/resolv.conf")).toBe("nameserver 10.96.0.10\nnameserver fd00:10:96::a");
+    const name = "kubernetes.default.svc.cluster.local";
+    for (const server of spec.clusterIPs)
+      for (const how of ["", "+tcp"])
+        expect([server, how, await sh("asker", `dig @${server} ${how} +short ${name}`)]).toEqual([server, how, "10.96.0.1"]);
+  });
 });

@@ -1,7 +1,10 @@
-// The cluster's DNS as kubeadm installs it: CoreDNS behind the Service kube-dns at 10.96.0.10. Pods, like any other.
+// The cluster's DNS as kubeadm installs it: CoreDNS behind the Service kube-dns at 10.96.0.10 (in a dual-stack cluster at fd00:10:96::a
+// as well). Pods, like any other.
 import type { KubeObject } from "@podwire/client";
 
 export const CLUSTER_DNS_ADDRESS = "10.96.0.10";
+/** The tenth address of the IPv6 range that `up --dual-stack` gives Services. */
+export const CLUSTER_DNS_ADDRESS_V6 = "fd00:10:96::a";
 export const COREDNS_IMAGE = "registry.k8s.io/coredns/coredns:v1.12.1";
 
 const COREFILE = `.:53 {
@@ -29,7 +32,8 @@ const COREFILE = `.:53 {
 const labels = { "k8s-app": "kube-dns" };
 const inKubeSystem = (name: string) => ({ name, namespace: "kube-system", labels: { ...labels } });
 
-export const clusterDns: readonly KubeObject[] = [
+/** `dualStack`: Services have addresses of both families. */
+export const clusterDns = (dualStack: boolean): readonly KubeObject[] => [
   { apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "coredns", namespace: "kube-system" } },
   {
     apiVersion: "rbac.authorization.k8s.io/v1",
@@ -57,6 +61,7 @@ export const clusterDns: readonly KubeObject[] = [
     },
     spec: {
       clusterIP: CLUSTER_DNS_ADDRESS,
+      ...(dualStack ? { clusterIPs: [CLUSTER_DNS_ADDRESS, CLUSTER_DNS_ADDRESS_V6], ipFamilyPolicy: "RequireDualStack" } : {}),
       selector: labels,
       ports: [
         { name: "dns", port: 53, protocol: "UDP", targetPort: 53 },

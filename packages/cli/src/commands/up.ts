@@ -12,6 +12,7 @@ import type { ClusterFolder } from "../state/cluster-folder.ts";
 import { bringUp } from "../supervisor/bring-up.ts";
 import { ARG_COMPONENTS, REPLACEABLE } from "../supervisor/components.ts";
 import { statusIfRunning } from "../supervisor/control.ts";
+import { DUAL_STACK } from "../supervisor/dual-stack.ts";
 import type { LogLine } from "../supervisor/log-files.ts";
 import { Supervisor, type UpRequest } from "../supervisor/supervisor.ts";
 import { renderLogLine } from "../terminal/log-lines.ts";
@@ -28,13 +29,6 @@ export interface UpOptions extends GlobalOptions {
   dualStack: boolean;
   v: string;
 }
-
-/** --dual-stack: a range of each family for pods and for Services; later flags of the same name win. */
-const DUAL_STACK = [
-  "apiserver=--service-cluster-ip-range=10.96.0.0/12,fd00:10:96::/112",
-  "controller-manager=--cluster-cidr=10.244.0.0/16,fd00:10:244::/56",
-  "node-agent=--cluster-cidr=10.244.0.0/16,fd00:10:244::/56",
-];
 
 /** What happens between "the cluster is up" and "streaming logs": nothing, or the demo. */
 export type WhenUp = (api: ApiClient, progress: Progress) => Promise<void>;

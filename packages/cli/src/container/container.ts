@@ -136,7 +136,7 @@ async function setUp(c: Context, o: ContainerOptions, folder: ClusterFolder): Pr
   await withBus(c, folder, async (_, api) => {
     await until(c, async () => (await api.raw({ method: "GET", path: "/readyz", headers: {} })).status === 200);
     await until(c, () => hasCertificates(folder.pki));
-    await until(c, async () => (await createMissing(api, [...clusterStorage, ...clusterDns])) !== undefined);
+    await until(c, async () => (await createMissing(api, [...clusterStorage, ...clusterDns(false)])) !== undefined);
   });
   writeWhole(o.kubeconfig, kubeconfig(o.name, o.server, folder.pki), 0o644);
 }

@@ -10,6 +10,7 @@ import { hasCertificates, kubeconfig } from "../kubeconfig.ts";
 import { type ClusterFolder, writeWhole } from "../state/cluster-folder.ts";
 import type { Progress } from "../terminal/progress.ts";
 import { REPLACEABLE } from "./components.ts";
+import { isDualStack } from "./dual-stack.ts";
 import type { Supervisor, UpRequest } from "./supervisor.ts";
 
 /** A phase that takes longer than this has failed. */
@@ -42,7 +43,7 @@ export async function bringUp(b: BringUp): Promise<ApiClient> {
     writeWhole(folder.kubeconfig, kubeconfig(folder.name, server, folder.pki));
     for (const name of REPLACEABLE) writeWhole(folder.kubeconfigOf(name), kubeconfig(folder.name, server, folder.pki, name));
     await until(b, "namespaces", async () => namespacesAreThere(client));
-    await createMissing(client, [...clusterStorage, ...clusterDns]);
+    await createMissing(client, [...clusterStorage, ...clusterDns(isDualStack(record.args))]);
     return client;
   });
   supervisor.phase = "joining nodes";
