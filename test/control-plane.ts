@@ -18,6 +18,8 @@ export interface ControlPlaneOptions {
   controllers?: readonly string[];
   settings?: Partial<Settings>;
   scheduler?: boolean;
+  /** PEM of the key that signs tokens of service accounts; without one there are none. */
+  serviceAccountKey?: string;
   /** Flags of the apiserver beside the defaults. */
   apiserver?: Readonly<Record<string, string>>;
 }
@@ -46,14 +48,20 @@ export async function startControlPlane(o: ControlPlaneOptions): Promise<Control
   const serverBus = bus("apiserver");
   const store = openMemoryStore({ clock: o.clock, log, bus: serverBus });
   const config = z.object(FLAGS).parse({ ...o.apiserver });
-  const server = new ApiServer({ ...base, store, bus: serverBus, config });
+  const key = o.serviceAccountKey;
+  const server = new ApiServer({ ...base, store, bus: serverBus, config, ...(key === undefined ? {} : { serviceAccountKeyPem: key }) });
   await server.start();
   // The controllers act as the administrator: who may do what is proved elsewhere.
   const manager = controllerManager({
     ...base,
     client: natsClient(bus("supervisor"), { clock: o.clock, fieldManager: "kube-controller-manager" }),
     bus: bus("supervisor"),
-    settings: { ...DEFAULT_SETTINGS, rootCa: "-----BEGIN CERTIFICATE-----\ntest\n-----END CERTIFICATE-----\n", ...o.settings },
+    settings: {
+      ...DEFAULT_SETTINGS,
+      rootCa: "-----BEGIN CERTIFICATE-----\ntest\n-----END CERTIFICATE-----\n",
+      serviceAccountKey: key ?? "",
+      ...o.settings,
+    },
     controllers: o.controllers ?? Object.keys(CONTROLLERS),
   });
   await manager.start();

@@ -116,6 +116,7 @@ function managerFlags(): string[] {
     `--root-ca-file=${join(pki, "ca.crt")}`,
     `--cluster-signing-cert-file=${join(pki, "ca.crt")}`,
     `--cluster-signing-key-file=${join(pki, "ca.key")}`,
+    `--service-account-private-key-file=${join(pki, "sa.key")}`,
   ];
 }
 

@@ -27,6 +27,7 @@ import { Auditor } from "./audit/audit.ts";
 import { AuditLogFile } from "./audit/log-file.ts";
 import { AuditPolicy } from "./audit/policy.ts";
 import { ANONYMOUS, type TokenAuthenticator, tokenFile, unionOf } from "./authentication/authenticator.ts";
+import { noteUse } from "./authentication/legacy-tokens.ts";
 import { ServiceAccountTokens, TokenRefusedError } from "./authentication/service-account-tokens.ts";
 import { alwaysAllow, alwaysDeny, chainOf, mastersAuthorizer } from "./authorization/authorizer.ts";
 import { escalationCheck } from "./authorization/escalation.ts";
@@ -164,7 +165,7 @@ export class ApiServer {
     const authenticators: TokenAuthenticator[] = [];
     if (files.tokens !== undefined) authenticators.push(tokenFile(files.tokens));
     const keyPem = files.signingKey ?? o.pki?.serviceAccountKeyPem ?? o.serviceAccountKeyPem;
-    const serviceAccounts = keyPem === undefined ? undefined : this.#serviceAccounts(keyPem, cache);
+    const serviceAccounts = keyPem === undefined ? undefined : this.#serviceAccounts(keyPem, cache, storage);
     if (serviceAccounts) {
       authenticators.push(serviceAccounts);
       api.subresources.set("serviceaccounts/token", (call) => tokenRequest(api, call, serviceAccounts));
@@ -234,6 +235,7 @@ export class ApiServer {
       securePort: PORT_ON_THE_WIRE,
       kubernetesServiceIp: addressAt(ranges[0], 1),
       addresses: () => addresses.start(),
+      today: new Date(this.#o.clock.nowMs()).toISOString().slice(0, 10),
       metricsServer: this.#metrics !== undefined,
       ...(this.#o.pki ? { clientCa: this.#o.pki.caPem, requestHeaderCa: this.#o.pki.frontProxyCaPem } : {}),
     });
@@ -342,8 +344,8 @@ export class ApiServer {
     return new Auditor({ policy: new AuditPolicy(files.auditPolicy), sinks: path === "" ? [] : [sink], clock, random });
   }
 
-  #serviceAccounts(keyPem: string, cache: WatchCache): ServiceAccountTokens {
-    const { clock, random, config, files } = this.#o;
+  #serviceAccounts(keyPem: string, cache: WatchCache, storage: ObjectStorage): ServiceAccountTokens {
+    const { clock, random, log, config, files } = this.#o;
     const audiences = config["api-audiences"].split(",").filter((a) => a !== "");
     return new ServiceAccountTokens({
       keyPem,
@@ -353,6 +355,7 @@ export class ApiServer {
       cache,
       nowMs: () => clock.nowMs(),
       uuid: () => random.uuid(),
+      onLegacyUse: noteUse({ storage, clock, log }),
     });
   }
 

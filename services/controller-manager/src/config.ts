@@ -29,6 +29,8 @@ export const CONTROLLER_MANAGER_FLAGS = {
   "root-ca-file": z.string().optional(),
   "cluster-signing-cert-file": z.string().optional(),
   "cluster-signing-key-file": z.string().optional(),
+  "service-account-private-key-file": z.string().optional(),
+  "legacy-service-account-token-clean-up-period": duration(DEFAULT_SETTINGS.legacyTokenCleanUpPeriodMs),
   "cluster-signing-duration": duration(DEFAULT_SETTINGS.clusterSigningDurationMs),
   "horizontal-pod-autoscaler-sync-period": duration(DEFAULT_SETTINGS.hpaSyncPeriodMs),
   "horizontal-pod-autoscaler-tolerance": number(DEFAULT_SETTINGS.hpaTolerance),
@@ -41,10 +43,12 @@ export const CONTROLLER_MANAGER_FLAGS = {
 
 type Flags = z.infer<z.ZodObject<typeof CONTROLLER_MANAGER_FLAGS>>;
 
+type FileFlag = "root-ca-file" | "cluster-signing-cert-file" | "cluster-signing-key-file" | "service-account-private-key-file";
+
 /** The settings of controllers out of flags; reads the files that flags name. Throws ConfigError with every problem. */
 export function settingsOf(f: Flags): Settings {
   const problems: string[] = [];
-  const file = (flag: "root-ca-file" | "cluster-signing-cert-file" | "cluster-signing-key-file"): string => {
+  const file = (flag: FileFlag): string => {
     const path = f[flag];
     if (path === undefined || path === "") return "";
     try {
@@ -72,6 +76,8 @@ export function settingsOf(f: Flags): Settings {
     signingCert: file("cluster-signing-cert-file"),
     signingKey: file("cluster-signing-key-file"),
     clusterSigningDurationMs: f["cluster-signing-duration"],
+    serviceAccountKey: file("service-account-private-key-file"),
+    legacyTokenCleanUpPeriodMs: f["legacy-service-account-token-clean-up-period"],
     hpaSyncPeriodMs: f["horizontal-pod-autoscaler-sync-period"],
     hpaTolerance: f["horizontal-pod-autoscaler-tolerance"],
     hpaDownscaleStabilizationMs: f["horizontal-pod-autoscaler-downscale-stabilization"],

@@ -21,6 +21,9 @@ export interface Settings {
   signingCert: string;
   signingKey: string;
   clusterSigningDurationMs: number;
+  /** PEM of the key that signs tokens of Secrets of type kubernetes.io/service-account-token; "" fills none. */
+  serviceAccountKey: string;
+  legacyTokenCleanUpPeriodMs: number;
   hpaSyncPeriodMs: number;
   hpaTolerance: number;
   hpaDownscaleStabilizationMs: number;
@@ -48,6 +51,8 @@ export const DEFAULT_SETTINGS: Settings = {
   signingCert: "",
   signingKey: "",
   clusterSigningDurationMs: 365 * 86_400_000,
+  serviceAccountKey: "",
+  legacyTokenCleanUpPeriodMs: 365 * 86_400_000,
   hpaSyncPeriodMs: 15_000,
   hpaTolerance: 0.1,
   hpaDownscaleStabilizationMs: 300_000,

@@ -54,6 +54,7 @@ export function controllerManagerFlags(pki: string): string[] {
     `--root-ca-file=${ca}`,
     `--cluster-signing-cert-file=${ca}`,
     `--cluster-signing-key-file=${join(pki, "ca.key")}`,
+    `--service-account-private-key-file=${join(pki, "sa.key")}`,
   ];
 }
 

@@ -1,13 +1,14 @@
 // Bound service account tokens: JWTs signed with the cluster's key (ES256 or RS256), valid while the account, and the pod, node or secret
 // they are bound to, live (pkg/serviceaccount). Invariant: a token of a deleted object is refused at once, whatever its expiry says.
 import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign, verify } from "node:crypto";
-import { PodwireError } from "@podwire/base";
+import type { KubeObject } from "@podwire/api";
 import type { WatchCache } from "../cache/watch-cache.ts";
 import type { User } from "../call.ts";
 import { authenticated, type TokenAuthenticator } from "./authenticator.ts";
+import { LEGACY_ISSUER, legacyUser } from "./legacy-tokens.ts";
+import { TokenRefusedError } from "./token-refused.ts";
 
-/** A token that looks like ours and does not hold; the message is what TokenReview answers. */
-export class TokenRefusedError extends PodwireError {}
+export { TokenRefusedError };
 
 export interface TokenClaims {
   namespace: string;
@@ -48,6 +49,7 @@ export class ServiceAccountTokens implements TokenAuthenticator {
   readonly audiences: readonly string[];
   readonly #nowMs: () => number;
   readonly #uuid: () => string;
+  readonly #onLegacyUse: ((secret: KubeObject) => void) | undefined;
 
   constructor(o: {
     keyPem: string;
@@ -58,6 +60,8 @@ export class ServiceAccountTokens implements TokenAuthenticator {
     cache: WatchCache;
     nowMs: () => number;
     uuid: () => string;
+    /** A token that lies in this Secret was good. */
+    onLegacyUse?: (secret: KubeObject) => void;
   }) {
     this.#key = createPrivateKey(o.keyPem);
     const keys = [createPublicKey(this.#key), ...(o.otherKeys ?? []).map((pem) => createPublicKey(pem))].map(verificationKey);
@@ -67,6 +71,7 @@ export class ServiceAccountTokens implements TokenAuthenticator {
     this.#cache = o.cache;
     this.#nowMs = o.nowMs;
     this.#uuid = o.uuid;
+    this.#onLegacyUse = o.onLegacyUse;
   }
 
   issue(claims: TokenClaims, audiences: readonly string[], expirationSeconds: number): string {
@@ -102,16 +107,19 @@ export class ServiceAccountTokens implements TokenAuthenticator {
   verify(token: string, audiences: readonly string[]): Verified | undefined {
     const claims = this.#checked(token);
     if (!claims) return undefined;
+    if (claims["iss"] === LEGACY_ISSUER) {
+      // These name no audience: they are for the API, whatever it is called.
+      const common = this.audiences.filter((a) => audiences.includes(a));
+      if (common.length === 0) throw new TokenRefusedError(refusedAudience(this.audiences, audiences));
+      return { user: legacyUser(this.#cache, token, claims, this.#onLegacyUse), audiences: common };
+    }
     const now = this.#nowMs() / 1000;
     if (typeof claims["exp"] === "number" && now > claims["exp"]) throw new TokenRefusedError("service account token has expired");
     if (typeof claims["nbf"] === "number" && now + LEEWAY_S < claims["nbf"])
       throw new TokenRefusedError("service account token is not valid yet");
     const granted: string[] = Array.isArray(claims["aud"]) ? claims["aud"] : [];
     const common = granted.filter((a) => audiences.includes(a));
-    if (common.length === 0) {
-      const quoted = (list: readonly string[]) => `[${list.map((a) => JSON.stringify(a)).join(" ")}]`;
-      throw new TokenRefusedError(`token audiences ${quoted(granted)} is invalid for the target audiences ${quoted(audiences)}`);
-    }
+    if (common.length === 0) throw new TokenRefusedError(refusedAudience(granted, audiences));
     return { user: this.#user(claims), audiences: common };
   }
 
@@ -129,7 +137,7 @@ export class ServiceAccountTokens implements TokenAuthenticator {
     } catch {
       return undefined;
     }
-    if (claims?.["iss"] !== this.issuer) return undefined;
+    if (claims?.["iss"] !== this.issuer && claims?.["iss"] !== LEGACY_ISSUER) return undefined;
     const text = Buffer.from(`${head}.${body}`);
     const bytes = Buffer.from(signature, "base64url");
     const good = this.#keys.some(
@@ -193,6 +201,11 @@ export class ServiceAccountTokens implements TokenAuthenticator {
       keys: { keys: this.#keys.map((k) => ({ use: "sig", ...k.key.export({ format: "jwk" }), kid: k.id, alg: k.algorithm })) },
     };
   }
+}
+
+function refusedAudience(granted: readonly string[], audiences: readonly string[]): string {
+  const quoted = (list: readonly string[]) => `[${list.map((a) => JSON.stringify(a)).join(" ")}]`;
+  return `token audiences ${quoted(granted)} is invalid for the target audiences ${quoted(audiences)}`;
 }
 
 function verificationKey(key: KeyObject): VerificationKey {

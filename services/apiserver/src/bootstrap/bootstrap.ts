@@ -38,6 +38,8 @@ export interface BootstrapOptions {
   kubernetesServiceIp: string;
   /** Makes the ServiceCIDR that addresses of Services come from. */
   addresses: () => Promise<void>;
+  /** The day, as YYYY-MM-DD. */
+  today: string;
   /** Whether metrics.k8s.io is served here. */
   metricsServer?: boolean;
   /** PEM of the authorities of client certificates, and of the front proxy's. */
@@ -112,6 +114,7 @@ export async function bootstrap(o: BootstrapOptions): Promise<void> {
   if (o.metricsServer) rows(METRICS_SERVER.clusterRoles, () => `${RBAC}/clusterroles`, "rbac.authorization.k8s.io", "clusterroles");
   await run();
   await authenticationConfig(o);
+  await tokenTracking(o);
   await kubernetesService(o);
 }
 
@@ -133,6 +136,14 @@ async function authenticationConfig(o: BootstrapOptions): Promise<void> {
   const there = o.cache.of("", "configmaps").get("kube-system", name)?.object;
   if (!there) await post(o, path, config);
   else if (JSON.stringify(there["data"]) !== JSON.stringify(data)) await put(o, `${path}/${name}`, config);
+}
+
+/** Since when the use of legacy tokens is noted (controlplane/controller/legacytokentracking). */
+async function tokenTracking(o: BootstrapOptions): Promise<void> {
+  const name = "kube-apiserver-legacy-service-account-token-tracking";
+  if (o.cache.of("", "configmaps").get("kube-system", name)) return;
+  const config = { kind: "ConfigMap", apiVersion: "v1", metadata: { name, namespace: "kube-system" }, data: { since: o.today } };
+  await post(o, "/api/v1/namespaces/kube-system/configmaps", config);
 }
 
 async function kubernetesService(o: BootstrapOptions): Promise<void> {

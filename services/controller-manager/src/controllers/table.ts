@@ -30,6 +30,8 @@ import { startReplicaSet, startReplicationController } from "./replicaset/contro
 import { startResourceQuota } from "./resourcequota/controller.ts";
 import { startRootCa } from "./root-ca/controller.ts";
 import { startServiceAccount } from "./serviceaccount/controller.ts";
+import { startLegacyTokenCleaner } from "./serviceaccount/token-cleaner.ts";
+import { startServiceAccountToken } from "./serviceaccount/token-controller.ts";
 import { startServiceCidr } from "./servicecidr/controller.ts";
 import { startStatefulSet } from "./statefulset/controller.ts";
 import { startTaintEviction } from "./taint-eviction/controller.ts";
@@ -50,6 +52,8 @@ export const CONTROLLERS: Readonly<Record<string, StartController>> = {
   "ephemeral-volume-controller": startEphemeralVolume,
   "namespace-controller": startNamespace,
   "serviceaccount-controller": startServiceAccount,
+  "serviceaccount-token-controller": startServiceAccountToken,
+  "legacy-serviceaccount-token-cleaner-controller": startLegacyTokenCleaner,
   "root-ca-certificate-publisher-controller": startRootCa,
   "node-ipam-controller": startNodeIpam,
   "node-lifecycle-controller": startNodeLifecycle,
