@@ -27,6 +27,8 @@ export class CheckpointStore {
   readonly #folder: string;
   readonly #clock: Clock;
   readonly #dirty = new Map<string, PodRecord>();
+  /** What each file holds: what has not changed is not written again. */
+  readonly #written = new Map<string, string>();
   #scheduled = false;
   #closed = false;
   constructor(folder: string, clock: Clock) {
@@ -79,7 +81,10 @@ export class CheckpointStore {
           ...(c.last ? { last: c.last } : {}),
           ...(c.allocated ? { allocated: c.allocated } : {}),
         };
-      fs.writeFileSync(`${file}.new`, JSON.stringify({ uid, startMs: r.startMs, containers } satisfies Checkpoint));
+      const text = JSON.stringify({ uid, startMs: r.startMs, containers } satisfies Checkpoint);
+      if (this.#written.get(uid) === text) continue;
+      this.#written.set(uid, text);
+      fs.writeFileSync(`${file}.new`, text);
       fs.renameSync(`${file}.new`, file);
     }
     this.#dirty.clear();
@@ -87,6 +92,7 @@ export class CheckpointStore {
 
   remove(uid: string): void {
     this.#dirty.delete(uid);
+    this.#written.delete(uid);
     fs.rmSync(path.join(this.#folder, `${uid}.json`), { force: true });
   }
 }

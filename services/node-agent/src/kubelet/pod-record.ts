@@ -1,6 +1,6 @@
 // What the kubelet knows of a pod that runs here, beyond its object: the sandbox and what became of each container.
 // Invariant: a record is changed only by its pod's worker; everything else reads it.
-import type { Container as ContainerSpec, Pod, ResourceRequirements } from "@podwire/api";
+import type { Container as ContainerSpec, Pod, PodCondition, ResourceRequirements } from "@podwire/api";
 import type { Container, PodSandbox } from "@podwire/runtime";
 
 export interface Termination {
@@ -62,6 +62,8 @@ export interface SandboxRecord {
 export interface PodRecord {
   uid: string;
   pod: Pod;
+  /** The conditions as computed last: the object that a watch hands over may be older. */
+  conditions: readonly PodCondition[];
   sandbox: SandboxRecord | undefined;
   containers: Map<string, ContainerRecord>;
   /** Set when the pod shall end: deletion, eviction, deadline. */

@@ -24,6 +24,24 @@ export interface NodeFacts {
 /** Conditions that this kubelet owns. */
 const OWNED = new Set(["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodResizePending", "PodResizeInProgress"]);
 
+/** Whether a newer version of a pod differs in nothing but what this kubelet writes into its status: there is nothing to do about it. */
+export function isOwnEcho(old: Pod, next: Pod): boolean {
+  const was = old.metadata!;
+  const is = next.metadata!;
+  if (was.resourceVersion === is.resourceVersion || is.generation === undefined || was.generation !== is.generation) return false;
+  return othersPart(old) === othersPart(next);
+}
+
+function othersPart({ metadata, status }: Pod): string {
+  const { resourceVersion: _version, managedFields: _managers, ...rest } = metadata!;
+  return JSON.stringify([
+    rest,
+    (status?.conditions ?? []).filter((c) => !OWNED.has(c.type!)),
+    status?.nominatedNodeName,
+    status?.resourceClaimStatuses,
+  ]);
+}
+
 export function podStatus(r: PodRecord, node: NodeFacts, nowMs: number): PodStatus {
   const pod = r.pod;
   const { init, main, ephemeral } = specsOf(pod);
@@ -223,9 +241,10 @@ function conditions(r: PodRecord, phase: string, init: ContainerStatus[], main: 
   if (!others.some((c) => c.type === "PodScheduled"))
     others.push({ type: "PodScheduled", status: "True", lastProbeTime: null as never, lastTransitionTime: time(nowMs) });
   const generation = pod.metadata!.generation;
+  const known = r.conditions.length > 0 ? r.conditions : old;
   return [
     ...made.map((c): PodCondition => {
-      const before = old.find((o) => o.type === c.type);
+      const before = known.find((o) => o.type === c.type);
       return {
         type: c.type!,
         ...(generation !== undefined ? { observedGeneration: generation } : {}),

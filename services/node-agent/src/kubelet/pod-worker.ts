@@ -16,7 +16,7 @@ import type { LogStore } from "./log-store.ts";
 import { type Action, isOver, planPod, specsOf } from "./plan.ts";
 import { type ContainerRecord, isSidecar, newContainerRecord, type PodRecord, podText, type SandboxRecord } from "./pod-record.ts";
 import { amountOf } from "./pod-requests.ts";
-import { podStatus } from "./pod-status.ts";
+import { isOwnEcho, podStatus } from "./pod-status.ts";
 import type { ProbeCount } from "./probes/prober.ts";
 import { allocate, changedResources, limitBelowUsage, resizable, wantsResize } from "./resize.ts";
 import type { Tallies } from "./server/introspection.ts";
@@ -88,6 +88,7 @@ export class PodWorker {
     this.record = {
       uid: pod.metadata!.uid!,
       pod,
+      conditions: [],
       sandbox: undefined,
       containers: new Map(),
       terminating: undefined,
@@ -115,8 +116,10 @@ export class PodWorker {
 
   /** A newer version of the object. */
   update(pod: Pod): void {
+    const echo = isOwnEcho(this.record.pod, pod);
     this.record.pod = pod;
     this.deps.statuses.observe(pod);
+    if (echo) return;
     this.#addContainers();
     if (pod.metadata!.deletionTimestamp) {
       const grace = Number(pod.metadata!.deletionGracePeriodSeconds ?? pod.spec!.terminationGracePeriodSeconds ?? 30);
@@ -167,6 +170,7 @@ export class PodWorker {
     if (this.#gone) return;
     const status = podStatus(this.record, { hostIPs: this.deps.nodeIPs }, this.deps.clock.nowMs());
     const before = this.record.pod.status;
+    this.record.conditions = status.conditions ?? [];
     this.record.pod = { ...this.record.pod, status: { ...before, ...status } };
     this.deps.statuses.set(this.record.pod, status, before);
     this.deps.checkpoints.save(this.record);

@@ -1,8 +1,8 @@
 // What of a status is sent: removed fields are removed, others' conditions stay.
 import { silentLogger } from "@podwire/base";
 import { virtualClock } from "@podwire/testkit";
-import { expect, it } from "vitest";
-import { RESTORE_AFTER_MS, StatusManager, statusPatch } from "./status-manager.ts";
+import { describe, expect, it } from "vitest";
+import { ON_THE_WAY_MS, RESTORE_AFTER_MS, StatusManager, statusPatch } from "./status-manager.ts";
 
 const condition = (type: string, status: string, more: object = {}) => ({ type, status, ...more }) as never;
 
@@ -58,4 +58,46 @@ it("lets a status that somebody else wrote stand for a while, then restores its 
   statuses.observe(pod("10", "Running")); // Its author took it back.
   await clock.advance(2 * RESTORE_AFTER_MS);
   expect(sent).toHaveLength(2);
+});
+
+describe("statuses of pods that are on their way", () => {
+  const onTheWay = {
+    phase: "Pending",
+    containerStatuses: [{ state: { waiting: { reason: "ContainerCreating" } }, restartCount: 0 }],
+  } as never;
+  const running = { phase: "Running", containerStatuses: [{ state: { running: {} }, restartCount: 0 }] } as never;
+  const pod = (name: string) => ({ metadata: { uid: name, name, namespace: "default", resourceVersion: "1" }, spec: { containers: [] } });
+
+  function start() {
+    const clock = virtualClock();
+    const sent: string[] = [];
+    const client = {
+      patch: async (_r: unknown, _ns: string, name: string, _type: string, body: { status: { phase: string } }) => {
+        sent.push(`${name} ${body.status.phase} at ${clock.monotonicMs()}`);
+        await clock.sleep(1000); // A busy API.
+        return { metadata: { resourceVersion: "2" } };
+      },
+    };
+    return { clock, sent, statuses: new StatusManager({ client: client as never, clock, log: silentLogger }) };
+  }
+
+  it("are not sent when the pod is up soon, and one after another when it is not", async () => {
+    const { clock, sent, statuses } = start();
+    for (const name of ["quick", "slow", "late", "gone"]) statuses.set(pod(name), onTheWay);
+    await clock.advance(100);
+    statuses.set(pod("quick"), running);
+    await clock.advance(ON_THE_WAY_MS);
+    statuses.forget("gone");
+    await clock.advance(5000);
+    expect(sent).toEqual(["quick Running at 100", `slow Pending at ${ON_THE_WAY_MS}`, `late Pending at ${ON_THE_WAY_MS + 1000}`]);
+  });
+
+  it("go out with the last words", async () => {
+    const { clock, sent, statuses } = start();
+    statuses.set(pod("p"), onTheWay);
+    const idle = statuses.idle();
+    await clock.advance(2000);
+    await idle;
+    expect(sent).toEqual(["p Pending at 0"]);
+  });
 });

@@ -1,13 +1,16 @@
 // Brings pod statuses to the API: one patch at a time per pod, the newest status wins, retried with back-off; the last act of a
 // finished pod is its deletion with grace 0 (status/status_manager.go).
-// Invariant: statuses of one pod reach the API in order; an unchanged status is not sent.
+// Invariants: statuses of one pod reach the API in order; an unchanged status is not sent; a status that only says that a pod is on
+// its way waits for the next one, and of those the node sends one at a time.
 import type { Pod, PodStatus } from "@podwire/api";
-import { type Clock, type Logger, reasonOf } from "@podwire/base";
+import { type Clock, type Logger, reasonOf, type Timer } from "@podwire/base";
 import { type ApiClient, isConflict, isForbidden, isNotFound, Resources } from "@podwire/client";
 
 const FIRST_RETRY_MS = 100;
 const MAX_RETRY_MS = 10_000;
 const IDLE_LOOK_MS = 20;
+/** A pod that is up sooner is never told to be on its way (kubelet's PLEG looks once a second). */
+export const ON_THE_WAY_MS = 300;
 /** A status that somebody else changed stands this long before it is restored: time for controllers to act on it (syncPeriod). */
 export const RESTORE_AFTER_MS = 10_000;
 
@@ -27,6 +30,20 @@ export function statusPatch(old: PodStatus | undefined, next: PodStatus): object
       ...(old?.conditions ?? []).filter((o) => !conditions.some((c) => c.type === o.type)).map((o) => ({ $patch: "delete", type: o.type })),
     ];
   return out;
+}
+
+/** Whether a status says no more than that containers are being made: no container ran, and none waits for a reason of its own. */
+export function isOnTheWay(s: PodStatus): boolean {
+  return (
+    s.phase === "Pending" &&
+    !s.reason &&
+    [...(s.initContainerStatuses ?? []), ...(s.containerStatuses ?? [])].every(
+      (c) =>
+        ["ContainerCreating", "PodInitializing"].includes(c.state?.waiting?.reason ?? "") &&
+        c.restartCount === 0 &&
+        !c.lastState?.terminated,
+    )
+  );
 }
 
 /** Fields that only the kubelet writes and that may go away again. */
@@ -61,6 +78,8 @@ interface Entry {
   restoring: boolean;
   deleteWhenSent: boolean;
   running: boolean;
+  /** When a status that only says "on the way" may be sent; undefined when what is wanted goes at once. */
+  heldUntilMs: number | undefined;
 }
 
 export class StatusManager {
@@ -69,6 +88,9 @@ export class StatusManager {
   readonly #log: Logger;
   readonly #entries = new Map<string, Entry>();
   readonly counters = { sent: 0, failed: 0, unchanged: 0, deleted: 0 };
+  /** Pods whose status is held back, the oldest first. */
+  readonly #held = new Map<string, Entry>();
+  #heldTimer: Timer | undefined;
   readonly #apiUid: (uid: string) => string | undefined;
   /** `apiUid`: a pod's uid in the API; undefined holds its status back until `retry`. */
   constructor(o: { client: ApiClient; clock: Clock; log: Logger; apiUid?: (uid: string) => string | undefined }) {
@@ -87,7 +109,36 @@ export class StatusManager {
       return;
     }
     e.wanted = status;
-    this.#pump(pod.metadata!.uid!, e);
+    const uid = pod.metadata!.uid!;
+    if (!isOnTheWay(status)) return void this.#pump(uid, e);
+    e.heldUntilMs ??= this.#clock.nowMs() + ON_THE_WAY_MS;
+    this.#held.set(uid, e);
+    this.#serveHeld();
+  }
+
+  /** Sends the oldest held status when its time has come, and looks at the next when that has arrived. */
+  #serveHeld(): void {
+    if (this.#heldTimer) return;
+    const [first] = this.#held;
+    if (!first) return;
+    const [uid, e] = first;
+    const waitMs = (e.heldUntilMs ?? 0) - this.#clock.nowMs();
+    this.#heldTimer = this.#clock.after(
+      Math.max(0, waitMs),
+      () => {
+        const over = () => {
+          this.#heldTimer = undefined;
+          this.#serveHeld();
+        };
+        // A final status took its place, or the pod is gone.
+        if (this.#held.get(uid) !== e || this.#entries.get(uid) !== e) {
+          this.#held.delete(uid);
+          return over();
+        }
+        void this.#pump(uid, e).then(over);
+      },
+      { unref: true },
+    );
   }
 
   /** The API knows the pod now. */
@@ -98,7 +149,7 @@ export class StatusManager {
       e.wanted ??= e.known;
       e.known = undefined;
     }
-    if (e.wanted) this.#pump(uid, e);
+    if (e.wanted) void this.#pump(uid, e);
   }
 
   /** The object as a watch shows it: when somebody else has changed our part of the status, it is sent again after a while. */
@@ -120,23 +171,25 @@ export class StatusManager {
     if (foreign === undefined || this.#entries.get(uid) !== e) return;
     e.wanted ??= e.known;
     e.known = foreign;
-    this.#pump(uid, e);
+    void this.#pump(uid, e);
   }
 
   /** Deletes the pod with grace 0 after its last status has arrived. */
   remove(pod: Pod): void {
     const e = this.#entry(pod);
     e.deleteWhenSent = true;
-    this.#pump(pod.metadata!.uid!, e);
+    void this.#pump(pod.metadata!.uid!, e);
   }
 
   /** Resolves when everything that was asked for has been sent. */
   async idle(): Promise<void> {
+    for (const [uid, e] of [...this.#held]) void this.#pump(uid, e);
     while ([...this.#entries.values()].some((e) => e.running)) await this.#clock.sleep(IDLE_LOOK_MS);
   }
 
   forget(uid: string): void {
     this.#entries.delete(uid);
+    this.#held.delete(uid);
   }
 
   #entry(pod: Pod, known?: PodStatus): Entry {
@@ -155,23 +208,27 @@ export class StatusManager {
         restoring: false,
         deleteWhenSent: false,
         running: false,
+        heldUntilMs: undefined,
       };
       this.#entries.set(uid, e);
     }
     return e;
   }
 
-  #pump(uid: string, e: Entry): void {
+  /** Sends what is wanted now; resolves when nothing more is to be sent at once. */
+  async #pump(uid: string, e: Entry): Promise<void> {
+    e.heldUntilMs = undefined;
+    this.#held.delete(uid);
     if (e.running) return;
     e.running = true;
-    void this.#send(uid, e);
+    await this.#send(uid, e);
   }
 
   /** `running` ends in the turn of the last look at what is wanted: what is asked for later starts anew. */
   async #send(uid: string, e: Entry): Promise<void> {
     let retryMs = FIRST_RETRY_MS;
     try {
-      while (this.#entries.get(uid) === e && (e.wanted !== undefined || e.deleteWhenSent)) {
+      while (this.#entries.get(uid) === e && ((e.wanted !== undefined && e.heldUntilMs === undefined) || e.deleteWhenSent)) {
         const status = e.wanted;
         const apiUid = this.#apiUid(uid);
         if (apiUid === undefined) return;
