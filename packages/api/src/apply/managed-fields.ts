@@ -48,16 +48,20 @@ const STRIPPED = FieldSet.of(
 
 const RESET_STATUS = FieldSet.of(["f:status"]);
 const RESET_SPEC = FieldSet.of(["f:spec"]);
+const RESET_METADATA_AND_SPEC = FieldSet.of(["f:metadata"], ["f:spec"]);
 const RESET: Record<string, FieldSet> = {
   "/Pod/status": FieldSet.of(["f:spec"], ["f:metadata", "f:deletionTimestamp"], ["f:metadata", "f:ownerReferences"]),
   "/Pod/ephemeralcontainers": RESET_STATUS,
   "/Pod/resize": RESET_STATUS,
   "apps/Deployment/status": FieldSet.of(["f:spec"], ["f:metadata", "f:labels"]),
-  "apiextensions.k8s.io/CustomResourceDefinition/status": FieldSet.of(["f:metadata"], ["f:spec"]),
+  "apiextensions.k8s.io/CustomResourceDefinition/status": RESET_METADATA_AND_SPEC,
   "certificates.k8s.io/CertificateSigningRequest/": FieldSet.of(["f:spec"], ["f:status"]),
   "certificates.k8s.io/CertificateSigningRequest/approval": FieldSet.of(["f:spec"], ["f:status", "f:certificate"]),
   "certificates.k8s.io/CertificateSigningRequest/status": FieldSet.of(["f:spec"], ["f:status", "f:conditions"]),
-  "networking.k8s.io/ServiceCIDR/status": FieldSet.of(["f:spec"]),
+  "flowcontrol.apiserver.k8s.io/FlowSchema/status": RESET_METADATA_AND_SPEC,
+  "flowcontrol.apiserver.k8s.io/PriorityLevelConfiguration/status": RESET_METADATA_AND_SPEC,
+  "resource.k8s.io/ResourceClaim/status": RESET_METADATA_AND_SPEC,
+  "storage.k8s.io/VolumeAttachment/status": RESET_METADATA_AND_SPEC,
 };
 
 /** Paths that an endpoint ignores, and so lets nobody own. */

@@ -293,16 +293,21 @@ function prepareStatusUpdate(info: Info, object: Obj, old: Obj): void {
   }
   if (info.type?.byName.has("spec")) keep(object, old, "spec");
   if (META_FROM_OLD.has(key)) keepMetadata(object, old);
+  if (key === "apps/Deployment") keep(object.metadata, old.metadata, "labels");
   if (key === "/Pod") preparePodUpdate(object, old, "status");
   object.metadata.generation = old.metadata.generation;
   if (object.metadata.generation === undefined) delete object.metadata.generation;
 }
 
-/** Status endpoints that leave labels and annotations alone. */
+/** Status endpoints that leave labels and annotations alone (a CustomResourceDefinition's takes them, though it lets nobody own them). */
 const META_FROM_OLD = new Set([
-  "apiextensions.k8s.io/CustomResourceDefinition",
   "admissionregistration.k8s.io/ValidatingAdmissionPolicy",
   "apiregistration.k8s.io/APIService",
+  "flowcontrol.apiserver.k8s.io/FlowSchema",
+  "flowcontrol.apiserver.k8s.io/PriorityLevelConfiguration",
+  "networking.k8s.io/ServiceCIDR",
+  "resource.k8s.io/ResourceClaim",
+  "storage.k8s.io/VolumeAttachment",
 ]);
 
 function keep(object: Obj, old: Obj, field: string): void {
