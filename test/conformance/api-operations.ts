@@ -23,6 +23,7 @@ export async function apiOperations(t: Context, o: ApiOperations): Promise<void>
     const object = o.object(`${t.namespace}-${suffix}`);
     made.push(await t.createForCluster({ ...object, metadata: { ...object.metadata, labels: label } }));
   }
+  const bystander = await t.api.pathOf(await t.createForCluster(o.object(`${t.namespace}-d`)));
   const one = await t.api.pathOf(made[0]);
   const all = await t.api.pathOf(made[0], true);
   expect((await t.api.get(one)).metadata.uid).toBe(made[0].metadata.uid);
@@ -45,6 +46,7 @@ export async function apiOperations(t: Context, o: ApiOperations): Promise<void>
   await t.eventually("the watch saw the patch and the update", () =>
     ["patched", "updated"].every((k) => events.some((e) => e.type === "MODIFIED" && e.object.metadata.annotations?.[k] === "true")),
   );
+  expect((await t.api.get(one)).metadata.annotations).toMatchObject({ patched: "true", updated: "true" });
   if (o.status) await statusOperations(t, one, o.status);
 
   await t.api.delete(one);
@@ -57,18 +59,23 @@ export async function apiOperations(t: Context, o: ApiOperations): Promise<void>
   expect((await t.api.get(all, { query })).items).toHaveLength(2);
   await t.api.delete(all, {}, { query });
   await t.eventually("all are gone", async () => (await t.api.get(all, { query })).items.length === 0);
+  expect((await t.api.get(bystander)).metadata.deletionTimestamp).toBeUndefined();
 }
 
 /** Conditions are compared by what they contain: a controller may keep some of its own there. */
 async function statusOperations(t: Context, path: string, status: NonNullable<ApiOperations["status"]>): Promise<void> {
   const holds = (o: Json, conditions: Json[]) =>
     expect(o.status.conditions).toEqual(expect.arrayContaining(conditions.map((c) => expect.objectContaining(c))));
+  const { annotations } = (await t.api.get(path)).metadata;
   const patched = await t.api.patch(`${path}/status`, {
     metadata: { annotations: { patchedstatus: "true" } },
     status: { conditions: [status.patch] },
   });
   holds(patched, [status.patch]);
-  holds(await t.api.get(path), [status.patch]);
+  const read = await t.api.get(path);
+  holds(read, [status.patch]);
+  // Of these kinds the status endpoint writes nothing but the status.
+  expect(read.metadata.annotations).toEqual(annotations);
   const updated = await t.modify(path, (x) => x.status.conditions.push(status.update), "status");
   holds(updated, [status.patch, status.update]);
   holds(await t.api.get(`${path}/status`), [status.patch, status.update]);
@@ -79,7 +86,8 @@ async function discovered(t: Context, o: ApiOperations): Promise<void> {
   const { groups } = await t.api.get("/apis");
   expect(groups.find((g: Json) => g.name === o.group)?.versions).toContainEqual({ groupVersion, version: o.version });
   expect((await t.api.get(`/apis/${o.group}`)).versions).toContainEqual({ groupVersion, version: o.version });
-  const names = (await t.api.get(`/apis/${groupVersion}`)).resources.map((r: Json) => r.name);
-  expect(names).toContain(o.resource);
-  if (o.status) expect(names).toContain(`${o.resource}/status`);
+  const { resources } = await t.api.get(`/apis/${groupVersion}`);
+  const verbsOf = (name: string) => resources.find((r: Json) => r.name === name)?.verbs.sort();
+  expect(verbsOf(o.resource)).toEqual(["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]);
+  if (o.status) expect(verbsOf(`${o.resource}/status`)).toEqual(["get", "patch", "update"]);
 }

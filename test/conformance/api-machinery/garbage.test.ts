@@ -25,6 +25,7 @@ conformance("[sig-api-machinery] Garbage collector should delete pods created by
   await runController(t, "rc", 2);
   await t.api.delete(t.path("replicationcontrollers/rc"), { propagationPolicy: "Background" });
   await t.eventually("the pods are gone", async () => (await t.api.get(t.path("pods"))).items.length === 0);
+  expect(await t.api.find(t.path("replicationcontrollers/rc"))).toBeUndefined();
 });
 
 conformance(
@@ -104,15 +105,17 @@ conformance(`${NAMESPACES} apply an update to a Namespace [Conformance]`, async 
     n.metadata.labels[t.namespace] = "updated";
   });
   expect(updated.metadata.labels[t.namespace]).toBe("updated");
+  expect((await t.api.get(`/api/v1/namespaces/${name}`)).metadata.labels).toEqual(updated.metadata.labels);
 });
 
 conformance(`${NAMESPACES} apply changes to a namespace status [Conformance]`, async (t) => {
   const path = `/api/v1/namespaces/${await another(t, "status")}`;
   expect((await t.api.get(`${path}/status`)).status.phase).toBe("Active");
   const patch = { metadata: { annotations: { e2e: "patched" } }, status: { conditions: [{ type: "StatusPatch", status: "True" }] } };
-  expect((await t.api.patch(`${path}/status`, patch)).status.conditions).toContainEqual(
-    expect.objectContaining({ type: "StatusPatch", status: "True" }),
-  );
+  await t.api.patch(`${path}/status`, patch);
+  const read = await t.api.get(`${path}/status`);
+  expect(read.status).toMatchObject({ phase: "Active", conditions: [{ type: "StatusPatch", status: "True" }] });
+  expect(read.metadata.annotations).toEqual({ e2e: "patched" });
   const updated = await t.modify(
     path,
     (n) => {
@@ -121,6 +124,7 @@ conformance(`${NAMESPACES} apply changes to a namespace status [Conformance]`, a
     "status",
   );
   expect(updated.status.conditions.map((c: Json) => c.type)).toEqual(["StatusPatch", "StatusUpdate"]);
+  expect((await t.api.get(path)).status).toEqual(updated.status);
 });
 
 conformance(`${NAMESPACES} apply a finalizer to a Namespace [Conformance]`, async (t) => {

@@ -82,7 +82,8 @@ conformance("[sig-apps] CronJob should support CronJob API operations [Conforman
 
   const lastScheduleTime = "2024-01-01T00:00:00Z";
   await t.api.patch(`${path}/status`, { metadata: { annotations: { "patched-status": "true" } }, status: { lastScheduleTime } });
-  expect((await t.api.get(`${path}/status`)).status.lastScheduleTime).toBe(lastScheduleTime);
+  const read = await t.api.get(`${path}/status`);
+  expect([read.status.lastScheduleTime, read.metadata.annotations["patched-status"]]).toEqual([lastScheduleTime, "true"]);
   await t.modify(path, (c) => (c.status.lastScheduleTime = "2024-02-01T00:00:00Z"), "status");
   expect((await t.api.get(path)).status.lastScheduleTime).toBe("2024-02-01T00:00:00Z");
 

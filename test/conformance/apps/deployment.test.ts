@@ -2,7 +2,7 @@
 import { expect } from "vitest";
 import { type Context, conformance, isReady } from "../harness.ts";
 import type { Json } from "../rest.ts";
-import { available, conditionOf, NEVER_READY, objectWhen, podsOf, scaleSubresource, workload } from "./workloads.ts";
+import { available, conditionOf, lifeOf, NEVER_READY, objectWhen, podsOf, scaleSubresource, workload } from "./workloads.ts";
 
 const GROUP = "apps/v1";
 const pathOf = (t: Context, name: string) => t.path(`deployments/${name}`, GROUP);
@@ -137,14 +137,17 @@ conformance("[sig-apps] Deployment should run the lifecycle of a Deployment [Con
   const condition = { type: "E2E", status: "True", reason: "Set", message: "from a test" };
   const patched = await t.api.patch(`${path}/status`, { status: { conditions: [condition], readyReplicas: 1, availableReplicas: 1 } });
   expect(conditionOf(patched, "E2E")).toMatchObject(condition);
-  await t.modify(
+  expect(patched.status.readyReplicas).toBe(1);
+  const updated = await t.modify(
     path,
     (d) => {
       d.status.conditions = [...(d.status.conditions ?? []), { ...condition, type: "E2E2" }];
     },
     "status",
   );
+  expect(conditionOf(updated, "E2E2")).toMatchObject({ ...condition, type: "E2E2" });
   await objectWhen(t, path, "has its own status again", (d) => d.status.readyReplicas === 2);
   await t.api.delete(collection, {}, { query: { labelSelector: "app=life" } });
-  await t.eventually("it is deleted", async () => (await t.api.find(path)) === undefined);
+  expect(await lifeOf(t, path, metadata.resourceVersion)).toEqual(["ADDED", "MODIFIED", "DELETED"]);
+  expect(await t.api.find(path)).toBeUndefined();
 });

@@ -2,7 +2,7 @@
 import { expect } from "vitest";
 import { type Context, conformance } from "../harness.ts";
 import type { Json } from "../rest.ts";
-import { conditionOf, job, objectWhen, podsOf, statusEndpoints } from "./workloads.ts";
+import { conditionOf, job, lifeOf, objectWhen, podsOf, statusEndpoints } from "./workloads.ts";
 
 const GROUP = "batch/v1";
 const pathOf = (t: Context, name: string) => t.path(`jobs/${name}`, GROUP);
@@ -56,8 +56,11 @@ conformance("[sig-apps] Job should adopt matching orphans and release non-matchi
   await t.create(job("adopt", "sleep 3600", { parallelism: 2, completions: 2, backoffLimit: 6 }));
   const [pod] = await running(t, "adopt", 2);
   const path = `${t.path("pods")}/${pod?.metadata.name}`;
-  await t.modify(path, (p) => (p.metadata.ownerReferences = []));
-  await t.podWhen(pod?.metadata.name, "is adopted", (p) => p.metadata.ownerReferences?.[0]?.name === "adopt");
+  const orphan = await t.modify(path, (p) => (p.metadata.ownerReferences = []));
+  expect(orphan.metadata.ownerReferences).toBeUndefined();
+  const adopted = await t.podWhen(pod?.metadata.name, "is adopted", (p) => p.metadata.ownerReferences !== undefined);
+  const { uid } = (await t.api.get(pathOf(t, "adopt"))).metadata;
+  expect(adopted.metadata.ownerReferences).toMatchObject([{ kind: "Job", name: "adopt", uid, controller: true }]);
   await t.modify(path, (p) => (p.metadata.labels = { left: "alone" }));
   await t.podWhen(pod?.metadata.name, "is released", (p) => !p.metadata.ownerReferences);
 });
@@ -144,18 +147,10 @@ conformance("[sig-apps] Job should manage the lifecycle of a job [Conformance]",
     j.spec.suspend = false;
     (j.metadata.annotations ??= {})["updated"] = "true";
   });
-  await complete(t, "life");
+  expect((await complete(t, "life")).status.succeeded).toBe(1);
   const everywhere = (await t.api.get("/apis/batch/v1/jobs", { query: { labelSelector: `e2e=${t.namespace}` } })).items;
   expect(everywhere).toHaveLength(1);
-  expect(everywhere[0].metadata.labels["patched"]).toBe("true");
+  expect(everywhere[0].metadata).toMatchObject({ name: "life", labels: { patched: "true" }, annotations: { updated: "true" } });
   await t.api.delete(collection, { propagationPolicy: "Background" }, { query: { labelSelector: `e2e=${t.namespace}` } });
-  const types = new Set<string>();
-  for await (const e of t.api.watch(collection, {
-    query: { resourceVersion: metadata.resourceVersion },
-    signal: AbortSignal.timeout(20_000),
-  })) {
-    types.add(e.type);
-    if (e.type === "DELETED") break;
-  }
-  expect([...types]).toEqual(["ADDED", "MODIFIED", "DELETED"]);
+  expect(await lifeOf(t, path, metadata.resourceVersion)).toEqual(["ADDED", "MODIFIED", "DELETED"]);
 });

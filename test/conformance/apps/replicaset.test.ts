@@ -1,9 +1,10 @@
 // ReplicaSets and ReplicationControllers: a pod for each replica, adoption and release, scale and status.
 import { expect } from "vitest";
-import { AGNHOST, type Context, conformance } from "../harness.ts";
+import { AGNHOST, type Context, conformance, PAUSE } from "../harness.ts";
 import type { Json } from "../rest.ts";
 import {
   available,
+  lifeOf,
   listAndDeleteCollection,
   objectWhen,
   podsOf,
@@ -73,13 +74,17 @@ conformance("[sig-apps] ReplicaSet Replace and Patch tests [Conformance]", async
     rs.spec.replicas = 3;
     rs.metadata.labels["replaced"] = "true";
   });
-  await available(t, path);
+  expect((await available(t, path)).status.availableReplicas).toBe(3);
   const patched = await t.api.patch(
     path,
-    { metadata: { labels: { patched: "true" } }, spec: { replicas: 2, template: { spec: { terminationGracePeriodSeconds: 0 } } } },
+    { metadata: { labels: { patched: "true" } }, spec: { replicas: 2, template: { spec: { containers: [{ name: "c", image: PAUSE }] } } } },
     "strategic",
   );
   expect(patched.metadata.labels).toMatchObject({ replaced: "true", patched: "true" });
+  expect(patched.spec).toMatchObject({
+    replicas: 2,
+    template: { spec: { terminationGracePeriodSeconds: 0, containers: [{ image: PAUSE }] } },
+  });
   await available(t, path);
   await readyPods(t, "app=replaced", 2);
 });
@@ -117,18 +122,10 @@ conformance("[sig-apps] ReplicationController should test the lifecycle of a Rep
   expect(patchedStatus.status.readyReplicas ?? 0).toBe(0);
   await objectWhen(t, path, "has its own status again", (rc) => rc.status.readyReplicas === 1);
   await t.api.patch(`${path}/scale`, { spec: { replicas: 2 } });
-  await available(t, path);
+  expect((await available(t, path)).status.availableReplicas).toBe(2);
   await t.modify(path, (rc) => (rc.metadata.labels["updated"] = "true"));
   const everywhere = (await t.api.get("/api/v1/replicationcontrollers", { query: { labelSelector: "updated=true" } })).items;
   expect(everywhere.filter((rc: Json) => rc.metadata.namespace === t.namespace)).toHaveLength(1);
   await t.api.delete(collection, {}, { query: { labelSelector: "app=life" } });
-  const types = new Set<string>();
-  for await (const e of t.api.watch(collection, {
-    query: { resourceVersion: metadata.resourceVersion },
-    signal: AbortSignal.timeout(20_000),
-  })) {
-    types.add(e.type);
-    if (e.type === "DELETED") break;
-  }
-  expect([...types]).toEqual(["ADDED", "MODIFIED", "DELETED"]);
+  expect(await lifeOf(t, path, metadata.resourceVersion)).toEqual(["ADDED", "MODIFIED", "DELETED"]);
 });

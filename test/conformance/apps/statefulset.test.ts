@@ -105,7 +105,10 @@ conformance(`${PREFIX} should perform rolling updates and roll backs of template
   await getWell(t, "ss-1"); // Until then it waits.
   const done = await statusIs(t, "has rolled", (s) => s.currentRevision === rolling.status.updateRevision && s.readyReplicas === 3);
   expect(await order(t, since, "DELETED", 3)).toEqual(["ss-2", "ss-1", "ss-0"]);
-  for (const p of await podsOf(t, SELECTOR)) expect(p.metadata.labels["controller-revision-hash"]).toBe(done.status.currentRevision);
+  for (const p of await podsOf(t, SELECTOR)) {
+    expect(p.metadata.labels["controller-revision-hash"]).toBe(done.status.currentRevision);
+    expect(p.spec.containers[0].env).toEqual([{ name: "V", value: "2" }]);
+  }
 
   since = await revisionNow(t);
   await t.modify(pathOf(t), (s) => {
@@ -114,6 +117,12 @@ conformance(`${PREFIX} should perform rolling updates and roll backs of template
   const back = await statusIs(t, "has rolled back", (s) => s.currentRevision === first.status.currentRevision && s.updatedReplicas === 3);
   expect(back.status.updateRevision).toBe(first.status.currentRevision);
   expect(await order(t, since, "DELETED", 3)).toEqual(["ss-2", "ss-1", "ss-0"]);
+  for (const p of await readyPods(t, SELECTOR, 3)) {
+    expect(p.metadata.labels["controller-revision-hash"]).toBe(first.status.currentRevision);
+    expect(p.spec.containers[0].env).toBeUndefined();
+  }
+  const revisions = (await t.api.get(t.path("controllerrevisions", GROUP), { query: { labelSelector: SELECTOR } })).items;
+  expect(revisions.map((r: Json) => r.revision).sort()).toEqual([2, 3]);
 });
 
 conformance(`${PREFIX} Should recreate evicted statefulset [Conformance]`, async (t) => {
@@ -145,7 +154,10 @@ conformance(`${PREFIX} should list, patch and delete a collection of StatefulSet
     metadata: { labels: { patched: "true" } },
     spec: { replicas: 2, template: { spec: { containers: [{ name: "c", args: ["netexec"] }] } } },
   };
-  await t.api.patch(pathOf(t), patch, "strategic");
+  expect((await t.api.patch(pathOf(t), patch, "strategic")).spec.replicas).toBe(2);
+  const query = { labelSelector: "patched=true" };
+  const everywhere = (await t.api.get("/apis/apps/v1/statefulsets", { query })).items;
+  expect(everywhere.filter((s: Json) => s.metadata.namespace === t.namespace).map((s: Json) => s.metadata.name)).toEqual(["ss"]);
   await t.eventually("the patch has arrived in two pods", async () => {
     const pods = await readyPods(t, SELECTOR, 2);
     return pods.every((p) => p.spec.containers[0].args[0] === "netexec");

@@ -1,4 +1,5 @@
 // What the tests of workloads share: builders of their objects, and what they wait for.
+import { expect } from "vitest";
 import { AGNHOST, BUSYBOX, type Context, isReady } from "../harness.ts";
 import type { Json } from "../rest.ts";
 
@@ -116,24 +117,46 @@ export const available = (t: Context, path: string): Promise<Json> =>
       (o.kind !== "Deployment" || (o.status.updatedReplicas ?? 0) === o.spec.replicas),
   );
 
-/** Reads, replaces and patches `path`/status by adding conditions; each must come back from the collection's watch. */
+/** Types of the events of one object since a revision, each once, in the order in which they were first seen; ends with its deletion. */
+export async function lifeOf(t: Context, path: string, resourceVersion: string): Promise<string[]> {
+  const types = new Set<string>();
+  for await (const e of watchOf(t, path, resourceVersion)) {
+    types.add(e.type);
+    if (e.type === "DELETED") break;
+  }
+  return [...types];
+}
+
+function watchOf(t: Context, path: string, resourceVersion: string) {
+  const at = path.lastIndexOf("/");
+  const query = { resourceVersion, fieldSelector: `metadata.name=${path.slice(at + 1)}` };
+  return t.api.watch(path.slice(0, at), { query, signal: AbortSignal.timeout(20_000) });
+}
+
+/** Replaces and patches `path`/status: each shows in the answer, in the next read and in a watch; what is no status stays. */
 export async function statusEndpoints(t: Context, path: string): Promise<void> {
-  const collection = path.slice(0, path.lastIndexOf("/"));
-  const name = path.slice(path.lastIndexOf("/") + 1);
-  const { metadata } = await t.api.get(collection);
-  const condition = (type: string) => ({ type, status: "True", reason: "E2E", message: "Set from an e2e test" });
-  await t.modify(
+  const before = await t.api.get(`${path}/status`);
+  const condition = (type: string) => ({ type, status: "True", reason: "E2E", message: `${type} from an e2e test` });
+  const has = (o: Json, type: string) => expect(o.status.conditions).toContainEqual(expect.objectContaining(condition(type)));
+  const updated = await t.modify(
     path,
     (o) => {
       o.status.conditions = [...(o.status.conditions ?? []), condition("StatusUpdate")];
+      o.spec.template.metadata = { ...o.spec.template.metadata, annotations: { written: "through the status" } };
     },
     "status",
   );
-  const patch = { status: { conditions: [condition("StatusPatched")] } };
-  await t.api.patch(`${path}/status`, patch, "merge");
+  has(updated, "StatusUpdate");
+  expect(updated.spec).toEqual(before.spec);
+  has(await t.api.get(`${path}/status`), "StatusUpdate");
+  const patch = { metadata: { annotations: { patchedstatus: "true" } }, status: { conditions: [condition("StatusPatched")] } };
+  const patched = await t.api.patch(`${path}/status`, patch, "merge");
+  has(patched, "StatusPatched");
+  const after = await t.api.get(path);
+  has(after, "StatusPatched");
+  expect(after.metadata.annotations.patchedstatus).toBe("true");
   const seen = new Set<string>();
-  const query = { resourceVersion: metadata.resourceVersion, fieldSelector: `metadata.name=${name}` };
-  for await (const e of t.api.watch(collection, { query, signal: AbortSignal.timeout(20_000) })) {
+  for await (const e of watchOf(t, path, before.metadata.resourceVersion)) {
     for (const c of e.object.status?.conditions ?? []) seen.add(c.type);
     if (seen.has("StatusUpdate") && seen.has("StatusPatched")) return;
   }
@@ -142,28 +165,36 @@ export async function statusEndpoints(t: Context, path: string): Promise<void> {
 
 /** Reads, replaces and patches the scale of a workload with one replica; its pods follow. */
 export async function scaleSubresource(t: Context, path: string, selector: string): Promise<void> {
+  await objectWhen(t, path, "has its replica", (o) => o.status.replicas === 1);
   const scale = await t.api.get(`${path}/scale`);
-  if (scale.kind !== "Scale" || scale.spec.replicas !== 1) throw new Error(`scale of ${path}: ${JSON.stringify(scale)}`);
-  await t.modify(path, (s) => (s.spec.replicas = 2), "scale");
-  if ((await t.api.get(path)).spec.replicas !== 2) throw new Error(`${path} was not scaled`);
+  expect(scale).toMatchObject({ kind: "Scale", spec: { replicas: 1 }, status: { replicas: 1, selector } });
+  // Without a resourceVersion the replacement is unconditional.
+  const { resourceVersion: _, ...metadata } = scale.metadata;
+  const updated = await t.api.ask("PUT", `${path}/scale`, { body: { ...scale, metadata, spec: { replicas: 2 } } });
+  expect(updated.spec.replicas).toBe(2);
+  expect((await t.api.get(path)).spec.replicas).toBe(2);
   await readyPods(t, selector, 2);
-  const patched = await t.api.patch(`${path}/scale`, { spec: { replicas: 3 } });
-  if (patched.spec.replicas !== 3) throw new Error(`the patch of the scale answered ${JSON.stringify(patched)}`);
+  expect((await t.api.patch(`${path}/scale`, { spec: { replicas: 3 } })).spec.replicas).toBe(3);
+  expect((await t.api.get(path)).spec.replicas).toBe(3);
   await readyPods(t, selector, 3);
+  await t.eventually("the scale counts three", async () => (await t.api.get(`${path}/scale`)).status.replicas === 3);
 }
 
-/** Creates three objects made by `make`, finds them by label, and deletes the collection. */
+/** Creates three objects made by `make`, finds them by label, and deletes these and no others with their collection. */
 export async function listAndDeleteCollection(t: Context, collection: string, make: (name: string) => Json): Promise<void> {
   const label = `e2e-${t.namespace}`;
+  const uids: string[] = [];
   for (const name of ["one", "two", "three"]) {
     const object = make(name);
     object.metadata.labels = { ...object.metadata.labels, e2e: label };
-    await t.create(object);
+    uids.push((await t.create(object)).metadata.uid);
   }
+  await t.create(make("bystander"));
   const query = { labelSelector: `e2e=${label}` };
   const group = collection.replace(`/namespaces/${t.namespace}`, "");
-  const everywhere = (await t.api.get(group, { query })).items;
-  if (everywhere.length !== 3) throw new Error(`${everywhere.length} objects of ${group} instead of 3`);
+  const everywhere = (await t.api.get(group, { query })).items.map((o: Json) => o.metadata.uid);
+  expect(everywhere.sort()).toEqual(uids.sort());
   await t.api.delete(collection, { propagationPolicy: "Background" }, { query });
   await t.eventually("the collection is gone", async () => (await t.api.get(collection, { query })).items.length === 0);
+  expect((await t.api.get(`${collection}/bystander`)).metadata.deletionTimestamp).toBeUndefined();
 }

@@ -57,9 +57,8 @@ conformance("[sig-network] Ingress API should support creating Ingress API opera
   const updated = await t.modify(`${path}/${name}`, (i) => void (i.metadata.annotations.updated = "true"));
   expect(updated.metadata.annotations).toMatchObject({ patched: "true", updated: "true" });
   const status = { loadBalancer: { ingress: [{ ip: "169.1.1.1" }] } };
-  expect((await t.api.patch(`${path}/${name}/status`, { metadata: { annotations: { patchedstatus: "true" } }, status })).status).toEqual(
-    status,
-  );
+  const annotated = await t.api.patch(`${path}/${name}/status`, { metadata: { annotations: { patchedstatus: "true" } }, status });
+  expect(annotated).toMatchObject({ metadata: { annotations: { patchedstatus: "true" } }, status });
   const replaced = await t.modify(`${path}/${name}`, (i) => void (i.status.loadBalancer.ingress = [{ ip: "169.1.1.2" }]), "status");
   expect(replaced.status.loadBalancer.ingress[0].ip).toBe("169.1.1.2");
   expect((await t.api.get(`${path}/${name}/status`)).status.loadBalancer.ingress[0].ip).toBe("169.1.1.2");
@@ -115,7 +114,10 @@ conformance("[sig-network] ServiceCIDR and IPAddress API should support ServiceC
     status: { conditions: [condition] },
   });
   const has = (c: Json) => c.status.conditions.some((x: Json) => x.type === "StatusUpdate" && x.status === "True");
-  expect(has(await t.api.get(`${path}/${name}/status`))).toBe(true);
+  const read = await t.api.get(`${path}/${name}/status`);
+  expect(has(read)).toBe(true);
+  // The status endpoint of this kind writes nothing but the status.
+  expect(read.metadata.annotations).toEqual({ patched: "true", updated: "true" });
   const again = await t.modify(
     `${path}/${name}`,
     (c) => {
@@ -131,4 +133,12 @@ conformance("[sig-network] ServiceCIDR and IPAddress API should support ServiceC
     "all are gone",
     async () => (await t.api.get(path, { query: { labelSelector: only } })).items.length === 0 || undefined,
   );
+  expect((await t.api.get(`${path}/kubernetes`)).metadata.deletionTimestamp).toBeUndefined();
+  const seen: string[] = [];
+  const query = { labelSelector: only, resourceVersion: list.metadata.resourceVersion };
+  for await (const e of t.api.watch(path, { query, signal: AbortSignal.timeout(20_000) })) {
+    seen.push(`${e.type} ${e.object.metadata.name.slice(t.namespace.length)}`);
+    if (seen.filter((s) => s.startsWith("DELETED")).length === 3) break;
+  }
+  expect(seen).toEqual(expect.arrayContaining(["MODIFIED -a", "DELETED -a", "DELETED -b", "DELETED -c"]));
 });

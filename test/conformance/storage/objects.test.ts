@@ -212,7 +212,9 @@ conformance("[sig-storage] VolumeAttachment Conformance should apply changes to 
   await t.createForCluster(attachmentOf(t, name, "status"));
   const patched = await patch(t, `${path}/status`, { metadata: { annotations: { patched: "true" } }, status: { attached: true } });
   expect(patched.status.attached).toBe(true);
-  expect((await t.api.get(`${path}/status`)).status.attached).toBe(true);
+  const read = await t.api.get(`${path}/status`);
+  expect(read.status.attached).toBe(true);
+  expect(read.metadata.annotations).toBeUndefined();
   const updated = await t.modify(
     path,
     (o) => {
