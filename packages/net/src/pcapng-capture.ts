@@ -1,8 +1,8 @@
 // A capture of devices: every packet that passes one becomes a packet of a pcapng file, with what was decided about it since the
 // last device as its comment ("dnat -A KUBE-SEP-... ; forward ..."). The comments come from trace points, so they are there for
 // packets that a trace follows.
-// Invariant: a device is tapped by one capture at a time; `stop` leaves no tap behind. Limit: MAX_TRACES packets' notes are kept, and
-// `maxBytes` of file; past them notes, or packets, are left out and counted.
+// Invariant: `stop` leaves no tap behind. Limit: MAX_TRACES packets' notes are kept, and `maxBytes` of file; past them notes, or
+// packets, are left out and counted.
 import type { Device } from "./devices/device.ts";
 import type { Packet } from "./packet.ts";
 import { LinkType, PcapngWriter } from "./pcapng.ts";
@@ -26,7 +26,7 @@ export class Capture implements TraceSink {
   readonly #o: CaptureOptions;
   readonly #writer = new PcapngWriter();
   readonly #notes = new Map<number, string[]>();
-  readonly #devices: Device[] = [];
+  readonly #untap: (() => void)[] = [];
   #bytes = 0;
   packets = 0;
   /** Packets left out because the file is full. */
@@ -42,13 +42,11 @@ export class Capture implements TraceSink {
     const link = device.pointless ? LinkType.RAW_IP : LinkType.ETHERNET;
     const { id, block } = this.#writer.addInterface(`${netns}:${device.name}`, link);
     this.#put(block);
-    this.#devices.push(device);
-    device.tap = (p, direction) => this.#seen(id, p, direction);
+    this.#untap.push(device.addTap((p, direction) => this.#seen(id, p, direction)));
   }
 
   stop(): void {
-    for (const d of this.#devices) d.tap = undefined;
-    this.#devices.length = 0;
+    for (const untap of this.#untap.splice(0)) untap();
     this.#notes.clear();
   }
 

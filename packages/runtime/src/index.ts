@@ -18,6 +18,7 @@ export * from "./images/reference.ts";
 export * from "./kernel/capabilities.ts";
 export * from "./kernel/cpu.ts";
 export * from "./kernel/errno.ts";
+export * from "./kernel/machine.ts";
 export * from "./kernel/open-file.ts";
 export * from "./kernel/pipe.ts";
 export * from "./kernel/process.ts";

@@ -36,16 +36,23 @@ export interface Shaper {
   close(): void;
 }
 
+/** Sees every packet that passes, for a capture; must not keep or change it. */
+export type Tap = (p: Packet, direction: "in" | "out") => void;
+
+const NO_TAPS: readonly Tap[] = [];
+
 export abstract class Device {
   readonly name: string;
   mac: Mac;
   mtu: number;
+  /** ifindex; 0 until the device is added to a namespace. */
+  index = 0;
   up = true;
   /** Namespace; undefined until the device is added to one. */
   host: DeviceHost | undefined;
   master: Master | undefined;
-  /** Sees every packet that passes, for a capture; must not keep or change it. */
-  tap: ((p: Packet, direction: "in" | "out") => void) | undefined;
+  private tap: Tap | undefined;
+  private taps: readonly Tap[] = NO_TAPS;
   readonly counters: DeviceCounters = { rxPackets: 0, rxBytes: 0, rxDropped: 0, txPackets: 0, txBytes: 0, txDropped: 0 };
   /** Holds packets back on their way out; undefined: they leave at once. */
   shaper: Shaper | undefined;
@@ -56,6 +63,22 @@ export abstract class Device {
     this.name = name;
     this.mac = mac;
     this.mtu = mtu;
+  }
+
+  /** Lets `tap` see what passes from now on, beside those that do already; answers what ends that. */
+  addTap(tap: Tap): () => void {
+    this.setTaps([...this.taps, tap]);
+    return () => this.setTaps(this.taps.filter((t) => t !== tap));
+  }
+
+  private setTaps(taps: readonly Tap[]): void {
+    this.taps = taps;
+    this.tap =
+      taps.length <= 1
+        ? taps[0]
+        : (p, direction) => {
+            for (const t of taps) t(p, direction);
+          };
   }
 
   /** Sends a frame; gives the packet away. */

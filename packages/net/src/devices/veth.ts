@@ -7,7 +7,7 @@ import { type Backlog, type BacklogReceiver, backlogOf } from "./backlog.ts";
 import { Device } from "./device.ts";
 
 export class Veth extends Device implements BacklogReceiver {
-  private peer: Veth | undefined;
+  private other: Veth | undefined;
   private readonly backlog: Backlog;
 
   constructor(clock: Clock, name: string, mac: Mac, mtu: number) {
@@ -15,14 +15,19 @@ export class Veth extends Device implements BacklogReceiver {
     this.backlog = backlogOf(clock);
   }
 
+  /** The other end, while both are there. */
+  get peer(): Veth | undefined {
+    return this.other;
+  }
+
   /** Joins two ends. */
   static join(a: Veth, b: Veth): void {
-    a.peer = b;
-    b.peer = a;
+    a.other = b;
+    b.other = a;
   }
 
   protected override send(p: Packet): void {
-    const peer = this.peer;
+    const peer = this.other;
     if (peer === undefined || !peer.up) {
       this.drop(p, "noCarrier");
       return;
@@ -38,9 +43,9 @@ export class Veth extends Device implements BacklogReceiver {
 
   override close(): void {
     super.close();
-    if (this.peer !== undefined) {
-      this.peer.peer = undefined;
-      this.peer = undefined;
+    if (this.other !== undefined) {
+      this.other.other = undefined;
+      this.other = undefined;
     }
   }
 }

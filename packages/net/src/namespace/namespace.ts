@@ -97,6 +97,7 @@ export class NetNamespace implements DeviceHost, NetfilterHost, Underlay, IpLaye
   readonly localRoute: Route;
   sockets: LocalSockets | undefined;
   private layer: SocketLayer | undefined;
+  private lastIndex = 0;
   private readonly conntrackOptions: NetNamespaceInit["conntrack"];
   private readonly tunnels = new Map<number, VxlanDevice[]>();
   private readonly bridgePath: BridgeNetfilter;
@@ -149,6 +150,7 @@ export class NetNamespace implements DeviceHost, NetfilterHost, Underlay, IpLaye
   addDevice(device: Device): void {
     if (this.devices.has(device.name)) throw new NetConfigError(`${this.name}: device ${device.name} exists`);
     this.devices.set(device.name, device);
+    device.index = ++this.lastIndex;
     device.host = this;
     if (device instanceof VxlanDevice) {
       device.underlay = this;

@@ -172,6 +172,7 @@ export class IcmpLayer {
         b,
         quoted.at,
         kind === "tooBig" ? "EMSGSIZE" : kind === "timeExceeded" ? "EHOSTUNREACH" : meaning,
+        { from: formatAddress(v.src), type, code, ttl: v.ttl },
       );
     } else if (quoted.protocol === (v4 ? IpProtocol.ICMP : IpProtocol.ICMPV6)) this.#pinged(v, b, quoted.at + 4, kind, code);
   }

@@ -46,9 +46,9 @@ test("a smaller MTU on the path is learned, and what was under way goes out agai
   const data = seededRandom(3).bytes(2_000_000);
   const got: Uint8Array[] = [];
   let largest = 0;
-  net.b.nic.tap = (packet, direction) => {
+  net.b.nic.addTap((packet, direction) => {
     if (direction === "in") largest = Math.max(largest, packet.gsoSize);
-  };
+  });
   for (const family of [4, 6] as const) {
     got.length = 0;
     largest = 0;

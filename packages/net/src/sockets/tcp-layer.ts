@@ -55,6 +55,17 @@ const TIME_WAIT_REUSE_MS = 1000;
 const COOKIE_LIFE_MS = 130_000;
 const TCP_FIELDS: IpFields = { protocol: IpProtocol.TCP, ttl: 64, identification: 0, dontFragment: true };
 
+/** A socket as `ss` lists it; queues in bytes, those of a listener in connections: half-open ones, and how many there may be. */
+export interface TcpRow {
+  state: Connection["state"] | "listen";
+  localAddress: BindAddress;
+  localPort: number;
+  remoteAddress: BindAddress;
+  remotePort: number;
+  receiveQueue: number;
+  sendQueue: number;
+}
+
 export class TcpLayer implements TcpCalls {
   readonly clock;
   readonly #ctx: SocketContext;
@@ -438,16 +449,26 @@ export class TcpLayer implements TcpCalls {
   }
 
   /** Connections and listeners, as `ss -t` lists them. */
-  list(): { state: string; localAddress: BindAddress; localPort: number; remoteAddress: BindAddress; remotePort: number }[] {
-    const rows = [...this.#listeners].map((l) => ({
+  list(): TcpRow[] {
+    const rows: TcpRow[] = [...this.#listeners].map((l) => ({
       state: "listen",
       localAddress: l.boundAddress,
       localPort: l.boundPort,
-      remoteAddress: null as BindAddress,
+      remoteAddress: null,
       remotePort: 0,
+      receiveQueue: l.halfOpen,
+      sendQueue: l.backlog,
     }));
-    for (const { connection, localAddress, localPort, remoteAddress, remotePort } of this.#table)
-      rows.push({ state: connection.state, localAddress, localPort, remoteAddress, remotePort });
+    for (const { connection: c, localAddress, localPort, remoteAddress, remotePort } of this.#table)
+      rows.push({
+        state: c.state,
+        localAddress,
+        localPort,
+        remoteAddress,
+        remotePort,
+        receiveQueue: c.received.length,
+        sendQueue: c.sendBuffer.length,
+      });
     return rows;
   }
 

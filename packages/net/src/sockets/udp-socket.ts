@@ -18,6 +18,24 @@ export interface DatagramSource {
   port: number;
 }
 
+/** A socket as `ss` lists it. */
+export interface UdpRow {
+  localAddress: BindAddress;
+  localPort: number;
+  peer: { address: IpAddress; port: number } | null;
+  /** Bytes that nobody has read yet. */
+  receiveQueue: number;
+}
+
+/** An ICMP error about a datagram of ours (IP_RECVERR): who says what. */
+export interface IcmpReport {
+  from: string;
+  type: number;
+  code: number;
+  /** TTL of the error as it arrived. */
+  ttl: number;
+}
+
 type Reader = (bytes: Uint8Array, from: DatagramSource) => void;
 
 const TTL = 64;
@@ -34,6 +52,10 @@ export class UdpSocket {
   /** The peer of a connected socket; others are not heard. */
   peer: { address: IpAddress; port: number } | null = null;
   closed = false;
+  /** IP_TTL of what is sent; 0 is the default. */
+  ttl = 0;
+  /** Hears every ICMP error about a connected socket, with its source; `onError` hears those that mean an errno. */
+  onIcmp: ((report: IcmpReport) => void) | null = null;
   traceId = 0;
   traceHop = 0;
 
@@ -41,6 +63,10 @@ export class UdpSocket {
     this.#layer = layer;
     this.boundAddress = boundAddress;
     this.boundPort = boundPort;
+  }
+
+  get waitingBytes(): number {
+    return this.#waiting.reduce((n, [bytes]) => n + bytes.length, 0);
   }
 
   address(): BoundAddress {
@@ -137,7 +163,7 @@ export class UdpLayer {
     const whole = ipHeaderLength(src) + length;
     const p = ipPacket(src, dst, length, {
       protocol: IpProtocol.UDP,
-      ttl: isMulticast(dst) ? 1 : TTL,
+      ttl: s.ttl !== 0 ? s.ttl : isMulticast(dst) ? 1 : TTL,
       identification: (this.#identification = (this.#identification + 1) & 0xffff),
       dontFragment: whole <= this.#ctx.ip.mtuFor(dst),
     });
@@ -179,15 +205,21 @@ export class UdpLayer {
   }
 
   /** An ICMP error quotes the UDP header at b[at] that we sent from `local` to `remote`. */
-  icmpError(local: IpAddress, remote: IpAddress, b: Uint8Array, at: number, error: ErrnoName): void {
+  icmpError(local: IpAddress, remote: IpAddress, b: Uint8Array, at: number, error: ErrnoName, report: IcmpReport): void {
     const s = this.#sockets.lookup(local, Udp.sport(b, at));
     const dport = Udp.dport(b, at);
     if (s === undefined || s.peer === null || s.peer.address !== remote || s.peer.port !== dport) return;
+    s.onIcmp?.(report);
     s.fail(error, formatAddress(remote), dport);
   }
 
-  list(): { localAddress: BindAddress; localPort: number }[] {
-    return [...this.#sockets].map((s) => ({ localAddress: s.boundAddress, localPort: s.boundPort }));
+  list(): UdpRow[] {
+    return [...this.#sockets].map((s) => ({
+      localAddress: s.boundAddress,
+      localPort: s.boundPort,
+      peer: s.peer,
+      receiveQueue: s.waitingBytes,
+    }));
   }
 
   shutDown(): void {

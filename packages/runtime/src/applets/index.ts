@@ -13,7 +13,10 @@ import { expr } from "./expr.ts";
 import * as files from "./files.ts";
 import { find } from "./find.ts";
 import { grep } from "./grep.ts";
+import { arp, ifconfig, route } from "./interfaces.ts";
+import { busyboxIp } from "./ip.ts";
 import * as listing from "./listing.ts";
+import { netstat } from "./netstat.ts";
 import * as network from "./network.ts";
 import { BUSYBOX, complain, die } from "./options.ts";
 import * as processes from "./process.ts";
@@ -22,7 +25,9 @@ import { sort } from "./sort.ts";
 import { tar } from "./tar.ts";
 import { reset, stty } from "./terminal.ts";
 import * as text from "./text.ts";
+import { top } from "./top.ts";
 import { tr } from "./tr.ts";
+import { traceroute } from "./traceroute.ts";
 
 async function echoProgram(p: Process): Promise<number> {
   await p.write(1, Buffer.from(echo(p.argv.slice(1)), "latin1"));
@@ -89,6 +94,7 @@ export const APPLETS: Readonly<Record<string, Program>> = {
   "[": testProgram,
   "[[": testProgram,
   arch: processes.arch,
+  arp,
   ash: shellMain,
   awk,
   base64: bytes.base64,
@@ -127,8 +133,8 @@ export const APPLETS: Readonly<Record<string, Program>> = {
   hexdump: bytes.hexdump,
   hostname: processes.hostname,
   id: processes.id,
-  ifconfig: network.ifconfig,
-  ip: network.ip,
+  ifconfig,
+  ip: busyboxIp,
   kill: killProgram,
   killall: processes.killall,
   ln: files.ln,
@@ -140,6 +146,7 @@ export const APPLETS: Readonly<Record<string, Program>> = {
   mount: listing.mount,
   mv: files.mv,
   nc: network.nc,
+  netstat,
   nl: text.nl,
   nohup: processes.nohup,
   nproc: processes.nproc,
@@ -157,6 +164,7 @@ export const APPLETS: Readonly<Record<string, Program>> = {
   rev: text.rev,
   rm: files.rm,
   rmdir: files.rmdir,
+  route,
   sed,
   seq: text.seq,
   sh: shellMain,
@@ -175,8 +183,11 @@ export const APPLETS: Readonly<Record<string, Program>> = {
   test: testProgram,
   time: processes.time,
   timeout: processes.timeout,
+  top,
   touch: files.touch,
   tr,
+  traceroute,
+  traceroute6: traceroute,
   true: processes.trueProgram,
   truncate: files.truncate,
   tty: processes.tty,

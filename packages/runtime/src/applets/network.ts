@@ -1,4 +1,4 @@
-// Applets on the network: nc, wget, nslookup, ping, ip (addresses, links, routes), sysctl, getent.
+// Applets on the network: nc, wget, nslookup, ping, sysctl, getent.
 
 import type http from "node:http";
 import type { Duplex } from "node:stream";
@@ -421,83 +421,6 @@ export async function ping(p: Process): Promise<number> {
   }
   await summary();
   return received > 0 ? 0 : 1;
-}
-
-/** What `ip` can see of the namespace; the packet stack offers it, others may not. */
-interface Inspectable {
-  devices?: Map<string, { name: string; mac: number; mtu: number; up: boolean }>;
-  listRoutes?(): string[];
-  listAddresses?(device: string): { address: string; length: number }[];
-}
-
-export async function ip(p: Process): Promise<number> {
-  const args = p.argv.slice(1).filter((a) => !/^-/.test(a));
-  const object = args[0] ?? "";
-  const stack = p.net.stack as unknown as Inspectable;
-  if ("address".startsWith(object) && object !== "") return ipAddress(p, stack, args.slice(1), true);
-  if ("link".startsWith(object) && object !== "") {
-    if (["add", "set", "del", "delete", "change"].includes(args[1] ?? "")) return die(p, "RTNETLINK answers: Operation not permitted", 2);
-    return ipAddress(p, stack, args.slice(1), false);
-  }
-  if ("route".startsWith(object) && object !== "") {
-    if (["add", "del", "change", "replace"].includes(args[1] ?? "")) return die(p, "RTNETLINK answers: Operation not permitted", 2);
-    for (const r of stack.listRoutes?.() ?? []) await p.print(`${r}\n`);
-    return 0;
-  }
-  return usage(p, "[OPTIONS] address|route|link|neigh|rule [ARGS]");
-}
-
-async function ipAddress(p: Process, stack: Inspectable, args: string[], addresses: boolean): Promise<number> {
-  const named = args.filter((a) => !["show", "list", "dev", "ls"].includes(a))[0];
-  const devices = [...(stack.devices?.values() ?? [])];
-  if (named !== undefined && !devices.some((d) => d.name === named)) return die(p, `can't find device '${named}'`);
-  let n = 0;
-  for (const d of devices) {
-    n++;
-    if (named !== undefined && d.name !== named) continue;
-    const lo = d.name === "lo";
-    const mac = d.mac
-      .toString(16)
-      .padStart(12, "0")
-      .replace(/(..)(?=.)/g, "$1:");
-    await p.print(
-      `${n}: ${d.name}: <${lo ? "LOOPBACK" : "BROADCAST,MULTICAST"},UP,LOWER_UP> mtu ${d.mtu} qdisc noqueue ${lo ? "" : "state UP "}qlen 1000\n    link/${lo ? "loopback" : "ether"} ${mac} brd ${lo ? "00:00:00:00:00:00" : "ff:ff:ff:ff:ff:ff"}\n`,
-    );
-    if (!addresses) continue;
-    for (const a of addressesOf(stack, d.name))
-      await p.print(
-        `    inet${a.address.includes(":") ? "6" : ""} ${a.address}/${a.length} scope ${lo ? "host" : "global"} ${d.name}\n       valid_lft forever preferred_lft forever\n`,
-      );
-  }
-  return 0;
-}
-
-export async function ifconfig(p: Process): Promise<number> {
-  const stack = p.net.stack as unknown as Inspectable;
-  for (const d of stack.devices?.values() ?? []) {
-    if (p.argv[1] !== undefined && p.argv[1] !== d.name) continue;
-    const a = addressesOf(stack, d.name)[0];
-    const lo = d.name === "lo";
-    const mac = d.mac
-      .toString(16)
-      .padStart(12, "0")
-      .toUpperCase()
-      .replace(/(..)(?=.)/g, "$1:");
-    await p.print(
-      `${d.name.padEnd(10)}Link encap:${lo ? "Local Loopback  " : `Ethernet  HWaddr ${mac}  `}\n          inet addr:${a?.address ?? ""}  Mask:${mask(a?.length ?? 32)}\n          UP ${lo ? "LOOPBACK " : "BROADCAST "}RUNNING  MTU:${d.mtu}  Metric:1\n\n`,
-    );
-  }
-  return 0;
-}
-
-function mask(length: number): string {
-  const m = length === 0 ? 0 : (0xffffffff << (32 - length)) >>> 0;
-  return [24, 16, 8, 0].map((s) => (m >>> s) & 255).join(".");
-}
-
-function addressesOf(stack: Inspectable, device: string): { address: string; length: number }[] {
-  const list = stack.listAddresses?.(device) ?? [];
-  return list.length === 0 && device === "lo" ? [{ address: "127.0.0.1", length: 8 }] : list;
 }
 
 export async function sysctl(p: Process): Promise<number> {

@@ -6,7 +6,7 @@ import { DEFAULT_CAPS } from "../kernel/capabilities.ts";
 import { SysError } from "../kernel/errno.ts";
 import { FdTable, OpenFile, type Wake } from "../kernel/open-file.ts";
 import { Pipe, PipeEnd } from "../kernel/pipe.ts";
-import { type ContainerContext, type ExitStatus, type Identity, type MemoryAccount, Process } from "../kernel/process.ts";
+import { type ContainerContext, type ExitStatus, type Identity, type MemoryAccount, PROCESS_BYTES, Process } from "../kernel/process.ts";
 import type { PidNamespace } from "../kernel/process-table.ts";
 import { SIGKILL, SIGWINCH } from "../kernel/signals.ts";
 import { Tty } from "../kernel/tty.ts";
@@ -42,9 +42,6 @@ export interface ContainerOptions {
   /** The disk on which the writable layer lies. */
   diskPool?: SpacePool;
 }
-
-/** What a small program's memory is taken as, beside what it says that it holds; it shows in stats, not at the limit. */
-const PROCESS_BYTES = 512 * 1024;
 
 export interface ContainerStats {
   /** Since the container was made, milliseconds of one core. */
@@ -132,6 +129,7 @@ export class Container {
       clock,
       random,
       cpu: sandbox.cpu,
+      machine: sandbox.machine,
       resolveProgram,
       memory: this.memory,
       usage: new ResourceUsage(clock),

@@ -2,6 +2,7 @@
 import type { Clock, Logger, Random } from "@podwire/base";
 import { pause, pauseMain } from "../images/pause/index.ts";
 import { Cpu } from "../kernel/cpu.ts";
+import { Machine } from "../kernel/machine.ts";
 import { PidNamespace } from "../kernel/process-table.ts";
 import type { NetStack } from "../net/net-stack.ts";
 import { FileSystem } from "../vfs/inode.ts";
@@ -19,6 +20,8 @@ export interface SandboxOptions {
   log: Logger;
   /** Shared by all pods of a node. */
   cpu?: Cpu;
+  /** Likewise. */
+  machine?: Machine;
   shareProcessNamespace?: boolean;
   /** What PID 1 of a shared namespace is called; /pause when absent. */
   initCommand?: string[];
@@ -38,6 +41,7 @@ const SHM_BYTES = 64 * 1024 * 1024;
 export class PodSandbox {
   readonly options: SandboxOptions;
   readonly cpu: Cpu;
+  readonly machine: Machine;
   readonly sharedMemory: FileSystem;
   readonly containers = new Set<Container>();
   readonly #pids: PidNamespace | undefined;
@@ -47,6 +51,7 @@ export class PodSandbox {
   constructor(o: SandboxOptions) {
     this.options = o;
     this.cpu = o.cpu ?? new Cpu(o.clock);
+    this.machine = o.machine ?? new Machine(o.clock);
     this.sharedMemory = o.sharedMemory ?? new FileSystem({ type: "tmpfs", sizeLimitBytes: SHM_BYTES, now: () => o.clock.nowMs() });
     this.sharedMemory.root.mode = 0o1777;
     this.#pids = o.pidNamespace ?? (o.shareProcessNamespace ? this.#sharedPids() : undefined);

@@ -18,6 +18,11 @@ export class PidNamespace {
     this.onProgramError = onProgramError;
   }
 
+  /** The newest process's. */
+  get lastPid(): number {
+    return this.#next - 1;
+  }
+
   get init(): Process | undefined {
     return this.processes.get(1);
   }

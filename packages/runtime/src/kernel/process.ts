@@ -10,6 +10,7 @@ import { ProcessFs } from "../vfs/process-fs.ts";
 import { DEFAULT_CAPS } from "./capabilities.ts";
 import type { Cpu } from "./cpu.ts";
 import { SysError } from "./errno.ts";
+import type { Machine } from "./machine.ts";
 import { FdTable, type OpenFile, type Wake } from "./open-file.ts";
 import { openPipe, PipeEnd, WakeList } from "./pipe.ts";
 import type { PidNamespace } from "./process-table.ts";
@@ -53,6 +54,7 @@ export interface ContainerContext {
   readonly clock: Clock;
   readonly random: Random;
   readonly cpu: Cpu;
+  readonly machine: Machine;
   /** Looks up `name` as execvp does and tells what runs; throws SysError ENOENT, EACCES, ENOEXEC. */
   readonly resolveProgram: (p: Process, name: string) => { program: Program; path: string; argvPrefix: string[] };
   /** Bytes the container may use; absent is without a limit. */
@@ -102,6 +104,8 @@ export interface SpawnOptions {
 
 /** A program that swallows ProcessEnded this often is left hanging for ever. */
 const MAX_ENDED_CALLS = 64;
+/** What a small program's memory is taken as, beside what it says that it holds; it shows in stats, not at the limit. */
+export const PROCESS_BYTES = 512 * 1024;
 /** Processes of one container (pids cgroup). */
 export const PIDS_LIMIT = 4096;
 
@@ -125,8 +129,6 @@ export class Process {
   status: ExitStatus | undefined;
   stopped = false;
   memoryBytes = 0;
-  /** Processor time taken of the event loop, milliseconds. */
-  cpuMs = 0;
   readonly fs: ProcessFs;
   readonly childChanged = new WakeList();
   #endedSignal: AbortController | undefined;
@@ -134,9 +136,11 @@ export class Process {
   readonly #ends = new WakeList();
   readonly #interrupts = new WakeList();
   readonly #resumed = new WakeList();
-  #onExit: (() => void)[] = [];
+  #onExit: Set<() => void> | undefined;
   #endedCalls = 0;
   #millicores = 0;
+  #cpuMs = 0;
+  #rateSinceMs = 0;
 
   constructor(o: { pid: number; namespace: PidNamespace; container: ContainerContext; parent?: Process } & SpawnOptions) {
     this.pid = o.pid;
@@ -192,10 +196,15 @@ export class Process {
     return pathOf(this.cwd);
   }
 
-  /** Runs at the end of the process, whatever ends it: closes sockets, cancels timers. */
-  onExit(cb: () => void): void {
-    if (this.status !== undefined) cb();
-    else this.#onExit.push(cb);
+  /** Runs at the end of the process, whatever ends it: closes sockets, cancels timers. What it answers takes `cb` back. */
+  onExit(cb: () => void): () => void {
+    if (this.status !== undefined) {
+      cb();
+      return NOTHING;
+    }
+    this.#onExit ??= new Set();
+    this.#onExit.add(cb);
+    return () => void this.#onExit?.delete(cb);
   }
 
   exit(code: number): never {
@@ -209,8 +218,8 @@ export class Process {
     this.#endedSignal?.abort(new ProcessEnded());
     this.#ends.wakeAll();
     const hooks = this.#onExit;
-    this.#onExit = [];
-    for (const h of hooks) h();
+    this.#onExit = undefined;
+    for (const h of hooks ?? []) h();
     this.fds.closeAll();
     this.charge(-this.memoryBytes);
     this.#interrupts.wakeAll();
@@ -470,16 +479,34 @@ export class Process {
 
   /** Processor time that this process took. */
   addCpu(ms: number): void {
-    this.cpuMs += ms;
+    this.#cpuMs += ms;
     this.container.usage.add(ms);
+    this.container.machine.usage.add(ms);
   }
 
   /** Simulated load from now on: thousandths of a core, negative to take it back. Ends with the process. */
   simulateCpu(millicores: number): void {
     if (this.status !== undefined) return;
-    if (this.#millicores === 0) this.onExit(() => this.container.usage.changeRate(-this.#millicores));
+    if (this.#millicores === 0) this.onExit(() => this.#changeRate(-this.#millicores));
+    this.#changeRate(millicores);
+  }
+
+  #changeRate(millicores: number): void {
+    this.#cpuMs = this.cpuMs;
+    this.#rateSinceMs = this.clock.monotonicMs();
     this.#millicores += millicores;
     this.container.usage.changeRate(millicores);
+    this.container.machine.usage.changeRate(millicores);
+  }
+
+  /** Processor time that it took of the event loop or says that it would take, milliseconds. */
+  get cpuMs(): number {
+    return this.#millicores === 0 ? this.#cpuMs : this.#cpuMs + ((this.clock.monotonicMs() - this.#rateSinceMs) * this.#millicores) / 1000;
+  }
+
+  /** Resident memory: what it says that it holds, and what a small program takes. */
+  get residentBytes(): number {
+    return this.status !== undefined ? 0 : this.memoryBytes + PROCESS_BYTES;
   }
 
   /** Reports simulated memory; past the container's limit the process is OOM-killed. */
@@ -487,6 +514,7 @@ export class Process {
     this.memoryBytes += bytes;
     const m = this.container.memory;
     m.usedBytes += bytes;
+    this.container.machine.usedBytes += bytes;
     if (bytes > 0 && m.limitBytes !== undefined && m.usedBytes > m.limitBytes) m.onExceeded(this);
   }
 
@@ -499,6 +527,8 @@ export class Process {
     return this.write(2, text);
   }
 }
+
+const NOTHING = () => undefined;
 
 /** Names of the caller's own descriptors: opening one is a dup. */
 const OWN_DESCRIPTOR = /^(?:\/dev\/fd\/|\/proc\/self\/fd\/)(\d+)$|^\/dev\/std(in|out|err)$/;

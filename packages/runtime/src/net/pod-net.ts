@@ -1,5 +1,5 @@
 // The network as a program sees it: sockets of the pod's namespace, names by /etc/hosts and /etc/resolv.conf of its container.
-// Invariant: a socket or listener that a process opened closes when the process ends.
+// Invariant: a socket or listener that a process opened closes when the process ends; a closed one is remembered nowhere.
 import http from "node:http";
 import tls from "node:tls";
 import type { Clock, Random } from "@podwire/base";
@@ -11,7 +11,8 @@ export type ReadEtc = (path: "/etc/hosts" | "/etc/resolv.conf") => string;
 
 /** What holds sockets open: a process. */
 export interface Owner {
-  onExit(cb: () => void): void;
+  /** Answers what takes the callback back. */
+  onExit(cb: () => void): () => void;
 }
 
 export interface Connection {
@@ -30,11 +31,27 @@ export class PodNet {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #etc: ReadEtc;
+  /** Sockets and listeners that programs of this container have open, and whose they are. */
+  readonly #held = new Map<StreamSocket | StreamServer | DatagramSocket, Owner>();
   constructor(o: { stack: NetStack; clock: Clock; random: Random; etc: ReadEtc }) {
     this.stack = o.stack;
     this.#clock = o.clock;
     this.#random = o.random;
     this.#etc = o.etc;
+  }
+
+  /** Open sockets of this container's programs: for `ss -p`. */
+  held(): ReadonlyMap<StreamSocket | StreamServer | DatagramSocket, Owner> {
+    return this.#held;
+  }
+
+  #hold(owner: Owner, s: StreamSocket): void {
+    this.#held.set(s, owner);
+    const release = owner.onExit(() => s.destroy());
+    s.once("close", () => {
+      this.#held.delete(s);
+      release();
+    });
   }
 
   resolvConf(): ResolvConf {
@@ -88,7 +105,7 @@ export class PodNet {
     const [host] = await this.lookup(o.host);
     return new Promise((resolve, reject) => {
       const s = this.stack.tcpConnect({ ...o, host: host as string });
-      owner.onExit(() => s.destroy());
+      this.#hold(owner, s);
       s.once("error", reject);
       s.once("connect", () => {
         s.off("error", reject);
@@ -123,22 +140,35 @@ export class PodNet {
     o: { host?: string; port: number; backlog?: number; allowHalfOpen?: boolean },
     onConnection: (s: StreamSocket) => void,
   ): StreamServer {
-    const open = new Set<StreamSocket>();
     const server = this.stack.tcpListen(o, (s) => {
-      open.add(s);
-      s.once("close", () => open.delete(s));
+      this.#hold(owner, s);
       onConnection(s);
     });
-    owner.onExit(() => {
+    this.#held.set(server, owner);
+    const end = () => {
+      this.#held.delete(server);
       server.close();
-      for (const s of open) s.destroy();
-    });
-    return server;
+    };
+    const release = owner.onExit(end);
+    return {
+      address: () => server.address(),
+      close: () => {
+        release();
+        end();
+      },
+    };
   }
 
   udp(owner: Owner, o: { host?: string; port?: number } = {}): DatagramSocket {
     const u = this.stack.udpBind(o);
-    owner.onExit(() => u.close());
+    this.#held.set(u, owner);
+    const close = u.close.bind(u);
+    const release = owner.onExit(() => u.close());
+    u.close = () => {
+      this.#held.delete(u);
+      release();
+      close();
+    };
     return u;
   }
 

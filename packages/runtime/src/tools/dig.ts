@@ -100,7 +100,7 @@ export async function dig(p: Process): Promise<number> {
 
 const dotted = (n: string) => (n === "." || n === "" ? "." : n.endsWith(".") ? n : `${n}.`);
 
-function dataText(type: string, data: unknown): string {
+export function dataText(type: string, data: unknown): string {
   const d = data as any;
   switch (type) {
     case "SRV":

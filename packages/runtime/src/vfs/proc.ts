@@ -5,6 +5,7 @@ import type { ContainerContext, Process } from "../kernel/process.ts";
 import type { PidNamespace } from "../kernel/process-table.ts";
 import { DirInode, FileInode, FileSystem, type Inode, SymlinkInode } from "./inode.ts";
 import { type Mount, type MountTable, pathOf } from "./mounts.ts";
+import { procNet } from "./proc-net.ts";
 
 const encoder = new TextEncoder();
 
@@ -61,7 +62,7 @@ export function mountProc(context: ContainerContext, pids: () => PidNamespace | 
     f.generate = () => encoder.encode(make());
     return f;
   };
-  const bootMs = now();
+  const { machine } = context;
   let made: Map<string, Inode> | undefined;
   // Made at the first look: an idle container costs nothing for it.
   const fixedEntries = (): Map<string, Inode> => {
@@ -71,11 +72,20 @@ export function mountProc(context: ContainerContext, pids: () => PidNamespace | 
     fixed.set("mounts", new SymlinkInode(proc, "self/mounts", 0, 0));
     fixed.set(
       "uptime",
-      text(() => `${((now() - bootMs) / 1000).toFixed(2)} ${((now() - bootMs) / 1000).toFixed(2)}\n`),
+      text(() => {
+        const up = machine.uptimeMs / 1000;
+        return `${up.toFixed(2)} ${Math.max(0, up * machine.cores - machine.usage.cpuMs / 1000).toFixed(2)}\n`;
+      }),
     );
     fixed.set(
       "loadavg",
-      text(() => `0.00 0.00 0.00 1/${pids()?.processes.size ?? 0} 1\n`),
+      text(
+        () =>
+          `${machine
+            .load()
+            .map((l) => l.toFixed(2))
+            .join(" ")} 1/${pids()?.processes.size ?? 0} ${pids()?.lastPid ?? 0}\n`,
+      ),
     );
     fixed.set(
       "version",
@@ -87,8 +97,13 @@ export function mountProc(context: ContainerContext, pids: () => PidNamespace | 
     );
     fixed.set(
       "cpuinfo",
-      text(() => "processor\t: 0\nmodel name\t: Podwire vCPU\n\nprocessor\t: 1\nmodel name\t: Podwire vCPU\n\n"),
+      text(() => Array.from({ length: machine.cores }, (_, i) => `processor\t: ${i}\nmodel name\t: Podwire vCPU\n\n`).join("")),
     );
+    fixed.set(
+      "stat",
+      text(() => statText(context, pids())),
+    );
+    fixed.set("net", new SymlinkInode(proc, "self/net", 0, 0));
     fixed.set(
       "filesystems",
       text(() => "nodev\tproc\nnodev\ttmpfs\nnodev\toverlay\n\text4\n"),
@@ -115,8 +130,8 @@ export function mountProc(context: ContainerContext, pids: () => PidNamespace | 
 }
 
 function memInfo(context: ContainerContext): string {
-  const total = 8 * 1024 * 1024;
-  const used = Math.round(context.memory.usedBytes / 1024);
+  const total = Math.floor(context.machine.memoryBytes / 1024);
+  const used = Math.min(total, Math.round(context.machine.usedBytes / 1024));
   const row = (k: string, v: number) => `${`${k}:`.padEnd(16)}${String(v).padStart(8)} kB\n`;
   return (
     row("MemTotal", total) +
@@ -127,6 +142,15 @@ function memInfo(context: ContainerContext): string {
     row("SwapTotal", 0) +
     row("SwapFree", 0)
   );
+}
+
+/** Jiffies (a hundredth of a second): what programs took is user time, the rest idle. */
+function statText(context: ContainerContext, pids: PidNamespace | undefined): string {
+  const { machine } = context;
+  const busy = Math.round(machine.usage.cpuMs / 10);
+  const idle = Math.max(0, Math.round((machine.uptimeMs * machine.cores) / 10) - busy);
+  const running = [...(pids?.processes.values() ?? [])].filter((p) => !p.ended && !p.stopped).length;
+  return `cpu  ${busy} 0 0 ${idle} 0 0 0 0 0 0\nbtime ${Math.floor(machine.bootMs / 1000)}\nprocesses ${pids?.lastPid ?? 0}\nprocs_running ${Math.min(1, running)}\nprocs_blocked 0\n`;
 }
 
 function processDir(fs: FileSystem, p: Process): DirInode {
@@ -148,13 +172,25 @@ function processDir(fs: FileSystem, p: Process): DirInode {
   add(
     "stat",
     () =>
-      `${p.pid} (${p.name}) ${state()[0]} ${p.ppid} ${p.pgid} ${p.sid} 0 -1 0 0 0 0 0 ${Math.round(p.cpuMs / 10)} 0 0 0 20 0 1 0 0 ${p.memoryBytes} 0\n`,
+      `${p.pid} (${p.name}) ${state()[0]} ${p.ppid} ${p.pgid} ${p.sid} 0 -1 0 0 0 0 0 ${Math.round(p.cpuMs / 10)} 0 0 0 20 0 1 0 ${Math.max(0, Math.round((p.startMs - p.container.machine.bootMs) / 10))} ${p.residentBytes} ${Math.round(p.residentBytes / 4096)}\n`,
   );
   add("status", () => statusText(p, state()));
   add(
     "limits",
     () =>
       `Limit                     Soft Limit           Hard Limit           Units     \nMax open files            ${String(p.fds.limit).padEnd(21)}${String(p.fds.limit).padEnd(21)}files     \n`,
+  );
+  d.entries().set(
+    "net",
+    new LiveDir(fs, () => {
+      const files = new Map<string, Inode>();
+      for (const [name, make] of procNet(p)) {
+        const f = new FileInode(fs, 0o444, 0, 0);
+        f.generate = () => encoder.encode(make());
+        files.set(name, f);
+      }
+      return files;
+    }),
   );
   d.entries().set("exe", new SymlinkInode(fs, p.exe, 0, 0));
   d.entries().set("cwd", new SymlinkInode(fs, p.cwdPath, 0, 0));
@@ -173,7 +209,7 @@ function statusText(p: Process, state: string): string {
   return (
     `Name:\t${p.name}\nUmask:\t${p.umask.toString(8).padStart(4, "0")}\nState:\t${state}\nTgid:\t${p.pid}\nPid:\t${p.pid}\nPPid:\t${p.ppid}\n` +
     `Uid:\t${ids(i.realUid ?? i.uid, i.uid)}\nGid:\t${ids(i.realGid ?? i.gid, i.gid)}\nGroups:\t${i.groups.join(" ")} \n` +
-    `VmRSS:\t${Math.round(p.memoryBytes / 1024)} kB\nThreads:\t1\nCapInh:\t${ZERO_MASK}\nCapPrm:\t${eff}\nCapEff:\t${eff}\n` +
+    `VmRSS:\t${Math.round(p.residentBytes / 1024)} kB\nThreads:\t1\nCapInh:\t${ZERO_MASK}\nCapPrm:\t${eff}\nCapEff:\t${eff}\n` +
     `CapBnd:\t${capabilityMask(i.bounding ?? i.caps)}\nCapAmb:\t${ZERO_MASK}\nNoNewPrivs:\t${i.noNewPrivileges ? 1 : 0}\nSeccomp:\t0\n`
   );
 }

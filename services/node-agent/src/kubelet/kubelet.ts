@@ -7,7 +7,16 @@ import { type Node, type Pod, parseQuantity } from "@podwire/api";
 import { type Clock, type Logger, type Random, reasonOf, type Timer } from "@podwire/base";
 import type { Bus, Subscription } from "@podwire/bus";
 import { type ApiClient, type EventRecorder, eventRecorder, type Informer, informer, Resources } from "@podwire/client";
-import { Cpu, createHostSandbox, createPodSandbox, type FileInode, ImageCatalogue, type NetStack, type PodSandbox } from "@podwire/runtime";
+import {
+  Cpu,
+  createHostSandbox,
+  createPodSandbox,
+  type FileInode,
+  ImageCatalogue,
+  Machine,
+  type NetStack,
+  type PodSandbox,
+} from "@podwire/runtime";
 import { bandwidthOf } from "../cni/bandwidth-plugin.ts";
 import type { BridgePlugin } from "../cni/bridge-plugin.ts";
 import type { NodeAgentConfig } from "../config.ts";
@@ -95,6 +104,7 @@ export class Kubelet {
   #imageTimer: Timer | undefined;
   readonly #eviction: EvictionManager;
   readonly #stats: NodeStats;
+  readonly #machine: Machine;
   readonly #tallies: Tallies = { started: 0, startErrors: 0, evictions: new Map() };
   #stopping = false;
   #node: Node | undefined;
@@ -154,7 +164,12 @@ export class Kubelet {
       pool: this.#nodeVolumes.disk.pool,
     });
     this.#watch = o.watch;
+    this.#machine = new Machine(clock, {
+      cores: Number(parseQuantity(o.config.cpus).value()),
+      memoryBytes: Number(parseQuantity(o.config.memory).value()),
+    });
     this.#host = createHostSandbox({
+      machine: this.#machine,
       name: o.nodeName,
       namespace: "",
       uid: "",
@@ -377,6 +392,7 @@ export class Kubelet {
       random,
       log,
       cpu: this.#deps.cpu,
+      machine: this.#machine,
       shareProcessNamespace: pod.spec!.shareProcessNamespace ?? false,
       sysctls: new Map((pod.spec!.securityContext?.sysctls ?? []).map((s) => [s.name!.replaceAll("/", "."), s.value!])),
       ...(pod.spec!.hostPID ? { pidNamespace: this.#host.sharedPids! } : {}),

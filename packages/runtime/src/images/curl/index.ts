@@ -1,8 +1,12 @@
 // curlimages/curl, and netshoot and dnsutils: curl, dig and the applets.
 
+import { ipRoute2 } from "../../applets/ip.ts";
 import { getent } from "../../applets/network.ts";
 import { curl as curlProgram } from "../../tools/curl.ts";
 import { dig } from "../../tools/dig.ts";
+import { host } from "../../tools/host.ts";
+import { ss } from "../../tools/ss.ts";
+import { tcpdump } from "../../tools/tcpdump/index.ts";
 import { busyboxFiles, GROUP, PASSWD } from "../busybox/index.ts";
 import type { ImageFile, ImageSpec } from "../image.ts";
 
@@ -11,6 +15,9 @@ export const NETWORK_TOOLS: readonly ImageFile[] = [
   { path: "/usr/bin/curl", program: curlProgram },
   { path: "/usr/bin/dig", program: dig },
   { path: "/usr/bin/getent", program: getent },
+  { path: "/usr/bin/host", program: host },
+  { path: "/sbin/ip", program: ipRoute2 },
+  { path: "/usr/sbin/ss", program: ss },
 ];
 
 const FILES: readonly ImageFile[] = [
@@ -38,5 +45,5 @@ export const netshoot: ImageSpec = {
   tags: ["*"],
   cmd: ["sh"],
   sizeBytes: 60_000_000,
-  files: [...FILES, { path: "/bin/bash", symlink: "/bin/sh" }],
+  files: [...FILES, { path: "/bin/bash", symlink: "/bin/sh" }, { path: "/usr/bin/tcpdump", program: tcpdump }],
 };
