@@ -8,7 +8,8 @@ import { periodic } from "../../periodic.ts";
 import { podCondition } from "../../pods/status.ts";
 import type { Taint } from "../../pods/taints.ts";
 import { BY_NODE } from "../taint-eviction/controller.ts";
-import { awaitsNoExecute, type NodeHealth, planHealth, planNoExecute, planNoSchedule, zoneOf, zoneRate, zoneState } from "./plan.ts";
+import { awaitsNoExecute, type NodeHealth, planHealth, planNoExecute, planNoSchedule, zoneOf } from "./plan.ts";
+import { allDisrupted, countsForDisruption, type ZoneState, zoneRate, zoneStates } from "./zones.ts";
 
 const LEASE_NAMESPACE = "kube-node-lease";
 
@@ -20,8 +21,10 @@ export function startNodeLifecycle(c: ControllerContext): RunningController {
   const recorder = c.recorder("node-controller");
   const health = new Map<string, NodeHealth>();
   const zones = new Map<string, { rate: number; bucket: ReturnType<typeof tokenBucket> }>();
+  /** Zones as they were at the last look. */
+  let states: ReadonlyMap<string, ZoneState> = new Map();
 
-  /** Taints by condition, a node at a time, as soon as the node changes. */
+  /** Taints by condition, a node at a time, as soon as the node changes; who is to be evicted is decided for all nodes together. */
   const tainting = runController({
     name: "node-taints",
     clock: c.clock,
@@ -33,7 +36,7 @@ export function startNodeLifecycle(c: ControllerContext): RunningController {
       if (!node) return undefined;
       const taints = planNoSchedule(node, c.clock.nowMs());
       if (taints) await writeTaints(node, taints);
-      else judgeTaint(node);
+      else judgeTaint(node, false);
       return undefined;
     },
   });
@@ -70,14 +73,14 @@ export function startNodeLifecycle(c: ControllerContext): RunningController {
     });
   }
 
-  /** Adds, swaps or removes the NoExecute taint, if the zone's rate allows. */
-  function judgeTaint(node: KubeObject): void {
+  /** Swaps or removes the NoExecute taint; adds one if that is wanted and the zone's rate allows. */
+  function judgeTaint(node: KubeObject, add: boolean): void {
     const now = c.clock.nowMs();
     const ready = readyOf(node);
     // A node that never had a condition is the kubelet's to begin with: it registers with its own taint.
     if (ready === "Unknown" && !(node["status"]?.conditions ?? []).some((x: any) => x.type === "Ready")) return;
     const waits = awaitsNoExecute(node, ready);
-    const allowed = !waits || bucketOf(node).tryTake();
+    const allowed = !waits || (add && bucketOf(node).tryTake());
     const taints = planNoExecute(node, ready, allowed, now);
     if (!taints) return;
     void writeTaints(node, taints).catch((e) => {
@@ -93,48 +96,59 @@ export function startNodeLifecycle(c: ControllerContext): RunningController {
     return z.rate > 0 ? z.bucket : { tryTake: () => false };
   }
 
-  function rateZones(all: readonly KubeObject[]): void {
-    const counts = new Map<string, { ready: number; notReady: number }>();
-    for (const n of all) {
-      const zone = zoneOf(n);
-      const k = counts.get(zone) ?? { ready: 0, notReady: 0 };
-      if (readyOf(n) === "True") k.ready++;
-      else k.notReady++;
-      counts.set(zone, k);
-    }
-    const states = [...counts].map(([zone, k]) => ({
-      zone,
-      size: k.ready + k.notReady,
-      state: zoneState(k.ready, k.notReady, c.settings.unhealthyZoneThreshold),
-    }));
-    const allDisrupted = states.length > 0 && states.every((s) => s.state === "FullDisruption");
-    for (const { zone, size, state } of states) {
-      const rate = zoneRate(state, size, allDisrupted, {
+  /** Sets each zone's rate by its state. With every node of the cluster silent the fault is likelier here: taints are taken back, and
+   *  once some speak again, all get the time to. */
+  async function rateZones(all: readonly KubeObject[]): Promise<void> {
+    const counted = all.filter(countsForDisruption);
+    const now = zoneStates(
+      counted.map((n) => ({ zone: zoneOf(n), ready: readyOf(n) === "True" })),
+      c.settings.unhealthyZoneThreshold,
+    );
+    const [was, is] = [allDisrupted(states, now), allDisrupted(now, now)];
+    for (const [zone, { size, state }] of now) {
+      const rate = zoneRate(state, size, is, {
         evictionRate: c.settings.nodeEvictionRate,
         secondaryRate: c.settings.secondaryNodeEvictionRate,
         largeCluster: c.settings.largeClusterSizeThreshold,
       });
       if (zones.get(zone)?.rate !== rate) zones.set(zone, { rate, bucket: tokenBucket(c.clock, rate, 1) });
     }
-    for (const zone of zones.keys()) if (!counts.has(zone)) zones.delete(zone);
+    for (const zone of zones.keys()) if (!now.has(zone)) zones.delete(zone);
+    states = now;
+    if (is && !was) {
+      c.log.warn({ nodes: all.length }, "no node is ready: nothing is evicted");
+      await Promise.all(all.map((n) => forgive(n)));
+    }
+    if (was && !is) for (const [name, h] of health) health.set(name, { ...h, probeMs: c.clock.nowMs() });
+  }
+
+  /** Takes the NoExecute taints of this controller back. */
+  async function forgive(node: KubeObject): Promise<void> {
+    const taints = planNoExecute(node, "True", true, c.clock.nowMs());
+    if (!taints) return;
+    await writeTaints(node, taints).catch((e) => {
+      c.log.info({ node: node.metadata.name, reason: reasonOf(e) }, "could not take a taint back");
+    });
   }
 
   async function monitor(): Promise<void> {
     const all = nodes.lister.list();
-    rateZones(all);
-    await Promise.all(
+    const judged = await Promise.all(
       all.map(async (node) => {
-        const name = node.metadata.name;
         try {
-          await judge(node);
+          return await judge(node);
         } catch (e) {
-          if (!isNotFound(e)) c.log.warn({ node: name, reason: reasonOf(e) }, "could not judge a node");
+          if (!isNotFound(e)) c.log.warn({ node: node.metadata.name, reason: reasonOf(e) }, "could not judge a node");
+          return node;
         }
       }),
     );
+    await rateZones(judged);
+    if (!allDisrupted(states, states)) for (const node of judged) judgeTaint(node, true);
   }
 
-  async function judge(node: KubeObject): Promise<void> {
+  /** What is known of the node's health is written down; returns the node as it is then. */
+  async function judge(node: KubeObject): Promise<KubeObject> {
     const name = node.metadata.name;
     const verdict = planHealth({
       node,
@@ -152,7 +166,7 @@ export function startNodeLifecycle(c: ControllerContext): RunningController {
       recorder.event(node, "Normal", "NodeNotReady", `Node ${name} status is now: NodeNotReady`);
       await podsNotReady(node);
     }
-    judgeTaint(current);
+    return current;
   }
 
   /** The pods of a node that is not ready are not ready: endpoints must not wait for a kubelet that does not speak. */

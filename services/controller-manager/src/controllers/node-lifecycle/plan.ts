@@ -142,26 +142,6 @@ export function awaitsNoExecute(node: KubeObject, ready: string): boolean {
   );
 }
 
-export type ZoneState = "Normal" | "PartialDisruption" | "FullDisruption";
-
-export function zoneState(ready: number, notReady: number, unhealthyThreshold: number): ZoneState {
-  if (ready === 0 && notReady > 0) return "FullDisruption";
-  if (notReady > 2 && notReady / (notReady + ready) >= unhealthyThreshold) return "PartialDisruption";
-  return "Normal";
-}
-
-/** Nodes a second that may be tainted in a zone. With every zone in full disruption the fault is likelier here: none. */
-export function zoneRate(
-  state: ZoneState,
-  zoneSize: number,
-  allDisrupted: boolean,
-  o: { evictionRate: number; secondaryRate: number; largeCluster: number },
-): number {
-  if (allDisrupted) return 0;
-  if (state === "PartialDisruption") return zoneSize > o.largeCluster ? o.secondaryRate : 0;
-  return o.evictionRate;
-}
-
 export function zoneOf(node: KubeObject): string {
   const l = node.metadata.labels ?? {};
   return `${l["topology.kubernetes.io/region"] ?? ""}:${l["topology.kubernetes.io/zone"] ?? ""}`;
