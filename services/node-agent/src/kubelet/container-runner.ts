@@ -15,7 +15,7 @@ import { type ProbeCount, Prober } from "./probes/prober.ts";
 const MAX_TERMINATION_MESSAGE_BYTES = 4096;
 const FALLBACK_LOG_BYTES = 2048;
 const FALLBACK_LOG_LINES = 80;
-/** The least a container gets after its preStop hook has used up the grace. */
+/** The least a container gets between its stop signal and its end (minimumGracePeriodInSeconds). */
 const MIN_GRACE_SECONDS = 2;
 
 class RunAsRootError extends PodwireError {}
@@ -168,15 +168,23 @@ export class ContainerRunner {
         onReady: (ready) => {
           if (c.ready === ready) return;
           c.ready = ready;
-          w.wake();
+          // A pod that ends is synchronized no more; that it is not ready any more is still told.
+          if (w.record.terminating) w.publish();
+          else w.wake();
         },
         onUnhealthy: (kind) => {
-          c.killReason = `Container ${spec.name} failed ${kind.toLowerCase()} probe, will be restarted`;
+          const again = isSidecar(spec) || (w.record.pod.spec!.restartPolicy ?? "Always") !== "Never" ? ", will be restarted" : "";
+          c.killReason = `Container ${spec.name} failed ${kind.toLowerCase()} probe${again}`;
           w.wake();
         },
-        onFailure: (kind, output, errored) => {
-          if (container.running)
-            w.event("Warning", "Unhealthy", errored ? `${kind} probe errored: ${output}` : `${kind} probe failed: ${output}`, spec);
+        onTrouble: (kind, what, output) => {
+          if (!container.running) return;
+          if (what === "warning") w.event("Warning", "ProbeWarning", `${kind} probe warning: ${output}`, spec);
+          else if (what === "failed") w.event("Warning", "Unhealthy", `${kind} probe failed: ${output}`, spec);
+          else w.event("Warning", "Unhealthy", `${kind} probe errored and resulted in unknown state: ${output}`, spec);
+        },
+        get ending() {
+          return w.record.terminating !== undefined;
         },
       },
     });
@@ -220,8 +228,11 @@ export class ContainerRunner {
     return this.#w.deps.logs.tail(log.file, FALLBACK_LOG_LINES, FALLBACK_LOG_BYTES);
   }
 
-  /** Runs preStop, sends the stop signal, waits for the grace, kills; resolves when the container is over. */
-  async kill(spec: ContainerSpec, c: ContainerRecord, message: string, graceSeconds: number): Promise<void> {
+  /**
+   * Runs preStop, waits for its turn, sends the stop signal, waits for what is left of the grace (at least MIN_GRACE_SECONDS), kills;
+   * resolves when the container is over.
+   */
+  async kill(spec: ContainerSpec, c: ContainerRecord, message: string, graceSeconds: number, turn?: Promise<unknown>): Promise<void> {
     const container = c.container;
     if (!container || !c.running) return;
     if (c.stopping) {
@@ -237,8 +248,7 @@ export class ContainerRunner {
         : undefined;
     const grace = probeGrace !== undefined && probeGrace !== null ? Number(probeGrace) : graceSeconds;
     this.#w.event("Normal", "Killing", message, spec);
-    const startedMs = clock.nowMs();
-    let deadlineMs = startedMs + grace * 1000;
+    let deadlineMs = clock.nowMs() + grace * 1000;
     const over = new AbortController();
     void container.wait().then(() => over.abort());
     let cutShort: () => void = () => undefined;
@@ -246,30 +256,36 @@ export class ContainerRunner {
       deadlineMs = Math.min(deadlineMs, clock.nowMs() + seconds * 1000);
       cutShort();
     });
-    if (spec.lifecycle?.preStop && grace > 0) {
-      const hookOver = new AbortController();
-      const limit = clock.after(grace * 1000, () => hookOver.abort());
-      over.signal.addEventListener("abort", () => hookOver.abort(), { once: true });
-      try {
-        await runHook(spec.lifecycle.preStop, this.#target(spec, container), hookOver.signal);
-      } catch (e) {
-        this.#w.event("Warning", "FailedPreStopHook", `PreStopHook failed`, spec);
-        this.#w.deps.log.info({ reason: reasonOf(e) }, "preStop hook failed");
-      }
-      limit.cancel();
-      deadlineMs = Math.max(deadlineMs, clock.nowMs() + MIN_GRACE_SECONDS * 1000);
-    }
-    if (grace === 0) container.kill(9);
-    else {
-      container.kill(stopSignal(spec, container));
-      while (container.running && clock.nowMs() < deadlineMs) {
+    /** Until `end()`, which may come nearer, or the container's end, or `other`. */
+    const waitFor = async (end: () => number, other?: Promise<unknown>): Promise<void> => {
+      let settled = false;
+      void other?.then(() => {
+        settled = true;
+        cutShort();
+      });
+      while (!settled && container.running && clock.nowMs() < end()) {
         const wait = new AbortController();
         cutShort = () => wait.abort();
-        over.signal.addEventListener("abort", () => wait.abort(), { once: true });
-        await clock.sleep(deadlineMs - clock.nowMs(), wait.signal).catch(() => undefined);
+        over.signal.addEventListener("abort", cutShort, { once: true });
+        await clock.sleep(end() - clock.nowMs(), wait.signal).catch(() => undefined);
+        over.signal.removeEventListener("abort", cutShort);
       }
-      if (container.running) container.kill(9);
+    };
+    if (spec.lifecycle?.preStop && grace > 0) {
+      const hookOver = new AbortController();
+      over.signal.addEventListener("abort", () => hookOver.abort(), { once: true });
+      const hook = runHook(spec.lifecycle.preStop, this.#target(spec, container), hookOver.signal).catch((e) => {
+        this.#w.event("Warning", "FailedPreStopHook", `PreStopHook failed`, spec);
+        this.#w.deps.log.info({ reason: reasonOf(e) }, "preStop hook failed");
+      });
+      await waitFor(() => deadlineMs, hook);
+      hookOver.abort();
     }
+    if (turn && grace > 0) await waitFor(() => deadlineMs, turn);
+    const stoppedMs = clock.nowMs();
+    container.kill(stopSignal(spec, container));
+    await waitFor(() => Math.max(deadlineMs, stoppedMs + MIN_GRACE_SECONDS * 1000));
+    if (container.running) container.kill(9);
     await container.wait();
   }
 

@@ -84,6 +84,14 @@ export function podStatus(r: PodRecord, node: NodeFacts, nowMs: number): PodStat
   return status;
 }
 
+/** All termination messages of a pod together (MaxPodTerminationMessageLogLength). */
+const MAX_MESSAGES_BYTES = 12 * 1024;
+
+function messageBytes(pod: Pod): number {
+  const { init, main, ephemeral } = specsOf(pod);
+  return Math.trunc(MAX_MESSAGES_BYTES / Math.max(1, init.length + main.length + ephemeral.length));
+}
+
 function containerStatus(r: PodRecord, spec: ContainerSpec, kind: ContainerRecord["kind"]): ContainerStatus {
   const c = r.containers.get(spec.name);
   if (c === undefined) {
@@ -103,7 +111,11 @@ function containerStatus(r: PodRecord, spec: ContainerSpec, kind: ContainerRecor
     name: c.name,
     state: stateOf(r, c, kind),
     lastState:
-      c.terminated && c.waiting.reason !== "" ? { terminated: terminated(c.terminated) } : c.last ? { terminated: terminated(c.last) } : {},
+      c.terminated && c.waiting.reason !== ""
+        ? { terminated: terminated(c.terminated, messageBytes(r.pod)) }
+        : c.last
+          ? { terminated: terminated(c.last, messageBytes(r.pod)) }
+          : {},
     ready: false,
     restartCount: c.restartCount,
     image: c.image,
@@ -139,7 +151,7 @@ function mountStatus(m: VolumeMount): VolumeMountStatus {
 
 function stateOf(r: PodRecord, c: ContainerRecord, kind: ContainerRecord["kind"]): ContainerState {
   if (c.running) return { running: { startedAt: time(c.running.startedMs) } };
-  if (c.terminated && c.waiting.reason === "") return { terminated: terminated(c.terminated) };
+  if (c.terminated && c.waiting.reason === "") return { terminated: terminated(c.terminated, messageBytes(r.pod)) };
   if (c.waiting.reason !== "")
     return { waiting: { reason: c.waiting.reason, ...(c.waiting.message ? { message: c.waiting.message } : {}) } };
   return {
@@ -147,12 +159,14 @@ function stateOf(r: PodRecord, c: ContainerRecord, kind: ContainerRecord["kind"]
   };
 }
 
-function terminated(t: Termination): NonNullable<ContainerState["terminated"]> {
+function terminated(t: Termination, maxBytes: number): NonNullable<ContainerState["terminated"]> {
+  const bytes = Buffer.from(t.message);
+  const message = bytes.length > maxBytes ? bytes.subarray(0, maxBytes).toString("utf8") : t.message;
   return {
     exitCode: t.exitCode,
     ...(t.signal ? { signal: t.signal } : {}),
     reason: t.reason,
-    ...(t.message ? { message: t.message } : {}),
+    ...(message ? { message } : {}),
     startedAt: t.startedMs > 0 ? time(t.startedMs) : (null as never),
     finishedAt: time(t.finishedMs),
     containerID: t.containerId,

@@ -414,6 +414,7 @@ export class PodWorker {
   async vanish(): Promise<void> {
     if (this.#gone) return;
     this.#gone = true;
+    this.runner.shortenGrace(0);
     await this.#stopAll(0);
     await this.#releaseSandbox();
     this.deps.statuses.forget(this.record.uid);
@@ -436,14 +437,16 @@ export class PodWorker {
     this.deps.onGone(this.record.uid);
   }
 
+  /** All at once; sidecars get their signal when the containers that they serve are over, the last one first (termination_order.go). */
   async #stopAll(graceSeconds: number): Promise<void> {
     const { init, main, ephemeral } = specsOf(this.record.pod);
-    const stop = async (spec: ContainerSpec) => {
+    const stop = async (spec: ContainerSpec, turn?: Promise<unknown>) => {
       const c = this.record.containers.get(spec.name!);
-      if (c?.running) await this.runner.kill(spec, c, `Stopping container ${spec.name}`, graceSeconds);
+      if (c?.running) await this.runner.kill(spec, c, `Stopping container ${spec.name}`, graceSeconds, turn);
     };
-    await Promise.all([...main, ...ephemeral, ...init.filter((s) => !isSidecar(s))].map(stop));
-    for (const s of init.filter(isSidecar).reverse()) await stop(s);
+    let before: Promise<unknown> = Promise.all([...main, ...ephemeral, ...init.filter((s) => !isSidecar(s))].map((s) => stop(s)));
+    for (const s of init.filter(isSidecar).reverse()) before = Promise.all([before, stop(s, before)]);
+    await before;
   }
 
   async #releaseSandbox(): Promise<void> {

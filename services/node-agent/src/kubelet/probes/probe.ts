@@ -1,5 +1,6 @@
 // One probe, once (pkg/probe): exec in the container, HTTP, TCP or gRPC from the node to the pod through its network.
 // Invariant: an outcome is success, failure with the kubelet's text, or unknown when the probe itself could not run.
+// Redirects to the same host are followed; what redirects elsewhere is alive.
 import http from "node:http";
 import type { Container as ContainerSpec, Probe } from "@podwire/api";
 import type { Clock } from "@podwire/base";
@@ -7,7 +8,8 @@ import type { Container, NetStack } from "@podwire/runtime";
 import { checkGrpc } from "./grpc.ts";
 
 export interface ProbeOutcome {
-  result: "success" | "failure" | "unknown";
+  /** `warning` counts as success and is told; `unknown` is no result. */
+  result: "success" | "warning" | "failure" | "unknown";
   output: string;
 }
 
@@ -29,18 +31,20 @@ export function runProbe(p: Probe, t: ProbeTarget): Promise<ProbeOutcome> {
   if (p.httpGet) return httpProbe(p.httpGet, t, timeoutMs);
   if (p.tcpSocket) {
     const port = portOf(p.tcpSocket.port, t.spec);
-    if (port === undefined) return Promise.resolve({ result: "unknown", output: `couldn't find port: ${p.tcpSocket.port}` });
+    if (typeof port === "string") return Promise.resolve({ result: "unknown", output: port });
     return tcpProbe(p.tcpSocket.host || t.podIP, port, t, timeoutMs);
   }
   if (p.grpc) return checkGrpc({ host: t.podIP, port: Number(p.grpc.port), service: p.grpc.service ?? "", timeoutMs }, t.stack, t.clock);
   return Promise.resolve({ result: "unknown", output: "missing probe handler" });
 }
 
-export function portOf(port: unknown, spec: ContainerSpec): number | undefined {
-  if (typeof port === "number") return port;
-  const byName = (spec.ports ?? []).find((x) => x.name === port);
-  if (byName) return Number(byName.containerPort);
-  return /^\d+$/.test(String(port)) ? Number(port) : undefined;
+/** The number of a port, or why there is none. */
+export function portOf(port: unknown, spec: ContainerSpec): number | string {
+  const named = (spec.ports ?? []).find((x) => x.name === port);
+  const text = String(port);
+  if (!named && !/^[+-]?\d+$/.test(text)) return `strconv.Atoi: parsing ${JSON.stringify(text)}: invalid syntax`;
+  const n = named ? Number(named.containerPort) : Number(text);
+  return n > 0 && n < 65536 ? n : `invalid port number: ${n}`;
 }
 
 async function execProbe(command: string[], t: ProbeTarget, timeoutMs: number): Promise<ProbeOutcome> {
@@ -48,7 +52,8 @@ async function execProbe(command: string[], t: ProbeTarget, timeoutMs: number): 
   try {
     session = t.container.execute(command);
   } catch (e) {
-    return { result: "failure", output: e instanceof Error ? e.message : String(e) };
+    const reason = e instanceof Error ? e.message : String(e);
+    return { result: "unknown", output: `rpc error: code = Unknown desc = ${reason}` };
   }
   const out: Buffer[] = [];
   let size = 0;
@@ -111,28 +116,71 @@ export function goDialText(e: unknown): string {
   }
 }
 
-function httpProbe(h: NonNullable<Probe["httpGet"]>, t: ProbeTarget, timeoutMs: number): Promise<ProbeOutcome> {
+/** Redirects that are followed (net/http's limit). */
+const MAX_REDIRECTS = 10;
+
+async function httpProbe(h: NonNullable<Probe["httpGet"]>, t: ProbeTarget, timeoutMs: number): Promise<ProbeOutcome> {
   const port = portOf(h.port, t.spec);
-  if (port === undefined) return Promise.resolve({ result: "unknown", output: `couldn't find port: ${h.port}` });
+  if (typeof port === "string") return { result: "unknown", output: port };
   const host = h.host || t.podIP;
   const scheme = (h.scheme ?? "HTTP").toLowerCase();
   const path = (h.path ?? "/").startsWith("/") ? (h.path ?? "/") : `/${h.path}`;
-  const url = `${scheme}://${host.includes(":") ? `[${host}]` : host}:${port}${path}`;
-  const headers: Record<string, string> = { "User-Agent": "kube-probe/1.34", Accept: "*/*", Connection: "close", Host: `${host}:${port}` };
+  const headers: Record<string, string> = { "User-Agent": "kube-probe/1.34", Accept: "*/*", Connection: "close" };
   for (const { name, value } of h.httpHeaders ?? []) {
     if (value === "" && (name === "User-Agent" || name === "Accept")) delete headers[name];
     else headers[Object.keys(headers).find((k) => k.toLowerCase() === name!.toLowerCase()) ?? name!] = value!;
   }
+  const named = Object.keys(headers).find((k) => k.toLowerCase() === "host");
+  const deadlineMs = t.clock.monotonicMs() + timeoutMs;
+  let at = `${scheme}://${host.includes(":") ? `[${host}]` : host}:${port}${path}`;
+  for (let redirects = 0; ; redirects++) {
+    // A header of the manifest names the host for the first request only.
+    const { host: authority, hostname } = urlOf(at);
+    const own = redirects === 0 && named ? headers : { ...headers, [named ?? "Host"]: redirects === 0 ? `${hostname}:${port}` : authority };
+    const answer = await httpGet(at, own, t, deadlineMs);
+    if ("failed" in answer) return { result: "failure", output: `Get ${JSON.stringify(at)}: ${answer.failed}` };
+    const { status, body, location } = answer;
+    if (status < 200 || status >= 400) return { result: "failure", output: `HTTP probe failed with statuscode: ${status}` };
+    if (status < 300) return { result: "success", output: body };
+    const next = FOLLOWED.has(status) && location !== undefined ? resolved(location, at) : undefined;
+    if (next === undefined || urlOf(next).hostname !== hostname)
+      return { result: "warning", output: `Probe terminated redirects, Response body: ${body}` };
+    if (redirects + 1 >= MAX_REDIRECTS)
+      return { result: "failure", output: `Get ${JSON.stringify(location)}: stopped after ${MAX_REDIRECTS} redirects` };
+    at = next;
+  }
+}
+
+const FOLLOWED = new Set([301, 302, 303, 307, 308]);
+
+function resolved(location: string, base: string): string | undefined {
+  const u = URL.parse(location, base);
+  return u && (u.protocol === "http:" || u.protocol === "https:") ? u.href : undefined;
+}
+
+/** As the kubelet writes it: what the pod's manifest says need not be what a URL allows. */
+function urlOf(text: string): { scheme: string; host: string; hostname: string; port: number; path: string } {
+  const [, scheme = "http", host = "", path = ""] = /^(\w+):\/\/([^/?#]*)([^#]*)/.exec(text) ?? [];
+  const [, bracketed, bare = "", port] = /^(?:\[(.*)\]|([^:]*))(?::(\d+))?$/.exec(host) ?? [];
+  return { scheme, host, hostname: bracketed ?? bare, port: Number(port ?? (scheme === "https" ? 443 : 80)), path: path || "/" };
+}
+
+type HttpAnswer = { status: number; body: string; location: string | undefined } | { failed: string };
+
+/** One GET through the node's network. */
+function httpGet(url: string, headers: Record<string, string>, t: ProbeTarget, deadlineMs: number): Promise<HttpAnswer> {
+  const { scheme, hostname: host, port, path } = urlOf(url);
+  const timeoutMs = Math.max(1, deadlineMs - t.clock.monotonicMs());
   return new Promise((resolve) => {
     let done = false;
-    const finish = (o: ProbeOutcome) => {
+    const finish = (o: HttpAnswer) => {
       if (done) return;
       done = true;
       timer.cancel();
       socket?.destroy();
       resolve(o);
     };
-    const failed = (text: string) => finish({ result: "failure", output: `Get "${url}": ${text}` });
+    const failed = (text: string) => finish({ failed: text });
     let connected = false;
     const timer = t.clock.after(timeoutMs, () =>
       failed(
@@ -173,9 +221,8 @@ function httpProbe(h: NonNullable<Probe["httpGet"]>, t: ProbeTarget, timeoutMs: 
             size += d.length;
           });
           res.on("end", () => {
-            const code = res.statusCode ?? 0;
-            if (code >= 200 && code < 400) finish({ result: "success", output: Buffer.concat(parts).toString("utf8") });
-            else finish({ result: "failure", output: `HTTP probe failed with statuscode: ${code}` });
+            const body = Buffer.concat(parts).subarray(0, MAX_BODY_BYTES).toString("utf8");
+            finish({ status: res.statusCode ?? 0, body, location: res.headers.location });
           });
           res.on("error", onError);
         });

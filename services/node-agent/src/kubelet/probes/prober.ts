@@ -11,15 +11,17 @@ export interface ProbeReport {
   onReady(ready: boolean): void;
   /** Liveness or startup failed: the container is to be killed. */
   onUnhealthy(kind: "Startup" | "Liveness"): void;
-  /** Every failed attempt, for the Unhealthy event. */
-  onFailure(kind: ProbeKind, output: string, errored: boolean): void;
+  /** Every attempt that did not simply succeed, for its event: it failed, could not run (no result), or succeeded with a warning. */
+  onTrouble(kind: ProbeKind, what: "failed" | "errored" | "warning", output: string): void;
+  /** The pod is about to end: only readiness is still asked. */
+  readonly ending: boolean;
 }
 
 /** How often a probe of a container ended how. */
 export interface ProbeCount {
   container: string;
   kind: ProbeKind;
-  results: { successful: number; failed: number; unknown: number };
+  results: { successful: number; failed: number };
 }
 
 /** Attempts before a failure counts, as the kubelet repeats a probe that could not run. */
@@ -64,20 +66,23 @@ export class Prober {
     const startedMs = this.#target.container.startedMs;
     let last: "success" | "failure" | undefined;
     let run = 0;
-    const count: ProbeCount = { container: this.#target.spec.name!, kind, results: { successful: 0, failed: 0, unknown: 0 } };
+    const count: ProbeCount = { container: this.#target.spec.name!, kind, results: { successful: 0, failed: 0 } };
     this.counts.push(count);
     try {
       const wait = startedMs + (probe.initialDelaySeconds ?? 0) * 1000 - this.#clock.nowMs();
       if (wait > 0) await this.#clock.sleep(wait, signal);
       else if (kind !== "Readiness" && probe.exec) await this.#clock.sleep(this.#random.below(50), signal);
       for (;;) {
+        // Who ends is not restarted.
+        if (this.#report.ending && kind !== "Readiness") return;
         const outcome = await this.#attempt(probe);
         if (signal.aborted) return;
-        if (outcome !== undefined) {
-          count.results[outcome.result === "success" ? "successful" : outcome.result === "failure" ? "failed" : "unknown"]++;
-          if (outcome.result === "failure") this.#report.onFailure(kind, outcome.output, false);
-          if (outcome.result === "unknown") this.#report.onFailure(kind, outcome.output, true);
-          const result = outcome.result === "success" ? "success" : "failure";
+        if (outcome?.result === "unknown") this.#report.onTrouble(kind, "errored", outcome.output);
+        else if (outcome !== undefined) {
+          if (outcome.result === "failure") this.#report.onTrouble(kind, "failed", outcome.output);
+          if (outcome.result === "warning") this.#report.onTrouble(kind, "warning", outcome.output);
+          const result = outcome.result === "failure" ? "failure" : "success";
+          count.results[result === "success" ? "successful" : "failed"]++;
           run = result === last ? run + 1 : 1;
           last = result;
           if (result === "success" && run >= successAt) {
@@ -92,7 +97,7 @@ export class Prober {
         await this.#clock.sleep(periodMs, signal);
       }
     } catch (e) {
-      if (!signal.aborted) this.#report.onFailure(kind, reasonOf(e), true);
+      if (!signal.aborted) this.#report.onTrouble(kind, "errored", reasonOf(e));
     }
   }
 
