@@ -77,7 +77,10 @@ describe("probes", () => {
   });
 
   it("follow redirects to the same host, and take others for a sign of life", async () => {
-    const probe = (target: string) => ({ httpGet: { path: `/redirect?location=${encodeURIComponent(target)}`, port: 8080 }, periodSeconds: 1 });
+    const probe = (target: string) => ({
+      httpGet: { path: `/redirect?location=${encodeURIComponent(target)}`, port: 8080 },
+      periodSeconds: 1,
+    });
     const server = (name: string, o: object) => ({ name, image: "registry.k8s.io/e2e-test-images/agnhost:2.53", args: ["netexec"], ...o });
     await create("here", [server("c", { readinessProbe: { ...probe("/healthz"), failureThreshold: 1 } })]);
     await create("bad", [server("c", { readinessProbe: { ...probe("/echo?code=418&msg=no"), failureThreshold: 1 } })]);
