@@ -323,6 +323,7 @@ export class ApiServer {
       anonymous: config["anonymous-auth"],
       upgrade,
       refused: (request, response) => this.handler.refused(request, response),
+      clock: this.#o.clock,
       log,
     });
     this.port = await this.#https.listen(config["secure-port"], config["bind-address"]);

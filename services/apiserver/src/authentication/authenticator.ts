@@ -51,17 +51,17 @@ export function certificateUser(der: Uint8Array): User | undefined {
   });
 }
 
-/** Tries each in turn; the first that knows the token wins. */
+/** Tries each in turn; the first that knows the token wins. A promise only where one of them needs it. */
 export function unionOf(authenticators: readonly TokenAuthenticator[]): TokenAuthenticator {
-  return {
-    async authenticate(token) {
-      for (const a of authenticators) {
-        const user = await a.authenticate(token);
-        if (user) return user;
-      }
-      return undefined;
-    },
+  const from = (first: number, token: string): User | undefined | Promise<User | undefined> => {
+    for (let i = first; i < authenticators.length; i++) {
+      const user = (authenticators[i] as TokenAuthenticator).authenticate(token);
+      if (user instanceof Promise) return user.then((u) => u ?? from(i + 1, token));
+      if (user) return user;
+    }
+    return undefined;
   };
+  return { authenticate: (token) => from(0, token) };
 }
 
 function csv(line: string): string[] {

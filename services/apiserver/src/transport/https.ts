@@ -6,13 +6,15 @@ import type { Duplex } from "node:stream";
 import tls, { type TLSSocket } from "node:tls";
 import { gzip } from "node:zlib";
 import { statusErrors } from "@podwire/api";
-import type { Logger } from "@podwire/base";
+import type { Clock, Logger, Timer } from "@podwire/base";
 import { ANONYMOUS, type TokenAuthenticator } from "../authentication/authenticator.ts";
 import { certificateHolder, FRONT_PROXY, remoteUser } from "../authentication/request-header.ts";
 import { TokenRefusedError } from "../authentication/service-account-tokens.ts";
 import type { ApiRequest, ApiResponse, ResponseSink, User } from "../call.ts";
 import { MAX_BODY_BYTES } from "../handler.ts";
 import { bytesOf, errorResponse } from "../response.ts";
+import { HttpRequest, NO_BODY, type Out } from "./exchange.ts";
+import { Http1Connection, type Http1Options } from "./http1.ts";
 
 export interface HttpsOptions {
   cert: string;
@@ -28,6 +30,7 @@ export interface HttpsOptions {
   refused?: (request: ApiRequest, response: ApiResponse) => void;
   /** Serves WebSocket and SPDY upgrades of HTTP/1.1 connections. */
   upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer, authenticate: () => Promise<User>) => void;
+  clock: Clock;
   log: Logger;
 }
 
@@ -36,6 +39,9 @@ const GZIP_FROM_BYTES = 128 * 1024;
 const GZIP_LEVEL = 1;
 const MAX_STREAMS_PER_CONNECTION = 1_000;
 const KEEP_ALIVE_MS = 180_000;
+/** Connections are looked at this often for having been silent too long. */
+const SWEEP_MS = 10_000;
+const SECOND_MS = 1_000;
 
 export class HttpsTransport {
   readonly #o: HttpsOptions;
@@ -43,6 +49,10 @@ export class HttpsTransport {
   readonly #http1: http.Server;
   readonly #http2: http2.Http2Server;
   readonly #sockets = new Set<TLSSocket>();
+  readonly #plain = new Set<Http1Connection>();
+  readonly #plainOptions: Http1Options;
+  #sweeper: Timer | undefined;
+  #date = { second: 0, text: "" };
   readonly #users = new WeakMap<TLSSocket, User | typeof FRONT_PROXY | null>();
 
   constructor(o: HttpsOptions) {
@@ -53,7 +63,7 @@ export class HttpsTransport {
     );
     this.#http1.on("clientError", (e: NodeJS.ErrnoException, socket: Duplex) => refuseBytes(e, socket));
     this.#http1.on("upgrade", (req: IncomingMessage, socket: Duplex, head: Buffer) =>
-      o.upgrade(req, socket, head, () => this.#authenticate(socket as TLSSocket, req.headers)),
+      o.upgrade(req, socket, head, async () => this.#authenticate(socket as TLSSocket, req.headers)),
     );
     this.#http2 = http2.createServer({ settings: { maxConcurrentStreams: MAX_STREAMS_PER_CONNECTION, initialWindowSize: 1 << 20 } });
     this.#http2.on("stream", (stream, headers) => this.#onHttp2(stream as ServerHttp2Stream, headers));
@@ -71,6 +81,13 @@ export class HttpsTransport {
       (socket) => this.#onSecure(socket),
     );
     this.#tls.on("tlsClientError", () => {});
+    this.#plainOptions = {
+      respond: (request, body, socket, out) => void this.#respond(request, body, socket, out),
+      handOver: (socket) => void this.#http1.emit("connection", socket),
+      date: () => this.#now(),
+      idleSweeps: KEEP_ALIVE_MS / SWEEP_MS,
+      idleSeconds: KEEP_ALIVE_MS / SECOND_MS,
+    };
   }
 
   /** Resolves with the port. */
@@ -79,6 +96,7 @@ export class HttpsTransport {
       this.#tls.once("error", reject);
       this.#tls.listen(port, host, () => {
         this.#tls.off("error", reject);
+        this.#sweeper = this.#o.clock.every(SWEEP_MS, () => this.#sweep(), { unref: true });
         this.#tls.on("error", (err) => this.#o.log.error({ err }, "the listening socket failed"));
         resolve((this.#tls.address() as { port: number }).port);
       });
@@ -92,6 +110,7 @@ export class HttpsTransport {
 
   close(): Promise<void> {
     return new Promise((resolve) => {
+      this.#sweeper?.cancel();
       this.#tls.close(() => resolve());
       for (const s of this.#sockets) s.destroy();
     });
@@ -103,11 +122,26 @@ export class HttpsTransport {
     socket.on("error", () => socket.destroy());
     socket.setNoDelay?.(true);
     if (socket.alpnProtocol === "h2") this.#http2.emit("connection", socket);
-    else this.#http1.emit("connection", socket);
+    else {
+      const connection = new Http1Connection(socket, this.#plainOptions);
+      this.#plain.add(connection);
+      socket.on("close", () => this.#plain.delete(connection));
+    }
   }
 
-  /** Throws 401. */
-  async #authenticate(socket: TLSSocket, headers: ApiRequest["headers"]): Promise<User> {
+  #sweep(): void {
+    for (const c of this.#plain) c.sweep();
+  }
+
+  /** The Date field, which changes once a second. */
+  #now(): string {
+    const second = Math.floor(this.#o.clock.nowMs() / SECOND_MS);
+    if (second !== this.#date.second) this.#date = { second, text: new Date(second * SECOND_MS).toUTCString() };
+    return this.#date.text;
+  }
+
+  /** Who asks; most are known at once. Throws 401. */
+  #authenticate(socket: TLSSocket, headers: ApiRequest["headers"]): User | Promise<User> {
     const byCertificate = this.#certificate(socket);
     if (byCertificate === FRONT_PROXY) {
       const user = remoteUser(headers);
@@ -116,23 +150,23 @@ export class HttpsTransport {
     const authorization = one(headers["authorization"]);
     if (authorization !== undefined) {
       const m = /^bearer +(\S+)/i.exec(authorization);
-      if (m) {
-        const user = await this.#token(m[1] as string);
-        if (user) return user;
-        throw statusErrors.unauthorized();
-      }
+      if (m) return this.#token(m[1] as string);
     }
     if (byCertificate && byCertificate !== FRONT_PROXY) return byCertificate;
     if (this.#o.anonymous) return ANONYMOUS;
     throw statusErrors.unauthorized();
   }
 
-  async #token(token: string): Promise<User | undefined> {
+  #token(token: string): User | Promise<User> {
+    const refused = (e: unknown): never => {
+      throw e instanceof TokenRefusedError ? statusErrors.unauthorized() : e;
+    };
+    const known = (user: User | undefined): User => user ?? refused(new TokenRefusedError("nobody's token"));
     try {
-      return await this.#o.tokens.authenticate(token);
+      const user = this.#o.tokens.authenticate(token);
+      return user instanceof Promise ? user.then(known, refused) : known(user);
     } catch (e) {
-      if (e instanceof TokenRefusedError) return undefined;
-      throw e;
+      return refused(e);
     }
   }
 
@@ -204,7 +238,7 @@ export class HttpsTransport {
           return sinkOf(stream, () => stream.writableLength);
         },
       });
-    if (stream.endAfterHeaders) respond(EMPTY);
+    if (stream.endAfterHeaders) respond(NO_BODY);
     else collect(stream, respond);
   }
 
@@ -212,7 +246,8 @@ export class HttpsTransport {
     let r: ApiResponse;
     let known = false;
     try {
-      const user = await this.#authenticate(socket, request.headers);
+      const who = this.#authenticate(socket, request.headers);
+      const user = who instanceof Promise ? await who : who;
       known = true;
       if (body === "too large") throw statusErrors.requestEntityTooLarge(`limit is ${MAX_BODY_BYTES}`);
       if (body.length > 0) request.body = body;
@@ -246,46 +281,6 @@ export class HttpsTransport {
   }
 }
 
-/** A request whose signal is made when somebody asks for it: most are answered before anybody could wait. */
-class HttpRequest implements ApiRequest {
-  readonly method: string;
-  readonly path: string;
-  readonly headers: ApiRequest["headers"];
-  readonly sourceAddress: string;
-  body?: Uint8Array;
-  #gone: AbortController | undefined;
-  #over = false;
-
-  constructor(method: string, path: string, headers: ApiRequest["headers"], sourceAddress: string) {
-    this.method = method;
-    this.path = path;
-    this.headers = headers;
-    this.sourceAddress = sourceAddress;
-  }
-
-  get signal(): AbortSignal {
-    if (!this.#gone) {
-      this.#gone = new AbortController();
-      if (this.#over) this.#gone.abort();
-    }
-    return this.#gone.signal;
-  }
-
-  /** The exchange has ended, answered or not. */
-  over(): void {
-    this.#over = true;
-    this.#gone?.abort();
-  }
-}
-
-interface Out {
-  /** The body in pieces. */
-  send(r: ApiResponse, bytes: readonly Uint8Array[]): void;
-  stream(r: ApiResponse): ResponseSink;
-}
-
-const EMPTY = new Uint8Array(0);
-
 /** The TLS socket below a session; the session's own `socket` is a proxy that hides some methods. */
 function socketOf(session: http2.ServerHttp2Session): TLSSocket {
   return session.socket as unknown as TLSSocket;
@@ -314,7 +309,7 @@ function collect(from: IncomingMessage | ServerHttp2Stream, done: (body: Uint8Ar
     }
   });
   from.on("end", () => {
-    if (!over) done(chunks.length === 1 ? (chunks[0] as Buffer) : chunks.length === 0 ? EMPTY : Buffer.concat(chunks));
+    if (!over) done(chunks.length === 1 ? (chunks[0] as Buffer) : chunks.length === 0 ? NO_BODY : Buffer.concat(chunks));
   });
   from.on("error", () => {});
 }
