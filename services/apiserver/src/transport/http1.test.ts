@@ -5,8 +5,8 @@ import type { TLSSocket } from "node:tls";
 import { afterEach, expect, it } from "vitest";
 import type { ApiResponse, ResponseSink } from "../call.ts";
 import type { HttpRequest, Out } from "./exchange.ts";
-import { MalformedHeaderError } from "./http1-answer.ts";
 import { Http1Connection } from "./http1.ts";
+import { MalformedHeaderError } from "./http1-answer.ts";
 
 type Respond = (request: HttpRequest, body: string, out: Out) => void;
 
@@ -113,10 +113,18 @@ it("takes heads and bodies in pieces of any size", async () => {
 });
 
 it.each([
-  ["a chunked body", "PUT /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n3\r\nabc\r\n0\r\n\r\n", "node: PUT abc"],
+  [
+    "a chunked body",
+    "PUT /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+    "node: PUT abc",
+  ],
   ["HEAD", "HEAD / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "HTTP/1.1 200 OK"],
   ["HTTP/1.0", "GET / HTTP/1.0\r\n\r\n", "node: GET "],
-  ["an expectation", "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\nConnection: close\r\n\r\nab", "node: POST ab"],
+  [
+    "an expectation",
+    "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\nConnection: close\r\n\r\nab",
+    "node: POST ab",
+  ],
   ["an upgrade", "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\nmore", "switched more"],
   ["nonsense", "\u0000\u0001\r\n\r\n", "400 Bad Request"],
 ])("hands over %s, after plain requests on the same connection", async (_what, raw, expected) => {
