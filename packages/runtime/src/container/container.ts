@@ -18,6 +18,7 @@ import { mountProc } from "../vfs/proc.ts";
 import { resolveProgram } from "./exec-path.ts";
 import { buildRootfs, type ContainerMount } from "./rootfs.ts";
 import type { PodSandbox } from "./sandbox.ts";
+import { type OutputListener, SessionOutput } from "./session-output.ts";
 import { identityOf, type UserRequest } from "./user.ts";
 
 export interface ContainerOptions {
@@ -54,9 +55,6 @@ export interface ContainerStats {
   rootfsInodes: number;
 }
 
-export type OutputStream = "stdout" | "stderr";
-export type OutputListener = (stream: OutputStream, bytes: Uint8Array) => void;
-
 /** The container could not be started; `message` is the runtime's text as the kubelet shows it. */
 export class StartError extends PodwireError {
   /** Exit code that the container's status gets: 127 not found, 126 not executable, 128 else. */
@@ -85,6 +83,7 @@ export interface Session {
   /** Resolves when the process has taken the bytes (or is over). */
   write(bytes: Uint8Array): Promise<void>;
   endInput(): void;
+  /** A promise from the listener holds the process's writes until it settles. */
   onOutput(cb: OutputListener): void;
   resize(columns: number, rows: number): void;
   wait(): Promise<ExitStatus>;
@@ -103,7 +102,7 @@ export class Container {
   finishedMs = 0;
   oomKilled = false;
   #session: Session | undefined;
-  readonly #outputs = new Set<OutputListener>();
+  readonly #output = new SessionOutput();
   #exit: ExitStatus | undefined;
   #waiting: ((s: ExitStatus) => void)[] = [];
 
@@ -160,13 +159,11 @@ export class Container {
     const argv = this.argv();
     if (argv.length === 0) throw new StartError(`failed to generate container spec: failed to generate spec: no command specified`, 128);
     this.pids = pids ?? this.sandbox.pidNamespace();
-    const session = this.#launch(argv, { stdin: this.options.stdin ?? false, tty: this.options.tty ?? false }, StartErrorStyle.start);
+    const streams = { stdin: this.options.stdin ?? false, tty: this.options.tty ?? false };
+    const session = this.#launch(argv, streams, StartErrorStyle.start, this.#output);
     this.#session = session;
     this.init = session.process;
     this.startedMs = this.sandbox.options.clock.nowMs();
-    session.onOutput((stream, bytes) => {
-      for (const cb of this.#outputs) cb(stream, bytes);
-    });
     this.pids.onEnd(session.process, (p) => {
       for (const other of [...this.context.processes]) if (!other.ended) other.terminate({ code: 0, signal: SIGKILL });
       this.finishedMs = this.sandbox.options.clock.nowMs();
@@ -179,7 +176,7 @@ export class Container {
   /** Runs one more process in the container. Throws StartError. */
   execute(argv: string[], o: ExecOptions = {}): Session {
     if (!this.running) throw new StartError("cannot exec in a stopped container", 128);
-    return this.#launch(argv, o, StartErrorStyle.exec);
+    return this.#launch(argv, o, StartErrorStyle.exec, new SessionOutput());
   }
 
   /** The first process's streams, for attach. */
@@ -188,8 +185,7 @@ export class Container {
   }
 
   onOutput(cb: OutputListener): () => void {
-    this.#outputs.add(cb);
-    return () => void this.#outputs.delete(cb);
+    return this.#output.add(cb);
   }
 
   kill(signal: number): void {
@@ -243,21 +239,21 @@ export class Container {
     this.kill(SIGKILL);
   }
 
-  #launch(argv: string[], o: ExecOptions, style: (typeof StartErrorStyle)[keyof typeof StartErrorStyle]): Session {
+  #launch(argv: string[], o: ExecOptions, style: (typeof StartErrorStyle)[keyof typeof StartErrorStyle], output: SessionOutput): Session {
     const pids = this.pids as PidNamespace;
     const identity = this.#identity(o.user ?? this.options.user);
     const env = this.#env(identity);
     const cwd = this.#workingDirectory(o.workingDir);
-    const outputs = new Set<OutputListener>();
-    const emit: OutputListener = (stream, bytes) => {
-      for (const cb of outputs) cb(stream, bytes);
-    };
     const fds = new FdTable();
     const input = new Pipe();
     let tty: Tty | undefined;
     let inputEnd: PipeEnd | undefined;
     if (o.tty) {
-      tty = new Tty((bytes) => emit("stdout", bytes));
+      tty = new Tty({
+        write: (bytes) => output.emit("stdout", bytes),
+        held: () => output.held,
+        onWritable: (wake) => output.onWritable(wake),
+      });
       const f = tty.slave();
       for (const fd of [0, 1, 2]) fds.set(fd, f);
       if (!o.stdin) tty.hangUpInput();
@@ -266,8 +262,8 @@ export class Container {
         inputEnd = new PipeEnd(input, "write").ref();
         fds.set(0, new PipeEnd(input, "read"));
       } else fds.set(0, new NullInput());
-      fds.set(1, new OutputFile((b) => emit("stdout", b)));
-      fds.set(2, new OutputFile((b) => emit("stderr", b)));
+      fds.set(1, output.file("stdout"));
+      fds.set(2, output.file("stderr"));
     }
     this.#checkExecutable(argv[0] as string, { env, cwd, identity }, style);
     const process = pids.spawn(this.context, {
@@ -303,7 +299,7 @@ export class Container {
         inputEnd?.unref();
         inputEnd = undefined;
       },
-      onOutput: (cb) => void outputs.add(cb),
+      onOutput: (cb) => void output.add(cb),
       resize: (columns, rows) => {
         if (tty?.resize(columns, rows)) process.take(SIGWINCH);
       },
@@ -392,21 +388,6 @@ function execMessage(name: string, e: SysError): string {
   if (e.code === "EACCES") return `exec: "${name}": permission denied`;
   if (e.code === "ENOEXEC") return `exec ${name}: exec format error`;
   return `exec: "${name}": ${e.message.toLowerCase()}`;
-}
-
-class OutputFile extends OpenFile {
-  readonly #emit: (bytes: Uint8Array) => void;
-  constructor(emit: (bytes: Uint8Array) => void) {
-    super({ write: true });
-    this.#emit = emit;
-  }
-  override get kind() {
-    return "fifo" as const;
-  }
-  override writeNow(bytes: Uint8Array): number {
-    this.#emit(bytes);
-    return bytes.length;
-  }
 }
 
 const EMPTY = new Uint8Array(0);

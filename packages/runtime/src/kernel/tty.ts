@@ -20,13 +20,23 @@ export interface Termios {
 
 /** Bytes that wait for a reader; further input is dropped, as a terminal does with a bell. */
 const INPUT_LIMIT_BYTES = 65_536;
+/** Of one write(2) to a terminal. */
+const WRITE_LIMIT_BYTES = 65_536;
 const EMPTY = new Uint8Array(0);
+
+/** The master's side: what the terminal shows. */
+export interface TtyOutput {
+  write(bytes: Uint8Array): void;
+  /** The one who looks takes no more for now. Echo is written nevertheless: it is as little as what was typed. */
+  held(): boolean;
+  onWritable(wake: Wake): () => void;
+}
 
 export class Tty {
   termios: Termios = { canonical: true, echo: true, signals: true, outputNl: true, inputCr: true };
   columns = 80;
   rows = 24;
-  readonly #output: (bytes: Uint8Array) => void;
+  readonly output: TtyOutput;
   readonly #readable = new WakeList();
   #line: number[] = [];
   #ready: number[][] = [];
@@ -36,8 +46,8 @@ export class Tty {
   /** Process group that signals go to; 0 is the first process's. */
   foregroundGroup = 0;
 
-  constructor(output: (bytes: Uint8Array) => void) {
-    this.#output = output;
+  constructor(output: TtyOutput) {
+    this.output = output;
   }
 
   slave(): OpenFile {
@@ -152,7 +162,7 @@ export class Tty {
 
   write(bytes: Uint8Array): void {
     if (!this.termios.outputNl || !bytes.includes(10)) {
-      this.#output(bytes.slice());
+      this.output.write(bytes.slice());
       return;
     }
     const out: number[] = [];
@@ -160,7 +170,7 @@ export class Tty {
       if (b === 10) out.push(13);
       out.push(b);
     }
-    this.#output(Uint8Array.from(out));
+    this.output.write(Uint8Array.from(out));
   }
 }
 
@@ -180,7 +190,12 @@ export class TtyFile extends OpenFile {
     return this.tty.onReadable(wake);
   }
   override writeNow(bytes: Uint8Array): number {
-    this.tty.write(bytes);
-    return bytes.length;
+    let at = 0;
+    for (; at < bytes.length && !this.tty.output.held(); at += WRITE_LIMIT_BYTES)
+      this.tty.write(bytes.subarray(at, at + WRITE_LIMIT_BYTES));
+    return Math.min(at, bytes.length);
+  }
+  override onWritable(wake: Wake) {
+    return this.tty.output.onWritable(wake);
   }
 }

@@ -1,30 +1,39 @@
-// Messages that come before their consumer is ready, then one at a time in order.
-// Past the limit the oldest consumerless messages are not dropped: `push` throws, and the connection ends.
-import { PodwireError } from "@podwire/base";
+// Messages that come before their consumer is ready or faster than it takes them: one at a time, in order. Above a limit the source is
+// paused, so what waits is bounded by the limit and one message. A consumer that failed gets no more: what comes is discarded.
 
-export class BufferFullError extends PodwireError {}
+export interface Source {
+  pause(): void;
+  resume(): void;
+}
 
-const MAX_BUFFERED_BYTES = 16 * 1024 * 1024;
+const PAUSE_ABOVE_BYTES = 1024 * 1024;
+const RESUME_BELOW_BYTES = 256 * 1024;
 
-export class Buffered<T> {
-  readonly #queue: T[] = [];
-  readonly #sizeOf: (m: T) => number;
+export class Buffered {
+  readonly #queue: Buffer[] = [];
+  readonly #source: Source;
   #bytes = 0;
-  #consume: ((m: T) => void | Promise<void>) | undefined;
+  #paused = false;
+  #consume: ((m: Buffer) => void | Promise<void>) | undefined;
+  #failed = false;
   #busy = false;
 
-  constructor(sizeOf: (m: T) => number) {
-    this.#sizeOf = sizeOf;
+  constructor(source: Source) {
+    this.#source = source;
   }
 
-  push(m: T): void {
-    this.#bytes += this.#sizeOf(m);
-    if (this.#bytes > MAX_BUFFERED_BYTES) throw new BufferFullError(`more than ${MAX_BUFFERED_BYTES} bytes wait for a consumer`);
+  push(m: Buffer): void {
+    if (this.#failed) return;
+    this.#bytes += m.length;
     this.#queue.push(m);
+    if (this.#bytes > PAUSE_ABOVE_BYTES && !this.#paused) {
+      this.#paused = true;
+      this.#source.pause();
+    }
     void this.#run();
   }
 
-  drain(consume: (m: T) => void | Promise<void>): void {
+  drain(consume: (m: Buffer) => void | Promise<void>): void {
     this.#consume = consume;
     void this.#run();
   }
@@ -32,10 +41,20 @@ export class Buffered<T> {
   async #run(): Promise<void> {
     if (this.#busy || !this.#consume) return;
     this.#busy = true;
-    for (let m = this.#queue.shift(); m !== undefined; m = this.#queue.shift()) {
-      this.#bytes -= this.#sizeOf(m);
-      await this.#consume(m);
+    try {
+      for (let m = this.#queue.shift(); m !== undefined; m = this.#queue.shift()) {
+        await this.#consume(m);
+        this.#bytes -= m.length;
+        if (this.#bytes < RESUME_BELOW_BYTES && this.#paused) {
+          this.#paused = false;
+          this.#source.resume();
+        }
+      }
+      this.#busy = false;
+    } catch {
+      this.#failed = true;
+      this.#queue.length = 0;
+      this.#source.resume(); // For the end of the connection, which must still be heard.
     }
-    this.#busy = false;
   }
 }

@@ -5,8 +5,13 @@ import { SpdyConnection } from "./spdy.ts";
 import { servePortForward } from "./spdy-upgrade.ts";
 
 export function tunnelPortForward(ws: WebSocket, open: NonNullable<ApiResponse["portForward"]>): void {
-  const connection = new SpdyConnection((bytes) => {
-    if (ws.readyState === ws.OPEN) ws.send(bytes);
+  const connection = new SpdyConnection({
+    send: (bytes) => {
+      if (ws.readyState !== ws.OPEN) return undefined;
+      return new Promise<void>((resolve) => ws.send(bytes, () => resolve()));
+    },
+    pause: () => ws.pause(),
+    resume: () => ws.resume(),
   });
   ws.on("message", (data: Buffer) => {
     try {
@@ -17,5 +22,5 @@ export function tunnelPortForward(ws: WebSocket, open: NonNullable<ApiResponse["
   });
   ws.on("close", () => connection.close());
   ws.on("error", () => ws.terminate());
-  servePortForward(connection, open, () => ws.close(1000));
+  servePortForward(connection, open);
 }

@@ -1,5 +1,6 @@
 // SPDY/3.1 framing as Kubernetes' clients use it for exec and port-forward: SYN_STREAM, SYN_REPLY, DATA, RST_STREAM, SETTINGS, PING,
-// GOAWAY, WINDOW_UPDATE; header blocks are zlib with the protocol's dictionary. Invariant: a frame beyond the limit ends the connection.
+// GOAWAY, WINDOW_UPDATE; header blocks are zlib with the protocol's dictionary. Invariants: a frame or a header block beyond its limit ends
+// the connection; what a peer sent and nobody has consumed is bounded, since the transport is asked to pause.
 import { constants, createDeflate, createInflate, type Deflate, type Inflate } from "node:zlib";
 import { PodwireError } from "@podwire/base";
 import { SPDY_DICTIONARY } from "./spdy-dictionary.ts";
@@ -15,23 +16,41 @@ const GOAWAY = 7;
 const WINDOW_UPDATE = 9;
 const FIN = 1;
 const MAX_FRAME_BYTES = 4 * 1024 * 1024;
+/** Data of one frame that is sent: its length has 24 bits, and other streams' frames go between. */
+const DATA_BYTES = 64 * 1024;
 const MAX_HEADER_PAIRS = 100;
+/** A header block when it is decompressed. */
+const MAX_HEADER_BYTES = 64 * 1024;
+/** Received and not consumed: above the first the transport is paused, under the second it goes on. */
+const PAUSE_ABOVE_BYTES = 1024 * 1024;
+const RESUME_BELOW_BYTES = 256 * 1024;
 
 export interface SpdyStream {
   readonly id: number;
   readonly headers: Readonly<Record<string, string>>;
-  onData: (data: Uint8Array) => void;
+  /** A promise holds the transport back until it settles, once enough data waits. */
+  onData: (data: Uint8Array) => void | Promise<void>;
   /** The peer ended its half, or reset the stream. */
   onEnd: () => void;
   reply(headers?: Record<string, string>): Promise<void>;
-  write(data: Uint8Array): void;
+  /** The promise, where the transport gives one, settles when it takes more. */
+  write(data: Uint8Array): void | Promise<void>;
   end(): void;
   reset(): void;
 }
 
-/** One side that accepts streams. Bytes in by `receive`, out by the callback. */
+/** What carries the frames. */
+export interface SpdyTransport {
+  /** The promise settles when the transport takes more. */
+  send(bytes: Uint8Array): void | Promise<void>;
+  /** Stop, or go on with, reading from the peer. */
+  pause(): void;
+  resume(): void;
+}
+
+/** One side that accepts streams. Bytes in by `receive`, out by the transport. */
 export class SpdyConnection {
-  readonly #send: (bytes: Uint8Array) => void;
+  readonly #transport: SpdyTransport;
   readonly #inflate: Inflate = createInflate({ dictionary: SPDY_DICTIONARY });
   readonly #deflate: Deflate = createDeflate({ dictionary: SPDY_DICTIONARY });
   readonly #streams = new Map<number, SpdyStream>();
@@ -39,11 +58,13 @@ export class SpdyConnection {
   #turn: Promise<void> = Promise.resolve();
   #replies: Promise<void> = Promise.resolve();
   #closed = false;
+  #unconsumed = 0;
+  #paused = false;
   onStream: (s: SpdyStream) => void = () => {};
   onClose: () => void = () => {};
 
-  constructor(send: (bytes: Uint8Array) => void) {
-    this.#send = send;
+  constructor(transport: SpdyTransport) {
+    this.#transport = transport;
     this.#inflate.on("error", () => this.close());
     this.#deflate.on("error", () => this.close());
   }
@@ -59,8 +80,31 @@ export class SpdyConnection {
       this.#buffer = this.#buffer.subarray(8 + length);
       const copy = Buffer.from(frame);
       // Header blocks decompress asynchronously and in order, so every frame waits its turn.
+      this.#waits(copy.length);
       this.#turn = this.#turn.then(() => this.#frame(copy)).catch(() => this.close());
     }
+  }
+
+  #send(bytes: Uint8Array): void | Promise<void> {
+    return this.#transport.send(bytes);
+  }
+
+  #waits(bytes: number): void {
+    this.#unconsumed += bytes;
+    if (this.#unconsumed <= PAUSE_ABOVE_BYTES || this.#paused) return;
+    this.#paused = true;
+    this.#transport.pause();
+  }
+
+  #consumed(bytes: number): void {
+    this.#unconsumed -= bytes;
+    if (this.#unconsumed >= RESUME_BELOW_BYTES || !this.#paused) return;
+    this.#paused = false;
+    this.#transport.resume();
+  }
+
+  get closed(): boolean {
+    return this.#closed;
   }
 
   close(): void {
@@ -78,9 +122,16 @@ export class SpdyConnection {
     const first = f.readUInt32BE(0);
     const flags = f[4] as number;
     if ((first & 0x80000000) === 0) {
-      this.#data(first & 0x7fffffff, flags, f.subarray(8));
+      const held = this.#data(first & 0x7fffffff, flags, f.subarray(8));
+      if (held) void held.catch(() => {}).then(() => this.#consumed(f.length));
+      else this.#consumed(f.length);
       return;
     }
+    await this.#control(f, first, flags);
+    this.#consumed(f.length);
+  }
+
+  async #control(f: Buffer, first: number, flags: number): Promise<void> {
     if (((first >>> 16) & 0x7fff) !== VERSION) throw new SpdyError("not SPDY version 3");
     switch (first & 0xffff) {
       case SYN_STREAM:
@@ -93,7 +144,7 @@ export class SpdyConnection {
         return;
       }
       case PING:
-        this.#send(f);
+        void this.#send(f);
         return;
       case GOAWAY:
         return;
@@ -102,21 +153,20 @@ export class SpdyConnection {
     }
   }
 
-  #data(id: number, flags: number, data: Buffer): void {
+  #data(id: number, flags: number, data: Buffer): void | Promise<void> {
     const s = this.#streams.get(id);
-    if (!s) return;
-    if (data.length > 0) {
-      s.onData(data);
-      this.#windowUpdate(id, data.length);
-    }
+    if (!s) return undefined;
+    const held = data.length > 0 ? s.onData(data) : undefined;
+    if (data.length > 0) this.#windowUpdate(id, data.length);
     if (flags & FIN) s.onEnd();
+    return held;
   }
 
   #windowUpdate(id: number, delta: number): void {
     const f = control(WINDOW_UPDATE, 0, 8);
     f.writeUInt32BE(id, 8);
     f.writeUInt32BE(delta, 12);
-    this.#send(f);
+    void this.#send(f);
   }
 
   async #open(f: Buffer, flags: number): Promise<void> {
@@ -128,14 +178,18 @@ export class SpdyConnection {
       onData: () => {},
       onEnd: () => {},
       reply: (h = {}) => this.#reply(id, h),
-      write: (data) => this.#send(dataFrame(id, 0, data)),
-      end: () => this.#send(dataFrame(id, FIN, new Uint8Array(0))),
+      write: (data) => {
+        let at = 0;
+        for (; data.length - at > DATA_BYTES; at += DATA_BYTES) void this.#send(dataFrame(id, 0, data.subarray(at, at + DATA_BYTES)));
+        return this.#send(dataFrame(id, 0, data.subarray(at)));
+      },
+      end: () => void this.#send(dataFrame(id, FIN, new Uint8Array(0))),
       reset: () => {
         this.#streams.delete(id);
         const r = control(RST_STREAM, 0, 8);
         r.writeUInt32BE(id, 8);
         r.writeUInt32BE(5, 12);
-        this.#send(r);
+        void this.#send(r);
       },
     };
     this.#streams.set(id, stream);
@@ -155,7 +209,7 @@ export class SpdyConnection {
     const f = control(SYN_REPLY, 0, 4 + block.length);
     f.writeUInt32BE(id, 8);
     block.copy(f, 12);
-    this.#send(f);
+    void this.#send(f);
   }
 }
 
@@ -178,8 +232,17 @@ function dataFrame(id: number, flags: number, data: Uint8Array): Buffer {
 function pump(z: Inflate | Deflate, bytes: Uint8Array): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
-    const onData = (d: Buffer) => void chunks.push(d);
+    let length = 0;
     const onError = (e: Error) => reject(e);
+    const onData = (d: Buffer) => {
+      length += d.length;
+      if (length > MAX_HEADER_BYTES) {
+        z.close(); // What is left of it would be decompressed for nobody.
+        return reject(new SpdyError(`a header block of more than ${MAX_HEADER_BYTES} bytes`));
+      }
+      chunks.push(d);
+      return undefined;
+    };
     z.on("data", onData);
     z.once("error", onError);
     z.write(bytes);

@@ -99,7 +99,7 @@ function tunnel(
 const CLIENT_BEGINS_MS = 20;
 
 async function serveChannels(ws: WebSocket, open: NonNullable<ApiResponse["connection"]>, v5: boolean): Promise<void> {
-  const early = new Buffered<Buffer>((data) => data.length);
+  const early = new Buffered(ws);
   ws.on("message", (data: Buffer, binary) => early.push(binary ? data : Buffer.from(data)));
   ws.on("error", () => ws.terminate());
   await systemClock.sleep(CLIENT_BEGINS_MS);

@@ -190,49 +190,60 @@ function wireInput(stream: BusStream, session: Session, stdin: boolean): void {
   stream.onEnd(() => session.endInput());
 }
 
-/** Sends frames one after another. What a process writes faster than the client reads is held up to a limit, then cut. */
+/** What may wait for the client's credit before the process's writes are held. */
+const HELD_BYTES = 256 * 1024;
+/** Small writes are put together in one frame up to this. */
+const FRAME_BYTES = 64 * 1024;
+
+/** Sends frames one after another; a client that reads slower than the process writes holds the process. */
 function outputQueue(stream: BusStream, open: { stdout: boolean; stderr: boolean }) {
-  let waiting: { channel: number; data: Uint8Array }[] = [];
+  const waiting: { channel: number; data: Uint8Array }[] = [];
   let bytes = 0;
-  let pump: Promise<void> = Promise.resolve();
+  let room: PromiseWithResolvers<void> | undefined;
+  let pumping: Promise<void> | undefined;
+  const madeRoom = () => {
+    room?.resolve();
+    room = undefined;
+  };
+  const next = () => {
+    const { channel, data } = waiting.shift() as { channel: number; data: Uint8Array };
+    const parts = [data];
+    let length = data.length;
+    for (let f = waiting[0]; f?.channel === channel && length + f.data.length <= FRAME_BYTES; f = waiting[0]) {
+      parts.push(f.data);
+      length += f.data.length;
+      waiting.shift();
+    }
+    return { channel, data: parts.length === 1 ? data : Buffer.concat(parts, length) };
+  };
+  const pump = async () => {
+    try {
+      await Promise.resolve(); // What is written in one turn goes together.
+      while (waiting.length > 0 && !stream.closed) {
+        const frame = next();
+        await stream.send(frame);
+        bytes -= frame.data.length;
+        if (bytes < HELD_BYTES) madeRoom();
+      }
+    } finally {
+      pumping = undefined;
+      madeRoom(); // A stream that broke holds nobody.
+    }
+  };
   return {
-    push(channel: number, data: Uint8Array): void {
-      if (stream.closed || (channel === 1 && !open.stdout) || (channel === 2 && !open.stderr)) return;
-      if (bytes > MAX_HELD_BYTES && channel !== 3) return;
+    push(channel: number, data: Uint8Array): void | Promise<void> {
+      if (stream.closed || (channel === 1 && !open.stdout) || (channel === 2 && !open.stderr)) return undefined;
       waiting.push({ channel, data: Uint8Array.from(data) });
       bytes += data.length;
-      if (waiting.length > 1) return;
-      pump = pump.then(async () => {
-        await Promise.resolve();
-        const list = waiting;
-        waiting = [];
-        for (const f of merge(list)) {
-          await stream.send(f);
-          bytes -= f.data.length;
-        }
-      });
+      pumping ??= pump();
+      pumping.catch(() => {}); // The stream's own end tells.
+      if (bytes <= HELD_BYTES) return undefined;
+      room ??= Promise.withResolvers<void>();
+      return room.promise;
     },
-    async drained(): Promise<void> {
-      let last: Promise<void>;
-      do {
-        last = pump;
-        await last;
-      } while (last !== pump || waiting.length > 0);
-    },
+    /** Settles when everything was sent; rejects when the stream broke. */
+    drained: () => pumping ?? Promise.resolve(),
   };
-}
-
-const MAX_HELD_BYTES = 64 * 1024 * 1024;
-
-function merge(list: { channel: number; data: Uint8Array }[]): { channel: number; data: Uint8Array }[] {
-  const out: { channel: number; data: Uint8Array }[] = [];
-  for (let i = 0; i < list.length; ) {
-    const { channel } = list[i] as { channel: number };
-    const parts: Uint8Array[] = [];
-    while (i < list.length && list[i]?.channel === channel) parts.push((list[i++] as { data: Uint8Array }).data);
-    out.push({ channel, data: parts.length === 1 ? (parts[0] as Uint8Array) : Buffer.concat(parts) });
-  }
-  return out;
 }
 
 function exitStatus(s: ExitStatus): object {
