@@ -86,14 +86,15 @@ conformance("[sig-apps] Daemon set [Serial] should rollback without unnecessary 
   // Never up: the rollout stops at its first pod.
   const broken = { template: { spec: { containers: [{ name: "c", command: ["/no/such/program"] }] } } };
   await t.api.patch(pathOf(t), { spec: broken }, "strategic");
-  const replaced = await t.eventually("one pod is new", async () =>
-    (await podsOf(t, SELECTOR)).find((p) => p.spec.containers[0].command !== undefined),
+  const replaced = await t.eventually("one pod is new and does not start", async () =>
+    (await podsOf(t, SELECTOR)).find((p) => p.spec.containers[0].command && p.status.containerStatuses?.[0].state.waiting),
   );
   await t.modify(pathOf(t), (d) => (d.spec.template.spec.containers[0] = image));
   const after = await runsEverywhere(t);
   const kept = before.filter((p) => p.spec.nodeName !== replaced.spec.nodeName).map((p) => p.metadata.uid);
   expect(after.map((p) => p.metadata.uid)).toEqual(expect.arrayContaining(kept));
   expect(kept).toHaveLength(before.length - 1);
+  for (const p of after) expect(p.status.containerStatuses[0].restartCount).toBe(0);
 });
 
 conformance("[sig-apps] Daemon set [Serial] should list and delete a collection of DaemonSets [Conformance]", (t) =>
