@@ -1,7 +1,8 @@
 // Every kubectl from 1.27 to 1.33 that is installed, each from its own binary, against one cluster: what an operator's hands do, a
 // group of commands per case. The kubectl on PATH may be a dispatcher that picks a client by the server's version: the clients stand
 // beside the file that it is a link to, named kubectl.1.NN. A version that is absent is skipped by name.
-import { chmodSync, existsSync, mkdirSync, readdirSync, realpathSync, writeFileSync } from "node:fs";
+import { createHash, randomBytes } from "node:crypto";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Cluster, eventually, root, run, startCluster } from "./cluster.ts";
@@ -237,7 +238,7 @@ const CASES: Record<string, (c: Context) => Promise<void>> = {
     await k(`delete node ${ns}`);
   },
 
-  "describe, run, expose, exec, logs, cp": async ({ k, folder }) => {
+  "describe, run, expose, exec, logs, cp": async ({ k, folder, version }) => {
     await k("run web --image=registry.k8s.io/e2e-test-images/agnhost:2.56 --port=80 --labels=app=web -- netexec --http-port=80");
     await k("wait pod/web --for=condition=Ready --timeout=60s");
     await k("expose pod web --port=80");
@@ -248,6 +249,15 @@ const CASES: Record<string, (c: Context) => Promise<void>> = {
     writeFileSync(join(folder, "up.txt"), "carried");
     await k(`cp ${join(folder, "up.txt")} web:/tmp/up.txt`);
     expect(await k("exec web -- cat /tmp/up.txt")).toBe("carried");
+    if (version === "1.28" || version === "1.33") {
+      // More than a frame, a window or a buffer holds: the one speaks SPDY, the other WebSocket.
+      const content = randomBytes(20_000_000);
+      writeFileSync(join(folder, "up.bin"), content);
+      await k(`cp ${join(folder, "up.bin")} web:/tmp/up.bin`);
+      expect(await k("exec web -- sha256sum /tmp/up.bin")).toContain(createHash("sha256").update(content).digest("hex"));
+      await k(`cp web:/tmp/up.bin ${join(folder, "down.bin")}`);
+      expect(readFileSync(join(folder, "down.bin")).equals(content)).toBe(true);
+    }
     await k("delete pod,service web --grace-period=0 --force");
   },
 };
