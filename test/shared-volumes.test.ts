@@ -7,7 +7,7 @@ import { systemClock as clock, type Random, seededRandom, silentLogger } from "@
 import { type Bus, BusTimeoutError, memoryBus, subjectsOf, type VolumeChanged } from "@podwire/bus";
 import { serveVolumes, VolumeStore } from "@podwire/edge";
 import { RemoteVolume } from "@podwire/node-agent";
-import { DirInode, FileInode, type FileSystem, isFifoOpen, MountTable, partsOf, SymlinkInode } from "@podwire/runtime";
+import { DirInode, FileInode, type FileSystem, isFifoOpen, MountTable, partsOf, type SpacePool, SymlinkInode } from "@podwire/runtime";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { eventually } from "./cluster.ts";
 
@@ -19,6 +19,8 @@ let edge: Bus;
 let store: VolumeStore;
 let server: { unsubscribe(): void };
 let opened: RemoteVolume[];
+/** Memory of each node for volumes' content. */
+let pool: SpacePool;
 
 const connect = (identity: string) => broker.connect({ cluster: "t", identity, clock, random: seededRandom(1), log });
 function startStorage(): void {
@@ -41,6 +43,7 @@ beforeEach(() => {
   broker = memoryBus();
   edge = connect("edge");
   opened = [];
+  pool = { limitBytes: Number.POSITIVE_INFINITY, usedBytes: 0 };
   startStorage();
 });
 afterEach(() => {
@@ -68,7 +71,7 @@ async function openOn(
   around: (b: Bus) => Bus = (b) => b,
 ): Promise<RemoteVolume> {
   const bus = connect(`node:${node}`);
-  const v = await RemoteVolume.open({ bus: around(bus), clock, log, volume, kind, readOnly: false, type: "nfs4" });
+  const v = await RemoteVolume.open({ bus: around(bus), clock, log, volume, kind, readOnly: false, type: "nfs4", pool });
   bus.subscribe(subjectsOf("t").volume(node), (m) => {
     const change = JSON.parse(Buffer.from(m.data).toString()) as VolumeChanged;
     if (change.volume === volume) v.notice(change.generation, change.end);
@@ -174,6 +177,28 @@ it("a change whose answer was lost is not sent again before it was looked for", 
   expect(lost.opens).toBeLessThan(0);
   const bytes = store.answer("x", { op: "read", volume: "share", generation: 1, offset: 0 }) as { bytes: Uint8Array };
   expect(partsOf(bytes.bytes).parts).toHaveLength(1);
+});
+
+it("a node's memory for the content of volumes ends with ENOSPC, and what does not fit is not opened", async () => {
+  pool = { limitBytes: 1_000, usedBytes: 0 };
+  const a = await openOn("a", "one");
+  const write = (v: RemoteVolume, name: string, bytes: number) => {
+    const f = new FileInode(v.fs, 0o644, 0, 0);
+    v.fs.root.link(name, f);
+    f.writeAt(0, Buffer.alloc(bytes));
+  };
+  write(a, "f", 900);
+  expect(() => write(a, "g", 200)).toThrow("No space left on device");
+  await a.flush();
+  const small = { limitBytes: 500, usedBytes: 0 };
+  pool = small;
+  await expect(openOn("b", "one")).rejects.toThrow("does not fit into the node's --volume-space");
+  expect(small.usedBytes).toBe(0);
+  pool = { limitBytes: 1_000, usedBytes: 0 };
+  const c = await openOn("c", "one");
+  expect(pool.usedBytes).toBe(900);
+  await c.close();
+  expect(pool.usedBytes).toBe(0);
 });
 
 describe("a volume of the CSI driver", () => {

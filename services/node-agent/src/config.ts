@@ -1,7 +1,7 @@
 // Flags of the node-agent; kubelet's and flannel's names where they have one. Nothing else reads the environment.
 import { bool, durationMs, z } from "@podwire/base";
 import { parsePrefix } from "@podwire/net";
-import { parseThresholds, type Threshold } from "./kubelet/eviction/thresholds.ts";
+import { parseMinimumReclaim, parseThresholds, type Threshold } from "./kubelet/eviction/thresholds.ts";
 
 const list = z.string().transform((s) =>
   s
@@ -34,6 +34,24 @@ const taints = z.string().transform((s, ctx): { key: string; value?: string; eff
     out.push({ key: m[1] as string, ...(m[2] === undefined ? {} : { value: m[2] }), effect: m[3] as string });
   }
   return out;
+});
+
+const gracePeriods = list.transform((parts, ctx): Map<string, number> => {
+  const out = new Map<string, number>();
+  for (const part of parts) {
+    const [signal = "", text = ""] = part.split("=");
+    const ms = durationMs.safeParse(text);
+    if (ms.success && signal !== "") out.set(signal, ms.data);
+    else ctx.addIssue({ code: "custom", message: `invalid grace period: ${part} (signal=duration)` });
+  }
+  return out;
+});
+
+const minimumReclaim = z.string().transform((s, ctx) => {
+  const parsed = parseMinimumReclaim(s);
+  if (typeof parsed !== "string") return parsed;
+  ctx.addIssue({ code: "custom", message: parsed });
+  return z.NEVER;
 });
 
 const cidrs = list.superRefine((ranges, ctx) => {
@@ -83,6 +101,12 @@ export const FLAGS = {
   "eviction-hard": thresholds.prefault(
     "memory.available<100Mi,nodefs.available<10%,nodefs.inodesFree<5%,imagefs.available<15%,imagefs.inodesFree<5%",
   ),
+  "eviction-soft": thresholds.prefault(""),
+  /** How long each soft threshold must be crossed: "memory.available=1m30s". */
+  "eviction-soft-grace-period": gracePeriods.prefault(""),
+  /** Seconds that a pod gets which a soft threshold evicts, at most. */
+  "eviction-max-pod-grace-period": z.coerce.number().int().min(0).default(0),
+  "eviction-minimum-reclaim": minimumReclaim.prefault(""),
   "eviction-pressure-transition-period": durationMs.default(300_000),
   /** How often usage is looked at for evictions. */
   "housekeeping-interval": durationMs.default(10_000),
@@ -100,6 +124,8 @@ export const FLAGS = {
   "ephemeral-storage": z.string().default("100Gi"),
   /** What pods may really write to emptyDirs and hostPaths: it is held in memory while the node runs. More answers ENOSPC. */
   "disk-space": z.string().default("512Mi"),
+  /** Content of the CSI and NFS volumes that pods here have mounted; it is held in memory while they do. More answers ENOSPC. */
+  "volume-space": z.string().default("1Gi"),
   /** CSINode's allocatable.count: volumes that may be attached to the node at a time. */
   "csi-attach-limit": z.coerce.number().int().min(0).default(128),
   "kube-reserved-memory": z.string().default("100Mi"),

@@ -208,6 +208,7 @@ export class NodeAgent {
 
   #node(n: Node): void {
     if (n.metadata!.name === this.#o.nodeName) {
+      this.#registrar.observe(n);
       this.#ownNode(n);
       return;
     }

@@ -5,6 +5,8 @@ import type { Identity } from "../kernel/process.ts";
 export interface UserRequest {
   uid?: number;
   gid?: number;
+  /** Of /etc/group count only the groups that are asked for (supplementalGroupsPolicy: Strict). */
+  strictGroups?: boolean;
   /** supplementalGroups and fsGroup. */
   groups?: readonly number[];
   addCaps?: readonly string[];
@@ -32,7 +34,11 @@ export function identityOf(
     gid = /^\d+$/.test(groupPart) ? Number(groupPart) : Number(groupLines.find((g) => g[0] === groupPart)?.[2] ?? 0);
   if (r.gid !== undefined) gid = r.gid;
   const name = own?.[0];
-  const memberOf = name === undefined ? [] : groupLines.filter((g) => (g[3] ?? "").split(",").includes(name)).map((g) => Number(g[2]));
+  const memberOf = r.strictGroups
+    ? []
+    : name === undefined
+      ? []
+      : groupLines.filter((g) => (g[3] ?? "").split(",").includes(name)).map((g) => Number(g[2]));
   const groups = [...new Set([gid, ...memberOf, ...(r.groups ?? [])])];
   const bounding = r.privileged ? new Set<string>(ALL_CAPS) : capsOf(r, files.defaultCaps);
   // Without ambient capabilities only root keeps them effective.

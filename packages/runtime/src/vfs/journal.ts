@@ -267,11 +267,10 @@ export class Replica {
   /** Applies the whole records in `bytes`; returns how many bytes they were. Changes made here are not recorded again. */
   apply(bytes: Uint8Array): number {
     const { fs } = this;
-    const { recorder, sizeLimitBytes, failing } = fs;
+    const { recorder } = fs;
     // What comes from the log has been accepted there.
     fs.recorder = undefined;
-    fs.sizeLimitBytes = undefined;
-    fs.failing = undefined;
+    fs.unlimited = true;
     const b = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     let at = 0;
     try {
@@ -286,8 +285,7 @@ export class Replica {
       }
     } finally {
       fs.recorder = recorder;
-      fs.sizeLimitBytes = sizeLimitBytes;
-      fs.failing = failing;
+      fs.unlimited = false;
     }
   }
 

@@ -149,11 +149,12 @@ export class SharedReplica {
     if (this.#undone) return;
     this.#undone = true;
     const { fs } = this;
-    const { recorder, sizeLimitBytes, failing, undo } = fs;
-    // What was there before may be there again, whatever it takes.
-    fs.recorder = fs.sizeLimitBytes = fs.failing = fs.undo = undefined;
+    const { recorder, undo } = fs;
+    fs.recorder = fs.undo = undefined;
+    fs.unlimited = true;
     for (const u of [undo, ...this.#unsent.map((c) => c.undo).reverse(), this.#sent?.undo]) u?.run(this.#revived);
-    Object.assign(fs, { recorder, sizeLimitBytes, failing });
+    fs.recorder = recorder;
+    fs.unlimited = false;
   }
 
   #makeAgain(): void {

@@ -51,6 +51,7 @@ export function containerOptions(i: ContainerInputs): ContainerOptions {
         ...(pod.spec!.securityContext?.supplementalGroups ?? []).map(Number),
         ...(pod.spec!.securityContext?.fsGroup != null ? [Number(pod.spec!.securityContext.fsGroup)] : []),
       ],
+      strictGroups: pod.spec!.securityContext?.supplementalGroupsPolicy === "Strict",
       addCaps: spec.securityContext?.capabilities?.add ?? [],
       dropCaps: spec.securityContext?.capabilities?.drop ?? [],
       privileged: spec.securityContext?.privileged ?? false,

@@ -116,6 +116,8 @@ export class ContainerRunner {
     if (spec.lifecycle?.postStart) await this.#postStart(spec, c, container);
     if (c.container === container && container.running && (c.kind === "main" || isSidecar(spec))) this.#probe(spec, c, container);
     w.publish();
+    // What waits for it may go on.
+    if (c.kind === "init" && c.started) w.wake();
   }
 
   #target(spec: ContainerSpec, container: Container): ProbeTarget {

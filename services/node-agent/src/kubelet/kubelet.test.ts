@@ -195,3 +195,22 @@ describe("the end of a pod", () => {
     await drop("wordy");
   });
 });
+
+it("what somebody adds to the node's capacity is allocatable, admits pods up to it, and goes again", async () => {
+  const { nodes } = Resources;
+  const status = () => (api.objects(nodes)[0] as any).status;
+  const patch = (value: string | null) =>
+    api.client().patch(nodes, "", "n", "merge", { status: { capacity: { "example.com/dongle": value } } }, { subresource: "status" });
+  await patch("3");
+  await until("allocatable", () => status().allocatable["example.com/dongle"] === "3");
+  const asks = (name: string, n: string) =>
+    create(name, [sh("c", "sleep 100", { resources: { limits: { "example.com/dongle": n }, requests: { "example.com/dongle": n } } })]);
+  await asks("two", "2");
+  await running("two");
+  await asks("more", "2");
+  const p = await until("refused", () => find("more")?.status?.phase === "Failed" && find("more"));
+  expect(p.status.reason).toBe("OutOfexample.com/dongle");
+  await patch(null);
+  await until("gone", () => status().allocatable["example.com/dongle"] === undefined);
+  for (const n of ["two", "more"]) await drop(n);
+});

@@ -4,7 +4,7 @@
 
 import path from "node:path";
 import { type Node, type Pod, parseQuantity } from "@podwire/api";
-import { type Clock, type Logger, type Random, reasonOf, type Timer } from "@podwire/base";
+import { type Clock, type Logger, PodwireError, type Random, reasonOf, type Timer } from "@podwire/base";
 import type { Bus, Subscription } from "@podwire/bus";
 import { type ApiClient, type EventRecorder, eventRecorder, type Informer, informer, Resources } from "@podwire/client";
 import {
@@ -26,6 +26,7 @@ import { type Checkpoint, CheckpointStore, restore } from "./checkpoint.ts";
 import { textFile } from "./container-options.ts";
 import { EvictionManager } from "./eviction/eviction-manager.ts";
 import type { Eviction } from "./eviction/plan.ts";
+import { combineThresholds, type Threshold } from "./eviction/thresholds.ts";
 import { collectImages } from "./image-collection.ts";
 import { ImagePuller, podRef } from "./image-puller.ts";
 import type { NodeWatch } from "./kube-watch.ts";
@@ -152,6 +153,7 @@ export class Kubelet {
         "/etc/os-release": 'NAME="Podwire"\nID=podwire\nPRETTY_NAME="Podwire"\n',
       },
       diskBytes: Number(parseQuantity(o.config["disk-space"]).value()),
+      volumeBytes: Number(parseQuantity(o.config["volume-space"]).value()),
       attachLimit: o.config["csi-attach-limit"],
       event: (uid, type, reason, message) => this.#workers.get(uid)?.event(type, reason, message),
       onChange: () => o.onVolumesInUse?.(),
@@ -188,7 +190,7 @@ export class Kubelet {
       fieldSelector: `spec.nodeName=${o.nodeName}`,
     });
     this.#eviction = new EvictionManager({
-      thresholds: o.config["eviction-hard"],
+      thresholds: evictionThresholds(o.config),
       transitionMs: o.config["eviction-pressure-transition-period"],
       periodMs: o.config["housekeeping-interval"],
       usage: () => this.#stats.pods().filter((p) => !this.#workers.get(p.pod.metadata!.uid!)?.record.terminating),
@@ -479,7 +481,9 @@ export class Kubelet {
     if (!w) return;
     this.#events.event(podRef(w.record.pod), "Warning", "Evicted", e.message, { annotations: e.annotations });
     this.#tallies.evictions.set(e.signal, (this.#tallies.evictions.get(e.signal) ?? 0) + 1);
-    w.terminate(EVICTION_GRACE_SECONDS, "Evicted", e.message, true);
+    const own = Number(w.record.pod.spec!.terminationGracePeriodSeconds ?? 30);
+    const grace = e.soft ? Math.min(own, this.#o.config["eviction-max-pod-grace-period"]) : EVICTION_GRACE_SECONDS;
+    w.terminate(grace, "Evicted", e.message, true);
   }
 
   pressures(): readonly string[] {
@@ -562,6 +566,15 @@ export class Kubelet {
     this.#nodeVolumes.stop();
   }
 }
+
+/** The flags were checked at start. */
+function evictionThresholds(c: NodeAgentConfig): Threshold[] {
+  const all = combineThresholds(c["eviction-hard"], c["eviction-soft"], c["eviction-soft-grace-period"], c["eviction-minimum-reclaim"]);
+  if (typeof all === "string") throw new EvictionConfigError(all);
+  return all;
+}
+
+export class EvictionConfigError extends PodwireError {}
 
 export { isSidecar };
 

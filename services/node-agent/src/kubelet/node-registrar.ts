@@ -53,6 +53,18 @@ export class NodeRegistrar {
     if (this.#node) void this.#report(false);
   }
 
+  /** The object as others see it: what they put into the capacity is made allocatable. */
+  observe(node: Node): void {
+    if (!this.#node || node.metadata?.uid !== this.#node.metadata.uid) return;
+    const text = (n: Node) => JSON.stringify([n.status?.capacity, n.status?.allocatable]);
+    if (text(node) === text(this.#node)) return;
+    this.#node = {
+      ...this.#node,
+      status: { ...this.#node.status, capacity: node.status?.capacity, allocatable: node.status?.allocatable },
+    } as never;
+    this.poke();
+  }
+
   stop(): void {
     this.#abort.abort();
     for (const t of this.#timers) t.cancel();
@@ -102,7 +114,9 @@ export class NodeRegistrar {
       // The list's merge key is the type, which two addresses of two families share: it is replaced whole (as kubelet does).
       const addresses = status.addresses ?? [];
       const shared = new Set(addresses.map((a) => a.type)).size < addresses.length;
-      const patch = { status: { ...status, addresses: shared ? [...addresses, { $patch: "replace" }] : addresses } };
+      const gone = Object.keys(this.#node?.status?.allocatable ?? {}).filter((k) => status.allocatable?.[k] === undefined);
+      const allocatable = { ...status.allocatable, ...Object.fromEntries(gone.map((k) => [k, null])) };
+      const patch = { status: { ...status, allocatable, addresses: shared ? [...addresses, { $patch: "replace" }] : addresses } };
       const answer = await client.patch<any>(Resources.nodes, "", description.name, "strategic", patch, { subresource: "status" });
       this.#sent = status;
       this.#sentMs = now;

@@ -72,9 +72,9 @@ export function nodeStatus(d: NodeDescription, h: NodeHealth, old: NodeStatus | 
   const readyBefore = old?.conditions?.find((c) => c.type === "Ready");
   const own = new Set(["MemoryPressure", "DiskPressure", "PIDPressure", "Ready"]);
   return {
-    // Extended resources that somebody else has put there stay.
+    // Extended resources that somebody else has put into the capacity stay, and may be used whole.
     capacity: { ...(old?.capacity as Record<string, string> | undefined), ...d.capacity },
-    allocatable: { ...(old?.allocatable as Record<string, string> | undefined), ...d.allocatable },
+    allocatable: { ...(old?.capacity as Record<string, string> | undefined), ...d.allocatable },
     conditions: [
       ...(old?.conditions ?? []).filter((c) => !own.has(c.type!)),
       condition(

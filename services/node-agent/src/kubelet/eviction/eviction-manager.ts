@@ -37,6 +37,8 @@ export class EvictionManager {
   readonly #o: EvictionOptions;
   /** When each condition's cause was last there. */
   readonly #lastMs = new Map<Condition, number>();
+  /** Since when each threshold is crossed. */
+  readonly #since = new Map<Threshold, number>();
   readonly #evicting = new Set<string>();
   #told = "";
   #timer: Timer | undefined;
@@ -67,12 +69,17 @@ export class EvictionManager {
     const local = overLocalLimits(live);
     for (const e of local) this.#evict(e);
     const seen = observe(all);
-    const met = crossed(thresholds, seen);
-    for (const t of met) this.#lastMs.set(CONDITION_OF[t.signal], clock.nowMs());
+    const now = clock.nowMs();
+    const met = crossed(thresholds, seen, new Set(this.#since.keys()));
+    for (const t of met) {
+      this.#lastMs.set(CONDITION_OF[t.signal], now);
+      if (!this.#since.has(t)) this.#since.set(t, now);
+    }
+    for (const t of this.#since.keys()) if (!met.includes(t)) this.#since.delete(t);
     this.#tell();
     // What leaves already may be enough.
     if (local.length > 0 || this.#evicting.size > 0) return;
-    const first = met[0];
+    const first = met.find((t) => now - (this.#since.get(t) as number) >= (t.graceMs ?? 0));
     if (first) this.#reclaim(first, seen.get(first.signal) as Observation, live);
   }
 

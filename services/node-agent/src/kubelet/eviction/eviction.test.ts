@@ -5,7 +5,7 @@ import { expect, it } from "vitest";
 import type { PodUsage } from "../stats/usage.ts";
 import { EvictionManager } from "./eviction-manager.ts";
 import { type Eviction, overLocalLimits, rank } from "./plan.ts";
-import { parseThresholds, type Signal, type Threshold } from "./thresholds.ts";
+import { combineThresholds, parseMinimumReclaim, parseThresholds, type Signal, type Threshold } from "./thresholds.ts";
 
 const MI = 1024 ** 2;
 const usage = (
@@ -106,4 +106,56 @@ it("evicts one pod a look, sets the condition at once and takes it back after th
   manager.look();
   expect([manager.pressures(), changes]).toEqual([[], 2]);
   expect(evicted).toHaveLength(1);
+});
+
+it("a soft threshold waits its grace period, and a crossed one is resolved when its minimum reclaim is there", () => {
+  const clock = virtualClock();
+  const soft = parseThresholds("memory.available<300Mi") as Threshold[];
+  expect(combineThresholds([], soft, new Map(), new Map())).toBe(
+    "grace period must be specified for the soft eviction threshold memory.available",
+  );
+  const reclaim = parseMinimumReclaim("memory.available=200Mi") as ReturnType<typeof parseMinimumReclaim> & Map<string, never>;
+  const thresholds = combineThresholds([], soft, new Map([["memory.available", 90_000]]), reclaim) as Threshold[];
+  let free = 250;
+  let pods = [usage("a", { memory: 300 }), usage("b", { memory: 200 }), usage("c", { memory: 100 })];
+  const evicted: Eviction[] = [];
+  const manager = new EvictionManager({
+    thresholds,
+    transitionMs: 1,
+    periodMs: 10_000,
+    usage: () => pods,
+    observe: () => new Map([["memory.available" as Signal, { available: free * MI, capacity: 1024 * MI }]]),
+    reclaimImages: () => false,
+    evict: (e) => void evicted.push(e),
+    nodeEvent: () => undefined,
+    onChange: () => undefined,
+    clock,
+    log: silentLogger,
+  });
+  manager.look();
+  expect([manager.pressures(), evicted.length]).toEqual([["MemoryPressure"], 0]);
+  clock.tick(60_000);
+  // It was not crossed for a moment: the time begins again.
+  free = 600;
+  manager.look();
+  free = 250;
+  clock.tick(60_000);
+  manager.look();
+  clock.tick(60_000);
+  manager.look();
+  expect(evicted).toEqual([]);
+  clock.tick(30_000);
+  manager.look();
+  expect(evicted.map((e) => [e.pod.metadata!.name, e.soft])).toEqual([["a", true]]);
+  // 300Mi are there again, but not the 200Mi more: the next one goes.
+  pods = pods.slice(1);
+  free = 450;
+  manager.look();
+  expect(evicted.map((e) => e.pod.metadata!.name)).toEqual(["a", "b"]);
+  pods = pods.slice(1);
+  free = 550;
+  manager.look();
+  clock.tick(100_000);
+  manager.look();
+  expect(evicted).toHaveLength(2);
 });

@@ -3,7 +3,7 @@
 import { type Container as ContainerSpec, type Pod, parseQuantity } from "@podwire/api";
 import { amountOf, isCriticalPod, podAmounts } from "../pod-requests.ts";
 import type { PodUsage } from "../stats/usage.ts";
-import { type Signal, type Threshold, thresholdBytes } from "./thresholds.ts";
+import { resolvedBytes, type Signal, type Threshold, thresholdBytes } from "./thresholds.ts";
 
 export interface Observation {
   available: number;
@@ -37,13 +37,18 @@ export interface Eviction {
   /** On the event: who was over what. */
   annotations: Record<string, string>;
   signal: string;
+  /** A soft threshold leaves the pod some time (--eviction-max-pod-grace-period). */
+  soft?: boolean;
 }
 
-/** Thresholds that are crossed; memory goes first, as it is the scarcest in time. */
-export function crossed(thresholds: readonly Threshold[], seen: Observations): Threshold[] {
+/**
+ * Thresholds that are crossed; memory goes first, as it is the scarcest in time. One that was crossed at the look before is so until its
+ * minimum reclaim is there, too.
+ */
+export function crossed(thresholds: readonly Threshold[], seen: Observations, before: ReadonlySet<Threshold> = new Set()): Threshold[] {
   const met = thresholds.filter((t) => {
     const o = seen.get(t.signal);
-    return o !== undefined && o.available < thresholdBytes(t, o.capacity);
+    return o !== undefined && o.available < (before.has(t) ? resolvedBytes(t, o.capacity) : thresholdBytes(t, o.capacity));
   });
   return met.sort((a, b) => Number(b.signal === "memory.available") - Number(a.signal === "memory.available"));
 }
@@ -99,7 +104,7 @@ export function choose(t: Threshold, o: Observation, pods: readonly PodUsage[]):
   }
   annotations["offending_containers"] = names.join(",");
   annotations["offending_containers_usage"] = amounts.join(",");
-  return { pod: first.pod, message, annotations, signal: t.signal };
+  return { pod: first.pod, message, annotations, signal: t.signal, soft: t.graceMs !== undefined };
 }
 
 function overRequest(c: ContainerSpec, resource: string, p: PodUsage): { used: string; request: string } | undefined {

@@ -42,6 +42,11 @@ export function kubeletConfiguration(c: NodeAgentConfig): object {
     podPidsLimit: 4096,
     serializeImagePulls: true,
     evictionHard: Object.fromEntries(c["eviction-hard"].map((t) => [t.signal, t.text])),
+    ...(c["eviction-soft"].length > 0 ? { evictionSoft: Object.fromEntries(c["eviction-soft"].map((t) => [t.signal, t.text])) } : {}),
+    ...(c["eviction-soft-grace-period"].size > 0
+      ? { evictionSoftGracePeriod: Object.fromEntries([...c["eviction-soft-grace-period"]].map(([k, ms]) => [k, seconds(ms)])) }
+      : {}),
+    evictionMaxPodGracePeriod: c["eviction-max-pod-grace-period"],
     evictionPressureTransitionPeriod: seconds(c["eviction-pressure-transition-period"]),
     kubeReserved: { memory: c["kube-reserved-memory"] },
     containerLogMaxSize: c["container-log-max-size"],

@@ -19,6 +19,8 @@ export interface NodeVolumesOptions {
   nodeName: string;
   stateDir: string;
   diskBytes: number;
+  /** For the content of shared volumes. */
+  volumeBytes: number;
   /** Files that a fresh host has. */
   hostFiles: Readonly<Record<string, string>>;
   /** Volumes that may be attached at a time. */
@@ -39,7 +41,14 @@ export class NodeVolumes {
     this.#o = o;
     const { bus, clock, log, client } = o;
     this.disk = new NodeDisk({ folder: path.join(o.stateDir, "volumes"), clock, limitBytes: o.diskBytes, hostFiles: o.hostFiles });
-    this.shared = new SharedVolumes({ bus, clock, log, onChange: () => o.onChange(), onGrown: (v) => this.#expansion.grown(v) });
+    this.shared = new SharedVolumes({
+      bus,
+      clock,
+      log,
+      spaceBytes: o.volumeBytes,
+      onChange: () => o.onChange(),
+      onGrown: (v) => this.#expansion.grown(v),
+    });
     this.#expansion = new VolumeExpansion({ client, clock, log, nodeName: o.nodeName, event: o.event });
   }
 

@@ -16,7 +16,7 @@ import {
   type VolumeKind,
   type VolumeOpened,
 } from "@podwire/bus";
-import { FileSystem, partsOf, SharedReplica } from "@podwire/runtime";
+import { FileSystem, partsOf, SharedReplica, type SpacePool } from "@podwire/runtime";
 import { VolumeError } from "./payload.ts";
 
 const SESSION_INODES = 2 ** 32;
@@ -36,6 +36,8 @@ export interface RemoteVolumeOptions {
   kind: VolumeKind;
   readOnly: boolean;
   type: "ext4" | "nfs4";
+  /** Memory of this node for the content of all volumes that it has open. */
+  pool: SpacePool;
 }
 
 export class RemoteVolume {
@@ -48,6 +50,7 @@ export class RemoteVolume {
   #rest: Uint8Array = new Uint8Array(0);
   #wanted = 0;
   #unswept = false;
+  #opening = true;
   /** The session is to be opened anew, and the log read to its end, before anything is sent: what was sent may have arrived. */
   #unsure = false;
   #scheduled = false;
@@ -58,7 +61,7 @@ export class RemoteVolume {
 
   private constructor(o: RemoteVolumeOptions) {
     this.#o = o;
-    this.fs = new FileSystem({ type: o.type, now: () => o.clock.nowMs() });
+    this.fs = new FileSystem({ type: o.type, now: () => o.clock.nowMs(), pool: o.pool });
     this.fs.root.mode = 0o777;
     this.#replica = new SharedReplica(this.fs);
   }
@@ -69,7 +72,9 @@ export class RemoteVolume {
     try {
       await v.#openSession();
       await v.#readTo(v.#wanted);
+      v.#opening = false;
     } catch (e) {
+      v.fs.release();
       throw new VolumeError(reasonOf(e));
     }
     if (!o.readOnly) v.#replica.record(() => v.#changed());
@@ -194,9 +199,17 @@ export class RemoteVolume {
         break;
       }
       this.#take(answer.bytes);
+      if (this.#opening) this.#checkSpace();
     }
     if (this.#unswept) this.#replica.sweep();
     this.#unswept = false;
+  }
+
+  /** Content that others write later is taken as it comes; a volume that does not fit from the start is not opened. */
+  #checkSpace(): void {
+    const { volume, pool } = this.#o;
+    if (pool.usedBytes > pool.limitBytes)
+      throw new VolumeError(`no space left on device: the content of volume ${volume} does not fit into the node's --volume-space`);
   }
 
   #take(bytes: Uint8Array): void {
@@ -225,7 +238,9 @@ export class RemoteVolume {
 
   /** The node goes down. */
   abandon(): void {
+    if (this.#closed) return;
     this.#closed = true;
     this.#replica.stop();
+    this.fs.release();
   }
 }

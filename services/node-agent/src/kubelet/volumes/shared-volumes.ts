@@ -2,6 +2,7 @@
 // Invariant: a volume is open exactly while a pod uses it; it is let go of only after the storage has everything.
 import type { Clock, Logger } from "@podwire/base";
 import { type Bus, decode, Identity, type Subscription, subjectsOf, type VolumeChanged, type VolumeKind } from "@podwire/bus";
+import type { SpacePool } from "@podwire/runtime";
 import { RemoteVolume } from "./remote-volume.ts";
 
 export interface VolumeUse {
@@ -18,14 +19,26 @@ interface Entry {
   readOnly: boolean;
 }
 
+export interface SharedVolumesOptions {
+  bus: Bus;
+  clock: Clock;
+  log: Logger;
+  /** Content of all of them together, which is held in memory: what goes past it is ENOSPC. */
+  spaceBytes: number;
+  onChange: () => void;
+  onGrown: (volume: string) => void;
+}
+
 export class SharedVolumes {
-  readonly #o: { bus: Bus; clock: Clock; log: Logger; onChange: () => void; onGrown: (volume: string) => void };
+  readonly #o: SharedVolumesOptions;
   readonly #entries = new Map<string, Entry>();
   readonly #closing = new Map<string, Promise<void>>();
+  readonly #pool: SpacePool;
   #notices: Subscription | undefined;
 
-  constructor(o: { bus: Bus; clock: Clock; log: Logger; onChange: () => void; onGrown: (volume: string) => void }) {
+  constructor(o: SharedVolumesOptions) {
     this.#o = o;
+    this.#pool = { limitBytes: o.spaceBytes, usedBytes: 0 };
   }
 
   /** Opens it for `user` (a pod's uid). Throws VolumeError. */
@@ -48,7 +61,7 @@ export class SharedVolumes {
 
   #open(u: VolumeUse): Entry {
     const { bus, clock, log } = this.#o;
-    const opening = RemoteVolume.open({ bus, clock, log, ...u });
+    const opening = RemoteVolume.open({ bus, clock, log, pool: this.#pool, ...u });
     const e: Entry = { opening, open: undefined, users: new Set(), readOnly: u.readOnly };
     this.#entries.set(u.volume, e);
     opening.then(
@@ -108,7 +121,7 @@ export class SharedVolumes {
   }
 
   counters() {
-    return { open: this.#entries.size, closing: this.#closing.size };
+    return { open: this.#entries.size, closing: this.#closing.size, contentBytes: this.#pool.usedBytes };
   }
 
   /** The node goes down. */
