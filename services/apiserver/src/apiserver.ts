@@ -66,7 +66,7 @@ import { serveReviews } from "./subresources/reviews.ts";
 import { tokenRequest } from "./subresources/token-request.ts";
 import { serveBus } from "./transport/bus.ts";
 import { HttpsTransport } from "./transport/https.ts";
-import { type Pki, subjectOrganizations } from "./transport/pki.ts";
+import { type Pki, subjectCommonName, subjectOrganizations } from "./transport/pki.ts";
 import { upgrader } from "./transport/websocket.ts";
 import { WatchFlusher } from "./verbs/watch-flusher.ts";
 
@@ -369,7 +369,7 @@ export class ApiServer {
       namespaceLifecycle(api),
       limitRanger(api),
       serviceAccount(api),
-      nodeRestriction(api),
+      nodeRestriction(api, subjectCommonName),
       taintNodesByCondition(),
       podSecurity(api),
       priority(api),

@@ -232,6 +232,7 @@ export class Handler {
           ? (nameInFieldSelector(info.query.get("fieldSelector")) ?? "")
           : ""),
       path: info.path,
+      ...selectorsOf(info),
     });
     record?.annotate("authorization.k8s.io/decision", decision.allowed ? "allow" : "forbid");
     record?.annotate("authorization.k8s.io/reason", decision.reason);
@@ -259,6 +260,14 @@ export class Handler {
       textResponse(404, "404 page not found\n")
     );
   }
+}
+
+/** The selectors of a request for many objects, which authorizers may allow where they would not allow all. */
+function selectorsOf(info: RequestInfo): { fieldSelector?: string; labelSelector?: string } {
+  if (!info.isResource || !["list", "watch", "deletecollection"].includes(info.verb)) return {};
+  const fieldSelector = info.query.get("fieldSelector");
+  const labelSelector = info.query.get("labelSelector");
+  return { ...(fieldSelector ? { fieldSelector } : {}), ...(labelSelector ? { labelSelector } : {}) };
 }
 
 const NOBODY: User = { name: "", groups: [] };

@@ -1,5 +1,5 @@
 // PodSecurity: a namespace's labels say which level its pods must keep, and of which users are warned (KEP-2579).
-import { type FieldError, invalid, type KubeObject, statusErrors } from "@podwire/api";
+import { errorText, type FieldError, invalid, type KubeObject, statusErrors } from "@podwire/api";
 import type { Api } from "../call.ts";
 import type { AdmissionPlugin, Attributes } from "./chain.ts";
 import { forbiddenBy } from "./forbidden.ts";
@@ -7,13 +7,19 @@ import { type Level, violations, violationText } from "./pod-security-checks.ts"
 
 const PREFIX = "pod-security.kubernetes.io/";
 const LEVELS = ["privileged", "baseline", "restricted"];
-/** Existing pods looked at when a namespace's level rises, and names shown per warning. */
+const MODES = ["enforce", "audit", "warn"] as const;
+/** Existing pods looked at when a namespace's level rises. */
 const MAX_PODS_CHECKED = 3_000;
+/** Subresources of pods that cannot change what a pod may do. */
+const IGNORED = new Set(["exec", "attach", "binding", "eviction", "log", "portforward", "proxy", "status"]);
 
-interface Policy {
+interface LevelVersion {
   level: Level;
   version: string;
 }
+
+type Policy = Record<(typeof MODES)[number], LevelVersion>;
+type Subject = { metadata: any; spec: any };
 
 const TEMPLATES: Readonly<Record<string, (o: KubeObject) => any>> = {
   podtemplates: (o) => o["template"],
@@ -33,103 +39,137 @@ export function podSecurity(api: Api): AdmissionPlugin {
     validate(a) {
       if (!a.object) return;
       const id = a.info.groupResource;
-      if (id === "namespaces" && a.subresource === "") return namespace(api, a);
-      if (id === "pods" && (a.subresource === "" || a.subresource === "ephemeralcontainers")) return pod(api, a);
+      if (id === "namespaces") return a.subresource === "" ? namespace(api, a) : undefined;
+      if (id === "pods") return IGNORED.has(a.subresource) ? undefined : pod(api, a);
       const template = a.subresource === "" ? TEMPLATES[id]?.(a.object) : undefined;
-      if (template?.spec) controller(api, a, template);
+      return template?.spec ? controller(api, a, template) : undefined;
     },
   };
 }
 
-function policyOf(labels: Record<string, string> | undefined, mode: string): Policy {
-  // Without a word of its own, the warning follows what is enforced (so that owners of controllers hear of it).
-  if (mode === "warn" && labels?.[`${PREFIX}warn`] === undefined) return policyOf(labels, "enforce");
-  const level = labels?.[`${PREFIX}${mode}`];
-  return {
-    level: LEVELS.includes(level ?? "") ? (level as Level) : level === undefined ? "privileged" : "restricted",
-    version: labels?.[`${PREFIX}${mode}-version`] ?? "latest",
+/** What a namespace's labels ask for; where they make no sense, the strictest is enforced, and nothing is warned of or recorded. */
+export function policyOf(labels: Readonly<Record<string, string>>): { policy: Policy; errors: FieldError[] } {
+  const errors: FieldError[] = [];
+  const read = (label: string, good: (v: string) => boolean, why: string): string | undefined | null => {
+    const value = labels[PREFIX + label];
+    if (value === undefined || good(value)) return value;
+    errors.push(invalid(`metadata.labels[${PREFIX}${label}]`, value, why));
+    return null;
   };
+  const of = (mode: string, whenWrong: Level): LevelVersion => {
+    const level = read(mode, (v) => LEVELS.includes(v), `must be one of ${LEVELS.join(", ")}`);
+    const version = read(`${mode}-version`, (v) => v === "latest" || /^v1\.(\d|[1-9]\d*)$/.test(v), 'must be "latest" or "v1.x"');
+    return { level: level === null ? whenWrong : ((level ?? "privileged") as Level), version: version ?? "latest" };
+  };
+  const policy = { enforce: of("enforce", "restricted"), audit: of("audit", "privileged"), warn: of("warn", "privileged") };
+  // Without a word of its own, the warning follows what is enforced (so that owners of controllers hear of it).
+  const { enforce, warn } = policy;
+  const enforced = labels[`${PREFIX}enforce`];
+  if (labels[`${PREFIX}warn`] === undefined && LEVELS.includes(enforced ?? "") && stricter(enforce.level, warn.level)) {
+    warn.level = enforce.level;
+    if (labels[`${PREFIX}warn-version`] === undefined) warn.version = enforce.version;
+  }
+  return { policy, errors };
 }
 
-function labelsOf(api: Api, a: Attributes): Record<string, string> | undefined {
-  return api.cache.of("", "namespaces").get("", a.namespace)?.object.metadata.labels;
+const stricter = (a: Level, b: Level) => LEVELS.indexOf(a) > LEVELS.indexOf(b);
+const text = (p: LevelVersion) => `${p.level}:${p.version}`;
+
+/** The policy for a request's namespace, also of one that this server's cache has not seen yet. */
+async function policyFor(api: Api, a: Attributes) {
+  const key = { group: "", resource: "namespaces", namespace: "", name: a.namespace };
+  const there = api.cache.of("", "namespaces").get("", a.namespace) ?? (await api.storage.read(key, true));
+  if (!there) throw statusErrors.internal(`failed to lookup namespace ${JSON.stringify(a.namespace)}`);
+  return policyOf(there.object.metadata.labels ?? {});
 }
 
-function pod(api: Api, a: Attributes): void {
+async function pod(api: Api, a: Attributes): Promise<void> {
+  const { policy, errors } = await policyFor(api, a);
+  if (errors.length === 0 && MODES.every((m) => policy[m].level === "privileged")) {
+    a.notes?.annotate(`${PREFIX}enforce-policy`, "privileged:latest");
+    return;
+  }
   const o = a.object as KubeObject;
   if (a.operation === "UPDATE" && a.oldObject && !significant(o, a.oldObject)) return;
-  const labels = labelsOf(api, a);
-  if (!labels) return;
-  const subject = { metadata: o.metadata, spec: o["spec"] ?? {} };
-  const enforce = policyOf(labels, "enforce");
-  const bad = violations(enforce.level, subject);
-  if (bad.length > 0) throw forbiddenBy(a, `violates PodSecurity "${enforce.level}:${enforce.version}": ${violationText(bad)}`);
-  warn(labels, a, subject);
+  evaluate(a, policy, errors, { metadata: o.metadata, spec: o["spec"] ?? {} }, true);
 }
 
-function controller(api: Api, a: Attributes, template: any): void {
-  const labels = labelsOf(api, a);
-  if (labels) warn(labels, a, { metadata: template.metadata ?? {}, spec: template.spec });
+async function controller(api: Api, a: Attributes, template: any): Promise<void> {
+  const { policy, errors } = await policyFor(api, a);
+  if (errors.length === 0 && policy.warn.level === "privileged" && policy.audit.level === "privileged") return;
+  evaluate(a, policy, errors, { metadata: template.metadata ?? {}, spec: template.spec }, false);
 }
 
-function warn(labels: Record<string, string>, a: Attributes, subject: { metadata: any; spec: any }): void {
-  const policy = policyOf(labels, "warn");
-  const bad = violations(policy.level, subject);
-  if (bad.length > 0) a.warnings.push(`would violate PodSecurity "${policy.level}:${policy.version}": ${violationText(bad)}`);
+/** Refuses what the level that is enforced minds; else warns, and notes for the audit log, what the other levels mind. */
+function evaluate(a: Attributes, policy: Policy, errors: readonly FieldError[], subject: Subject, enforce: boolean): void {
+  const minds = (p: LevelVersion) => {
+    const v = violations(p.level, p.version, subject);
+    return v.length > 0 ? `PodSecurity ${JSON.stringify(text(p))}: ${violationText(v)}` : undefined;
+  };
+  if (errors.length > 0) {
+    const why = errors.map(errorText);
+    a.notes?.annotate(`${PREFIX}error`, `Failed to parse policy: ${why.length === 1 ? why[0] : `[${why.join(", ")}]`}`);
+  }
+  if (enforce) a.notes?.annotate(`${PREFIX}enforce-policy`, text(policy.enforce));
+  const audited = minds(policy.audit);
+  if (audited) a.notes?.annotate(`${PREFIX}audit-violations`, `would violate ${audited}`);
+  const refused = enforce ? minds(policy.enforce) : undefined;
+  if (refused) throw forbiddenBy(a, `violates ${refused}`);
+  const warned = minds(policy.warn);
+  if (warned) a.warnings.push(`would violate ${warned}`);
 }
 
 /** Updates that leave containers' images alone cannot change what a pod may do. */
 function significant(o: KubeObject, old: KubeObject): boolean {
-  const shape = (p: KubeObject) => {
-    const s = p["spec"] ?? {};
-    const images = [...(s.initContainers ?? []), ...(s.containers ?? [])].map((c: any) => [c.image, c.securityContext]);
-    return JSON.stringify([images, s.ephemeralContainers ?? [], s.securityContext]);
-  };
-  return shape(o) !== shape(old);
+  const images = (p: KubeObject) =>
+    JSON.stringify(["containers", "initContainers"].map((k) => (p["spec"]?.[k] ?? []).map((c: any) => c.image)));
+  if (images(o) !== images(old)) return true;
+  const before = new Map((old["spec"]?.ephemeralContainers ?? []).map((c: any) => [c.name, c.image]));
+  return (o["spec"]?.ephemeralContainers ?? []).some((c: any) => before.get(c.name) !== c.image);
 }
 
 function namespace(api: Api, a: Attributes): void {
   const o = a.object as KubeObject;
-  const errors: FieldError[] = [];
-  for (const mode of ["enforce", "audit", "warn"]) {
-    const level = o.metadata.labels?.[`${PREFIX}${mode}`];
-    const version = o.metadata.labels?.[`${PREFIX}${mode}-version`];
-    if (level !== undefined && !LEVELS.includes(level))
-      errors.push(invalid(`metadata.labels[${PREFIX}${mode}]`, level, "must be one of privileged, baseline, restricted"));
-    if (version !== undefined && version !== "latest" && !/^v1\.(0|[1-9]\d*)$/.test(version))
-      errors.push(invalid(`metadata.labels[${PREFIX}${mode}-version]`, version, 'must be "latest" or "v1.x"'));
-  }
-  const old = a.oldObject?.metadata.labels;
-  const before = policyOf(old, "enforce");
-  const now = policyOf(o.metadata.labels, "enforce");
-  if (errors.length > 0) {
-    const unchanged =
-      a.oldObject &&
-      ["enforce", "audit", "warn"].every(
-        (m) =>
-          old?.[`${PREFIX}${m}`] === o.metadata.labels?.[`${PREFIX}${m}`] &&
-          old?.[`${PREFIX}${m}-version`] === o.metadata.labels?.[`${PREFIX}${m}-version`],
-      );
-    if (unchanged) return;
+  const { policy, errors } = policyOf(o.metadata.labels ?? {});
+  const old = a.operation === "UPDATE" ? policyOf(a.oldObject?.metadata.labels ?? {}) : undefined;
+  // What was wrong already does not stop another change.
+  if (errors.length > 0 && JSON.stringify(old?.errors) !== JSON.stringify(errors))
     throw statusErrors.invalid({ group: "", kind: "Namespace" }, o.metadata.name ?? "", errors);
+  if (!old) return;
+  const [before, now] = [old.policy.enforce, policy.enforce];
+  if (now.level === "privileged" || (now.version === before.version && !stricter(now.level, before.level))) return;
+  a.warnings.push(...warningsOfExisting(api, o.metadata.name ?? "", now));
+}
+
+/** What the pods that are there would be refused for. */
+function warningsOfExisting(api: Api, name: string, now: LevelVersion): string[] {
+  const all = foremost([...api.cache.of("", "pods").values(name)].map((p) => p.object));
+  const found = new Map<string, string[]>();
+  for (const p of all.slice(0, MAX_PODS_CHECKED)) {
+    const reasons = violations(now.level, now.version, { metadata: p.metadata, spec: p["spec"] ?? {} }).map((v) => v.reason);
+    if (reasons.length === 0) continue;
+    const why = reasons.join(", ");
+    found.set(why, [...(found.get(why) ?? []), p.metadata.name ?? ""]);
   }
-  if (a.operation !== "UPDATE" || LEVELS.indexOf(now.level) <= LEVELS.indexOf(before.level)) return;
-  const byReason = new Map<string, string[]>();
-  let checked = 0;
-  for (const p of api.cache.of("", "pods").values(o.metadata.name)) {
-    if (checked++ >= MAX_PODS_CHECKED) break;
-    const bad = violations(now.level, { metadata: p.object.metadata, spec: p.object["spec"] ?? {} });
-    if (bad.length === 0) continue;
-    const reasons = bad.map((v) => v.reason).join(", ");
-    byReason.set(reasons, [...(byReason.get(reasons) ?? []), p.key.name]);
+  const out: string[] = [];
+  if (all.length > MAX_PODS_CHECKED)
+    out.push(`new PodSecurity enforce level only checked against the first ${MAX_PODS_CHECKED} of ${all.length} existing pods`);
+  if (found.size > 0)
+    out.push(`existing pods in namespace ${JSON.stringify(name)} violate the new PodSecurity enforce level ${JSON.stringify(text(now))}`);
+  const others = (n: number) => (n === 0 ? "" : ` (and ${n} other ${n === 1 ? "pod" : "pods"})`);
+  return [...out, ...[...found].map(([why, names]) => `${[...names].sort()[0]}${others(names.length - 1)}: ${why}`).sort()];
+}
+
+/** One pod of each controller before the others. */
+function foremost(pods: readonly KubeObject[]): KubeObject[] {
+  const seen = new Set<string>();
+  const first: KubeObject[] = [];
+  const rest: KubeObject[] = [];
+  for (const p of pods) {
+    const owner = p.metadata.ownerReferences?.find((r) => r.controller === true)?.uid;
+    if (owner === undefined || !seen.has(owner)) first.push(p);
+    else rest.push(p);
+    if (owner !== undefined) seen.add(owner);
   }
-  if (byReason.size === 0) return;
-  a.warnings.push(
-    `existing pods in namespace ${JSON.stringify(o.metadata.name)} violate the new PodSecurity enforce level "${now.level}:${now.version}"`,
-  );
-  const lines = [...byReason].map(
-    ([reasons, names]) =>
-      `${names[0]}${names.length > 1 ? ` (and ${names.length - 1} other ${names.length > 2 ? "pods" : "pod"})` : ""}: ${reasons}`,
-  );
-  a.warnings.push(...lines.sort());
+  return [...first, ...rest];
 }

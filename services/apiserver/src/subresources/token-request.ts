@@ -38,9 +38,9 @@ export async function tokenRequest(api: Api, call: Call, tokens: ServiceAccountT
     request,
     updateManaged(info, undefined, request, { manager, operation: "Update", time: timeText(api.clock.nowMs()), subresource: "token" }),
   );
-  if (!spec.audiences?.length) spec.audiences = [...tokens.audiences];
   const attributes = attributesOf(call, "CREATE", request, undefined, options, "CreateOptions");
   await api.admission.admit(attributes);
+  if (!spec.audiences?.length) spec.audiences = [...tokens.audiences];
   await api.admission.validate(attributes);
   const claims: TokenClaims = {
     namespace: call.namespace,

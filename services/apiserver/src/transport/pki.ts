@@ -177,6 +177,12 @@ export function subjectOrganizations(request: string): string[] {
   }
 }
 
+/** The common name of a base64 PEM certificate request. Throws when it is none. */
+export function subjectCommonName(request: string): string | undefined {
+  const csr = new x509.Pkcs10CertificateRequest(Buffer.from(request, "base64").toString("utf8"));
+  return csr.subjectName.toJSON().flatMap((n) => n["CN"] ?? [])[0];
+}
+
 function isIp(n: string): boolean {
   return /^[\d.]+$/.test(n) || n.includes(":");
 }
