@@ -18,7 +18,9 @@ beforeAll(async () => {
     if (n === "n1") nodeUid = made.body.metadata.uid;
   }
   await api.request("POST", `${admin}/serviceaccounts`, { metadata: { name: "sa" } });
-  const token = (audience?: string) => ({ serviceAccountToken: { path: audience ?? "t", expirationSeconds: 3600, ...(audience ? { audience } : {}) } });
+  const token = (audience?: string) => ({
+    serviceAccountToken: { path: audience ?? "t", expirationSeconds: 3600, ...(audience ? { audience } : {}) },
+  });
   await api.request("POST", `${admin}/pods`, {
     metadata: { name: "mine" },
     spec: {
