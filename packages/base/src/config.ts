@@ -22,6 +22,7 @@ export function readConfig<S extends z.ZodRawShape>(
 ): z.infer<z.ZodObject<S>> {
   const raw: Record<string, string> = {};
   const problems: string[] = [];
+  const given = new Set<string>();
   for (const name of Object.keys(shape)) {
     const v = env[envName(name)];
     if (v !== undefined && v !== "") raw[name] = v;
@@ -39,16 +40,25 @@ export function readConfig<S extends z.ZodRawShape>(
       continue;
     }
     const next = argv[i + 1];
-    if (m[2] !== undefined) raw[name] = m[2];
+    let value = "true";
+    if (m[2] !== undefined) value = m[2];
     else if (next !== undefined && !next.startsWith("--")) {
-      raw[name] = next;
+      value = next;
       i++;
-    } else raw[name] = "true";
+    }
+    const more = given.has(name) && (shape[name] as unknown as z.ZodType).meta?.()?.["repeatable"] === true;
+    raw[name] = more ? `${raw[name]},${value}` : value;
+    given.add(name);
   }
   const parsed = z.object(shape).safeParse(raw);
   if (!parsed.success) for (const issue of parsed.error.issues) problems.push(`--${issue.path.join(".")}: ${issue.message}`);
   if (problems.length > 0) throw new ConfigError(component, problems);
   return parsed.data as z.infer<z.ZodObject<S>>;
+}
+
+/** A list separated by commas whose flag may also be given several times. */
+export function repeatable<T extends z.ZodType>(schema: T): T {
+  return schema.meta({ repeatable: true });
 }
 
 /** "1h30m", "40s", "250ms" or "0" (Go's time.ParseDuration, without ns and us) to milliseconds. */

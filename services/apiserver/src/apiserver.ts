@@ -9,6 +9,7 @@ import type { Bus, Subscription } from "@podwire/bus";
 import type { Store } from "@podwire/store";
 import { certificateAdmission } from "./admission/certificates.ts";
 import { AdmissionChain, type AdmissionPlugin } from "./admission/chain.ts";
+import { defaultIngressClass } from "./admission/default-ingress-class.ts";
 import { limitRanger } from "./admission/limit-ranger.ts";
 import { mutatingPolicies } from "./admission/mutating-policies.ts";
 import { namespaceLifecycle } from "./admission/namespace-lifecycle.ts";
@@ -351,7 +352,7 @@ export class ApiServer {
     return new ServiceAccountTokens({
       keyPem,
       otherKeys: files?.verificationKeys ?? [],
-      issuer: config["service-account-issuer"],
+      issuers: config["service-account-issuer"],
       audiences,
       cache,
       nowMs: () => clock.nowMs(),
@@ -377,6 +378,7 @@ export class ApiServer {
       storageObjectInUseProtection(),
       claimResize(api),
       runtimeClass(api),
+      defaultIngressClass(api),
       certificateAdmission(api, subjectOrganizations),
       defaultStorageClass(api),
       mutatingPolicies(api),

@@ -1,6 +1,6 @@
 // Flags of the apiserver, with kube-apiserver's names. Nothing else reads the environment.
-import { bool, durationMs, z } from "@podwire/base";
-import { authorizationModes, featureGates, pluginNames, runtimeConfig } from "./flag-values.ts";
+import { bool, durationMs, repeatable, z } from "@podwire/base";
+import { authorizationModes, featureGates, issuers, pluginNames, runtimeConfig } from "./flag-values.ts";
 import type { PortRange } from "./resources/allocators.ts";
 import { type IpRange, parseIpRange } from "./resources/ip-range.ts";
 
@@ -38,17 +38,18 @@ export const FLAGS = {
   "tls-private-key-file": z.string().default(""),
   "token-auth-file": z.string().default(""),
   "anonymous-auth": bool.default(true),
-  "authorization-mode": authorizationModes.prefault("Node,RBAC"),
+  "authorization-mode": repeatable(authorizationModes.prefault("Node,RBAC")),
   "advertise-address": z.string().default("172.30.0.2"),
   "service-cluster-ip-range": ipRanges.prefault("10.96.0.0/12"),
   "service-node-port-range": portRange.prefault("30000-32767"),
-  "service-account-issuer": z.string().default("https://kubernetes.default.svc"),
-  "service-account-key-file": z.string().default(""),
+  /** The first issues; tokens of the others hold, too. */
+  "service-account-issuer": repeatable(issuers.prefault("https://kubernetes.default.svc")),
+  "service-account-key-file": repeatable(z.string().default("")),
   "service-account-signing-key-file": z.string().default(""),
-  "api-audiences": z.string().default(""),
+  "api-audiences": repeatable(z.string().default("")),
   "external-hostname": z.string().default(""),
-  "enable-admission-plugins": pluginNames.prefault(""),
-  "disable-admission-plugins": pluginNames.prefault(""),
+  "enable-admission-plugins": repeatable(pluginNames.prefault("")),
+  "disable-admission-plugins": repeatable(pluginNames.prefault("")),
   "allow-privileged": bool.default(true),
   "max-requests-inflight": z.coerce.number().int().min(0).default(400),
   "max-mutating-requests-inflight": z.coerce.number().int().min(0).default(200),
@@ -65,8 +66,8 @@ export const FLAGS = {
   "audit-log-maxage": z.coerce.number().int().min(0).default(0),
   "audit-log-format": z.enum(["json"]).default("json"),
   "encryption-provider-config": z.string().default(""),
-  "runtime-config": runtimeConfig.prefault(""),
-  "feature-gates": featureGates.prefault(""),
+  "runtime-config": repeatable(runtimeConfig.prefault("")),
+  "feature-gates": repeatable(featureGates.prefault("")),
   "storage-backend": z.enum(["jetstream", "memory"]).default("jetstream"),
 };
 

@@ -46,6 +46,19 @@ export const authorizationModes = checked((s): Checked<AuthorizationMode[]> => {
   return { value: modes as AuthorizationMode[] };
 });
 
+/** Who signs service account tokens, and who did: none empty, none twice, those with a colon are URLs. */
+export const issuers = checked((s): Checked<[string, ...string[]]> => {
+  const [first, ...others] = s.split(",");
+  const all: [string, ...string[]] = [first ?? "", ...others];
+  for (const [i, issuer] of all.entries()) {
+    if (issuer === "") return { problem: "service-account-issuer requires a non-empty value" };
+    if (all.indexOf(issuer) < i) return { problem: `service-account-issuer ${JSON.stringify(issuer)} is already specified` };
+    if (issuer.includes(":") && !URL.canParse(issuer))
+      return { problem: `service-account-issuer ${JSON.stringify(issuer)} contained a ':' but was not a valid URL` };
+  }
+  return { value: all };
+});
+
 /** Plugins that run unless they are disabled, in Kubernetes' names. */
 export const DEFAULT_PLUGINS = [
   "NamespaceLifecycle",

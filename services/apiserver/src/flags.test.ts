@@ -1,6 +1,6 @@
 // Flags that change what the server does: each is shown to work, or to be refused.
 import { generateKeyPairSync } from "node:crypto";
-import { silentLogger, systemClock, z } from "@podwire/base";
+import { readConfig, silentLogger, systemClock, z } from "@podwire/base";
 import { openMemoryStore, type Store } from "@podwire/store";
 import { virtualClock } from "@podwire/testkit";
 import { describe, expect, test } from "vitest";
@@ -29,7 +29,16 @@ describe("flags", () => {
     expect(problem({ "feature-gates": "Bogus=true" })).toContain("has no switch here");
     expect(problem({ "feature-gates": "MutatingAdmissionPolicy=maybe" })).toContain("strconv.ParseBool");
     expect(problem({ "event-ttl": "soon" })).toContain("invalid duration");
+    expect(problem({ "service-account-issuer": "a,a" })).toBe('service-account-issuer "a" is already specified');
+    expect(problem({ "service-account-issuer": "a:b c" })).toBeUndefined();
+    expect(problem({ "service-account-issuer": ":x" })).toContain("contained a ':' but was not a valid URL");
     expect(problem({})).toBeUndefined();
+  });
+
+  test("lists may be given several times, other flags once: the last counts", () => {
+    const argv = ["--service-account-issuer=https://a", "--service-account-issuer", "https://b", "--event-ttl=1h", "--event-ttl=2h"];
+    const config = readConfig("apiserver", FLAGS, argv, {});
+    expect([config["service-account-issuer"], config["event-ttl"]]).toEqual([["https://a", "https://b"], 7_200_000]);
   });
 
   test("--authorization-mode", async () => {

@@ -6,7 +6,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { silentLogger, systemClock, systemRandom, z } from "@podwire/base";
-import { openMemoryStore } from "@podwire/store";
+import { openMemoryStore, type Store } from "@podwire/store";
 import { ApiServer, type ApiServerOptions } from "./apiserver.ts";
 import type { ResponseSink, User } from "./call.ts";
 import { FLAGS } from "./config.ts";
@@ -21,6 +21,7 @@ export interface Answer {
 
 export interface InProcess {
   server: ApiServer;
+  store: Store;
   request(method: string, path: string, body?: unknown, o?: { user?: User; headers?: Record<string, string> }): Promise<Answer>;
   /** Events of a watch as they come; `end` closes it. */
   watch(path: string): Promise<{ events: any[]; readonly ended: boolean; until(n: number): Promise<any[]>; end(): void }>;
@@ -38,6 +39,7 @@ export async function startInProcess(o: Partial<ApiServerOptions> & { flags?: Re
   await server.start();
   return {
     server,
+    store,
     async request(method, path, body, r = {}) {
       const request = {
         method,

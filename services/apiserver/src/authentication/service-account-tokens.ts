@@ -44,7 +44,8 @@ export class ServiceAccountTokens implements TokenAuthenticator {
   readonly #keys: readonly VerificationKey[];
   readonly #cache: WatchCache;
   readonly #signatures = new Map<string, Record<string, any>>();
-  readonly issuer: string;
+  /** The first issues; tokens of the others hold as long as their keys are here. */
+  readonly #issuers: readonly [string, ...string[]];
   /** Audiences of the API itself. */
   readonly audiences: readonly string[];
   readonly #nowMs: () => number;
@@ -55,7 +56,7 @@ export class ServiceAccountTokens implements TokenAuthenticator {
     keyPem: string;
     /** Other public keys whose signatures count, PEM. */
     otherKeys?: readonly string[];
-    issuer: string;
+    issuers: readonly [string, ...string[]];
     audiences: readonly string[];
     cache: WatchCache;
     nowMs: () => number;
@@ -66,8 +67,8 @@ export class ServiceAccountTokens implements TokenAuthenticator {
     this.#key = createPrivateKey(o.keyPem);
     const keys = [createPublicKey(this.#key), ...(o.otherKeys ?? []).map((pem) => createPublicKey(pem))].map(verificationKey);
     this.#keys = keys.filter((k, i) => keys.findIndex((other) => other.id === k.id) === i);
-    this.issuer = o.issuer;
-    this.audiences = o.audiences.length > 0 ? o.audiences : [o.issuer];
+    this.#issuers = o.issuers;
+    this.audiences = o.audiences.length > 0 ? o.audiences : o.issuers;
     this.#cache = o.cache;
     this.#nowMs = o.nowMs;
     this.#uuid = o.uuid;
@@ -81,7 +82,7 @@ export class ServiceAccountTokens implements TokenAuthenticator {
       aud: audiences,
       exp: now + expirationSeconds,
       iat: now,
-      iss: this.issuer,
+      iss: this.#issuers[0],
       jti: this.#uuid(),
       "kubernetes.io": {
         namespace,
@@ -137,7 +138,7 @@ export class ServiceAccountTokens implements TokenAuthenticator {
     } catch {
       return undefined;
     }
-    if (claims?.["iss"] !== this.issuer && claims?.["iss"] !== LEGACY_ISSUER) return undefined;
+    if (!this.#issuers.includes(claims?.["iss"]) && claims?.["iss"] !== LEGACY_ISSUER) return undefined;
     const text = Buffer.from(`${head}.${body}`);
     const bytes = Buffer.from(signature, "base64url");
     const good = this.#keys.some(
@@ -162,6 +163,8 @@ export class ServiceAccountTokens implements TokenAuthenticator {
       throw new TokenRefusedError(`service account UID (${live.object.metadata.uid}) does not match claim (${account.uid})`);
     this.#checkBound("pods", namespace, k.pod);
     this.#checkBound("secrets", namespace, k.secret);
+    // A pod is there only as long as its node: only a token bound to the node alone is asked for it.
+    if (!k.pod) this.#checkBound("nodes", "", k.node);
     const extra: Record<string, string[]> = { "authentication.kubernetes.io/credential-id": [`JTI=${claims["jti"]}`] };
     if (k.node) {
       extra["authentication.kubernetes.io/node-name"] = [k.node.name];
@@ -192,7 +195,7 @@ export class ServiceAccountTokens implements TokenAuthenticator {
   discovery(jwksUri: string): { configuration: unknown; keys: unknown } {
     return {
       configuration: {
-        issuer: this.issuer,
+        issuer: this.#issuers[0],
         jwks_uri: jwksUri,
         response_types_supported: ["id_token"],
         subject_types_supported: ["public"],

@@ -1,7 +1,31 @@
 // The issuer's discovery documents: whoever reads them can check a token of a ServiceAccount without asking the server about it.
 import { createPublicKey, verify } from "node:crypto";
 import { expect, it } from "vitest";
-import { startInProcess, testPki } from "../in-process.ts";
+import { type InProcess, startInProcess, testPki } from "../in-process.ts";
+
+it("takes tokens of every issuer that it is told of, and issues by the first", async () => {
+  const pki = await testPki([]);
+  const old = await startInProcess({ pki, flags: { "service-account-issuer": "https://old.example.com" } });
+  const config = { pki, store: old.store, flags: { "service-account-issuer": "https://new.example.com,https://old.example.com" } };
+  const token = async (api: InProcess) =>
+    (await api.request("POST", "/api/v1/namespaces/default/serviceaccounts/s/token", { spec: {} })).body.status.token as string;
+  await old.request("POST", "/api/v1/namespaces/default/serviceaccounts", { metadata: { name: "s" } });
+  const before = await token(old);
+  await old.stop();
+  const both = await startInProcess(config);
+  const other = await startInProcess({ ...config, flags: { "service-account-issuer": "https://new.example.com" } });
+  try {
+    const after = await token(both);
+    expect((await both.server.authenticate(`Bearer ${after}`)).name).toBe("system:serviceaccount:default:s");
+    expect((await both.server.authenticate(`Bearer ${before}`)).name).toBe("system:serviceaccount:default:s");
+    await expect(other.server.authenticate(`Bearer ${before}`)).rejects.toMatchObject({ code: 401 });
+    expect((await both.request("GET", "/.well-known/openid-configuration")).body.issuer).toBe("https://new.example.com");
+  } finally {
+    await other.stop();
+    await both.stop();
+    pki.remove();
+  }
+});
 
 it("publishes the keys that tokens are signed with", async () => {
   const pki = await testPki([]);
