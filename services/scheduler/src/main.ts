@@ -2,7 +2,7 @@
 import { hostname } from "node:os";
 import { PodwireError } from "@podwire/base";
 import { leaderElection, runApiComponent } from "@podwire/client";
-import { SCHEDULER_FLAGS } from "./config.ts";
+import { SCHEDULER_FLAGS, settingsOf } from "./config.ts";
 import { scheduler } from "./scheduler.ts";
 
 class NotLeadingError extends PodwireError {}
@@ -15,32 +15,31 @@ await runApiComponent({
   argv: process.argv.slice(2),
   env: process.env,
   async start({ client, bus, clock, random, log }, flags) {
-    const instance = `${hostname()}_${random.uuid()}`;
+    const settings = settingsOf(flags);
     const service = scheduler({
       client,
       bus,
       clock,
       random,
       log,
-      schedulerName: flags["scheduler-name"],
-      percentageOfNodesToScore: flags["percentage-of-nodes-to-score"],
-      podInitialBackoffMs: flags["pod-initial-backoff"],
-      podMaxBackoffMs: flags["pod-max-backoff"],
-      instance: `${flags["scheduler-name"]}-${hostname()}`,
+      profiles: settings.profiles,
+      podInitialBackoffMs: settings.podInitialBackoffMs,
+      podMaxBackoffMs: settings.podMaxBackoffMs,
+      instance: hostname(),
     });
     let stopping = false;
-    const election = flags["leader-elect"]
+    const election = settings.leaderElect
       ? leaderElection({
           client,
           clock,
           random,
           log,
-          namespace: flags["leader-elect-resource-namespace"],
-          name: flags["leader-elect-resource-name"],
-          identity: instance,
-          leaseDurationMs: flags["leader-elect-lease-duration"],
-          renewDeadlineMs: flags["leader-elect-renew-deadline"],
-          retryPeriodMs: flags["leader-elect-retry-period"],
+          namespace: settings.resourceNamespace,
+          name: settings.resourceName,
+          identity: `${hostname()}_${random.uuid()}`,
+          leaseDurationMs: settings.leaseDurationMs,
+          renewDeadlineMs: settings.renewDeadlineMs,
+          retryPeriodMs: settings.retryPeriodMs,
           onStartedLeading: () => void service.start(),
           onStoppedLeading() {
             if (stopping) return;

@@ -5,12 +5,11 @@ import type { KubeObject } from "@podwire/client";
 import type { Snapshot } from "./framework/cache.ts";
 import { fitMessage } from "./framework/messages.ts";
 import type { NodeInfo } from "./framework/node-info.ts";
-import type { Plugin } from "./framework/plugin.ts";
 import type { PodInfo } from "./framework/pod-info.ts";
 import { beginCycle, type Failure, filterNode, type Profile, type Refusal } from "./framework/schedule.ts";
 
 export interface PreemptionInput {
-  profile: Pick<Profile, "plugins">;
+  profile: Pick<Profile, "preFilter" | "filter" | "preemption">;
   pod: PodInfo;
   snapshot: Snapshot;
   failure: Failure;
@@ -29,9 +28,8 @@ export type PreemptionResult = { candidate: Candidate } | { message: string };
 
 const NOT_HELPFUL: Refusal = { plugin: "DefaultPreemption", unresolvable: true, reasons: ["Preemption is not helpful for scheduling"] };
 const NO_VICTIMS: Refusal = { plugin: "DefaultPreemption", unresolvable: true, reasons: ["No preemption victims found for incoming pod"] };
-/** Candidates are looked for on at least so many nodes, or this share of all. */
-const MIN_CANDIDATES = 100;
-const MIN_CANDIDATES_PERCENT = 10;
+/** Candidates are looked for on at least so many nodes, or this share of all, unless the arguments say otherwise. */
+export const PREEMPTION_DEFAULTS = { minCandidates: 100, minCandidatesPercent: 10 };
 
 export function planPreemption(i: PreemptionInput): PreemptionResult {
   const denied = notEligible(i);
@@ -43,7 +41,8 @@ export function planPreemption(i: PreemptionInput): PreemptionResult {
     if (i.failure.preFilter || r?.unresolvable) refusals.set(node.name, NOT_HELPFUL);
     else hopeful.push(node);
   }
-  const limit = Math.max(MIN_CANDIDATES, Math.trunc((hopeful.length * MIN_CANDIDATES_PERCENT) / 100));
+  const { minCandidates, minCandidatesPercent } = i.profile.preemption ?? PREEMPTION_DEFAULTS;
+  const limit = Math.max(minCandidates, Math.trunc((hopeful.length * minCandidatesPercent) / 100));
   const candidates: Candidate[] = [];
   for (let k = 0; k < hopeful.length && candidates.length < limit; k++) {
     const node = hopeful[(i.start + k) % hopeful.length] as NodeInfo;
@@ -100,7 +99,7 @@ function victimsOn(i: PreemptionInput, node: NodeInfo): Candidate | Refusal {
 
 function fits(i: PreemptionInput, trial: NodeInfo): Refusal | undefined {
   const cycle = { pod: i.pod, snapshot: overlay(i.snapshot, trial), state: new Map() };
-  const begun = beginCycle({ plugins: i.profile.plugins as readonly Plugin[] }, cycle);
+  const begun = beginCycle(i.profile, cycle);
   if ("reject" in begun) return begun.reject;
   return filterNode(begun.filters, cycle, trial);
 }

@@ -2,14 +2,15 @@ import { seededRandom, silentLogger, systemClock } from "@podwire/base";
 import { memoryBus } from "@podwire/bus";
 import { type KubeObject, type MemoryApi, memoryApi, Resources } from "@podwire/client";
 import { afterEach, expect, test } from "vitest";
-import { type Scheduler, scheduler } from "./scheduler.ts";
+import { plain as profile } from "./plugin-arguments.ts";
+import { type Scheduler, type SchedulerOptions, scheduler } from "./scheduler.ts";
 
 let service: Scheduler;
 afterEach(() => service.stop());
 
 const base = { clock: systemClock, random: seededRandom(7), log: silentLogger };
 
-async function cluster(nodes: KubeObject[]): Promise<MemoryApi> {
+async function cluster(nodes: KubeObject[], more: Partial<SchedulerOptions> = {}): Promise<MemoryApi> {
   const broker = memoryBus();
   const api = memoryApi({ ...base, bus: broker.connect({ cluster: "c", identity: "apiserver", ...base }) });
   for (const n of nodes) await api.client().create(Resources.nodes, n);
@@ -19,6 +20,7 @@ async function cluster(nodes: KubeObject[]): Promise<MemoryApi> {
     bus: broker.connect({ cluster: "c", identity: "scheduler", ...base }),
     podInitialBackoffMs: 20,
     podMaxBackoffMs: 50,
+    ...more,
   });
   await service.start();
   return api;
@@ -139,4 +141,55 @@ test("a pod that asks for it gets the explanation as an annotation", async () =>
   await api.client().create(Resources.pods, asking("waits", "1"));
   await until(() => read("waits")?.message !== undefined, "the refusal is told");
   expect(Object.keys(read("waits").nodes)).toEqual(["n1", "n2"]);
+});
+
+test("each profile takes the pods of its name, by its own rules and with events of its own", async () => {
+  const packing = profile("packing", 0);
+  packing.arguments.NodeResourcesFit = { strategy: { type: "MostAllocated" } };
+  packing.plugins = { score: { enabled: [], disabled: [{ name: "NodeResourcesBalancedAllocation" }, { name: "PodTopologySpread" }] } };
+  const api = await cluster([node("n1"), node("n2")], { profiles: [profile("default-scheduler", 0), packing] });
+  for (let i = 0; i < 3; i++) {
+    await api.client().create(Resources.pods, pod(`packed${i}`, "1", { schedulerName: "packing" }));
+    await until(() => get(api, `packed${i}`)["spec"].nodeName, "packed");
+  }
+  await api.client().create(Resources.pods, pod("foreign", "1", { schedulerName: "somebody-else" }));
+  await api.client().create(Resources.pods, pod("usual", "1"));
+  await until(() => get(api, "usual")["spec"].nodeName, "placed");
+  const packed = new Set([0, 1, 2].map((i) => get(api, `packed${i}`)["spec"].nodeName));
+  expect(packed.size).toBe(1);
+  expect(packed.has(get(api, "usual")["spec"].nodeName)).toBe(false);
+  expect(get(api, "foreign")["spec"].nodeName).toBeUndefined();
+  await until(() => api.objects(Resources.events).length === 4, "events");
+  const by = (name: string) =>
+    api.objects(Resources.events).find((e) => e["involvedObject"]?.name === name || e["regarding"]?.name === name);
+  expect(by("packed0")?.["reportingComponent"]).toBe("packing");
+  expect(service.explain("default", "foreign")?.message).toContain("somebody-else");
+});
+
+test("a permit plugin holds pods back until all of a group are there; reserve is undone for one that is refused", async () => {
+  const held: string[] = [];
+  const released: string[] = [];
+  const gang = {
+    name: "Gang",
+    reserve: (c: any) => void held.push(c.pod.key),
+    unreserve: (c: any) => void released.push(c.pod.key),
+    permit: () => ({ waitMs: 60_000 }),
+  };
+  const c = profile("default-scheduler", 0);
+  c.plugins = { multiPoint: { enabled: [{ name: "Gang" }], disabled: [] } };
+  const api = await cluster([node("n1")], { profiles: [c], plugins: { Gang: () => gang } });
+  for (const name of ["a", "b", "c"]) await api.client().create(Resources.pods, pod(name, "1"));
+  await until(() => service.waiting().length === 3, "all wait");
+  expect(api.objects(Resources.pods).some((p) => p["spec"].nodeName)).toBe(false);
+  for (const w of service.waiting())
+    if (w.pod.key === "default/c") w.reject("Gang", "not in this group");
+    else w.allow("Gang");
+  await until(() => get(api, "a")["spec"].nodeName === "n1" && get(api, "b")["spec"].nodeName === "n1", "bound");
+  await until(() => condition(api, "c")?.status === "False", "refused");
+  expect(condition(api, "c")).toMatchObject({
+    reason: "Unschedulable",
+    message: 'pod "c" rejected while waiting on permit: not in this group',
+  });
+  expect(held.slice(0, 3).sort()).toEqual(["default/a", "default/b", "default/c"]);
+  expect(released[0]).toBe("default/c");
 });

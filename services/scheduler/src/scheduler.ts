@@ -1,7 +1,8 @@
 // The scheduler's shell: caches and queue fed by informers, one decision after the other, bindings in the background.
 // Invariants: decisions are serial, so that each sees what the one before assumed; nothing is written while not leading; an
 // assumed pod whose binding fails is forgotten and comes back through the queue.
-import { type Clock, type Logger, PodwireError, type Random, reasonOf } from "@podwire/base";
+import type { Clock, Logger, Random } from "@podwire/base";
+import { reasonOf } from "@podwire/base";
 import type { Bus } from "@podwire/bus";
 import {
   type ApiClient,
@@ -11,24 +12,24 @@ import {
   isConflict,
   isNotFound,
   type KubeObject,
-  objectKey,
   Resources,
   time,
 } from "@podwire/client";
 import { defaultSelectorOf } from "./default-selector.ts";
 import { EXPLAIN, EXPLANATION, type Explanation, explanationOf } from "./explanation.ts";
+import { BindingRefusedError, bind, reserve } from "./framework/binding-cycle.ts";
 import { SchedulerCache } from "./framework/cache.ts";
 import { fitMessage, GATED, NO_NODES } from "./framework/messages.ts";
+import type { Binding, Cycle, Plugin } from "./framework/plugin.ts";
 import { type PodInfo, podInfo } from "./framework/pod-info.ts";
 import { type Failure, type Profile, schedule } from "./framework/schedule.ts";
 import { Nominator } from "./nominator.ts";
-import { type LimitSources, nodeVolumeLimits } from "./plugins/node-volume-limits.ts";
-import { decideFor, isBound, type VolumeDecision, volumeBinding } from "./plugins/volume-binding.ts";
-import { volumeRestrictions } from "./plugins/volume-restrictions.ts";
-import { volumeZone } from "./plugins/volume-zone.ts";
+import { type ProfileConfiguration, plain } from "./plugin-arguments.ts";
+import type { LimitSources } from "./plugins/node-volume-limits.ts";
 import { type Candidate, planPreemption } from "./preemption.ts";
-import { DEFAULT_SCHEDULER, defaultProfile } from "./profiles.ts";
+import { DEFAULT_SCHEDULER, type PluginSources, profileOf } from "./profiles.ts";
 import { type QueuedPod, SchedulingQueue } from "./queue/scheduling-queue.ts";
+import { type WaitingPod, WaitingPods } from "./waiting-pods.ts";
 
 export interface SchedulerOptions {
   client: ApiClient;
@@ -36,8 +37,10 @@ export interface SchedulerOptions {
   clock: Clock;
   random: Random;
   log: Logger;
-  schedulerName?: string;
-  percentageOfNodesToScore?: number;
+  /** One profile a scheduler name; default: kube-scheduler's own. */
+  profiles?: readonly ProfileConfiguration[];
+  /** Plugins beyond kube-scheduler's, by name, for profiles that enable them. */
+  plugins?: Readonly<Record<string, (args: unknown) => Plugin>>;
   /** Names this process in events. */
   instance?: string;
   podInitialBackoffMs?: number;
@@ -50,15 +53,14 @@ export interface Scheduler {
   counters(): Record<string, unknown>;
   /** Per node, which plugin refuses the pod or how each scores it; undefined when the pod is not known. */
   explain(namespace: string, name: string): Explanation | undefined;
+  /** Pods that permit plugins hold back, to be allowed or rejected. */
+  waiting(): readonly WaitingPod[];
 }
 
-/** Bindings under way; decisions wait when there are more. */
+/** Bindings under way, without those that a permit plugin holds back; decisions wait when there are more. */
 const MAX_BINDINGS = 128;
 /** Decisions in a row before input is let in. */
 const DECISIONS_PER_TURN = 8;
-/** How long a pod waits for its claims to be bound, and how often it looks. */
-const BIND_TIMEOUT_MS = 600_000;
-const BIND_POLL_MS = 50;
 /** What the resource claim plugin adds to every unschedulable pod's message: it has nothing to take back. */
 const NO_CLAIMS = "no new claims to deallocate";
 /** ... and when another plugin refused the pod before it had looked. */
@@ -70,16 +72,15 @@ export function scheduler(o: SchedulerOptions): Scheduler {
 
 class SchedulerService implements Scheduler {
   readonly #o: SchedulerOptions;
-  readonly #name: string;
   readonly #informers: InformerSet;
   readonly #cache: SchedulerCache;
   readonly #queue: SchedulingQueue;
-  readonly #profile: Profile;
+  /** By scheduler name. */
+  readonly #profiles: ReadonlyMap<string, Profile>;
+  readonly #recorders: ReadonlyMap<string, EventRecorder>;
   readonly #nominator = new Nominator();
-  readonly #volumes: LimitSources;
-  /** Volumes that are being bound, to which claim. */
-  readonly #taken = new Map<string, string>();
-  readonly #recorder: EventRecorder;
+  readonly #waiting: WaitingPods;
+  readonly #binding: Binding;
   readonly #counters = { decisions: 0, bound: 0, unschedulable: 0, errors: 0, preemptions: 0 };
   #bindings = 0;
   #slotFree: (() => void) | undefined;
@@ -89,7 +90,8 @@ class SchedulerService implements Scheduler {
 
   constructor(o: SchedulerOptions) {
     this.#o = o;
-    this.#name = o.schedulerName ?? DEFAULT_SCHEDULER;
+    this.#waiting = new WaitingPods(o.clock);
+    this.#binding = { client: o.client, clock: o.clock, stopped: () => this.#stopped };
     this.#informers = new InformerSet(o);
     const namespaces = this.#informers.of(Resources.namespaces);
     this.#cache = new SchedulerCache((ns) => namespaces.lister.get("", ns)?.metadata.labels);
@@ -106,39 +108,44 @@ class SchedulerService implements Scheduler {
     const csiNodes = this.#informers.of(Resources.csiNodes).lister;
     const attachments = this.#informers.of(Resources.volumeAttachments);
     attachments.addIndex("node", (a) => [a["spec"].nodeName]);
-    this.#volumes = {
+    const limits: LimitSources = {
       csiNode: (name) => csiNodes.get("", name),
       attachments: (node) => attachments.lister.byIndex("node", node),
       claim: (ns, name) => claims.get(ns, name),
       volume: (name) => volumes.get("", name),
       volumes: () => volumes.list(),
       storageClass: (name) => classes.get("", name),
-      takenBy: (name) => this.#taken.get(name),
+      taken: new Map(),
     };
-    this.#profile = defaultProfile({
-      schedulerName: this.#name,
-      percentageOfNodesToScore: o.percentageOfNodesToScore ?? 0,
-      defaultSelector: (c) => defaultSelectorOf(sources, c.pod),
-      volumes: [
-        volumeRestrictions(this.#volumes),
-        nodeVolumeLimits(this.#volumes),
-        volumeBinding(this.#volumes),
-        volumeZone(this.#volumes),
-      ],
-    });
+    const plugins: PluginSources = { defaultSelector: (c) => defaultSelectorOf(sources, c.pod), volumes: limits };
+    const configured = o.profiles ?? [plain(DEFAULT_SCHEDULER, 0)];
+    const more = o.plugins === undefined ? {} : { more: o.plugins };
+    this.#profiles = new Map(configured.map((p) => [p.schedulerName, profileOf(p, { sources: plugins, ...more })]));
+    this.#recorders = new Map(configured.map(({ schedulerName }) => [schedulerName, this.#recorderFor(schedulerName)]));
     this.#followStorage();
-    this.#recorder = eventRecorder({
-      client: o.client,
-      clock: o.clock,
-      random: o.random,
-      log: o.log,
-      component: this.#name,
-      newStyle: { instance: o.instance ?? this.#name },
-    });
     this.#informers.of(Resources.podDisruptionBudgets);
     this.#followNodes();
     this.#followPods();
     namespaces.handle({ onUpdate: () => this.#queue.event({ kind: "namespace" }) });
+  }
+
+  #recorderFor(component: string): EventRecorder {
+    const { client, clock, random, log } = this.#o;
+    const instance = this.#o.instance === undefined ? component : `${component}-${this.#o.instance}`;
+    return eventRecorder({ client, clock, random, log, component, newStyle: { instance } });
+  }
+
+  #nameOf(pod: KubeObject): string {
+    return pod["spec"]?.schedulerName ?? DEFAULT_SCHEDULER;
+  }
+
+  /** Only pods of one of the profiles are ever asked about. */
+  #profileOf(pod: PodInfo): Profile {
+    return this.#profiles.get(this.#nameOf(pod.pod)) as Profile;
+  }
+
+  #recorderOf(pod: PodInfo): EventRecorder {
+    return this.#recorders.get(this.#nameOf(pod.pod)) as EventRecorder;
   }
 
   async start(): Promise<void> {
@@ -148,6 +155,7 @@ class SchedulerService implements Scheduler {
 
   async stop(): Promise<void> {
     this.#stopped = true;
+    this.#waiting.close();
     this.#queue.close();
     this.#informers.stop();
     this.#slotFree?.();
@@ -158,6 +166,7 @@ class SchedulerService implements Scheduler {
     return {
       ...this.#counters,
       bindings: this.#bindings,
+      waitingOnPermit: this.#waiting.size,
       queue: this.#queue.counts(),
       nodes: this.#cache.nodes.length,
       informers: this.#informers.counters(),
@@ -210,7 +219,7 @@ class SchedulerService implements Scheduler {
         if (appears) this.#queue.event({ kind: "podPlaced", pod: info });
         return;
       }
-      if ((pod["spec"]?.schedulerName ?? DEFAULT_SCHEDULER) !== this.#name) return;
+      if (!this.#profiles.has(this.#nameOf(pod))) return;
       if (info.terminating) return this.#podGone(pod);
       if (this.#cache.isAssumed(info.uid)) return;
       if (pod["status"]?.nominatedNodeName) this.#nominator.set(info, pod["status"].nominatedNodeName);
@@ -223,6 +232,7 @@ class SchedulerService implements Scheduler {
   #podGone(pod: KubeObject): void {
     const uid = pod.metadata.uid ?? "";
     const placed = this.#cache.nodeOf(uid) !== undefined;
+    this.#waiting.get(uid)?.reject("", "the pod is gone");
     this.#nominator.remove(uid);
     this.#queue.remove(uid);
     if (!placed) return;
@@ -235,7 +245,8 @@ class SchedulerService implements Scheduler {
     for (;;) {
       const q = await this.#queue.pop();
       if (!q || this.#stopped) return;
-      while (this.#bindings >= MAX_BINDINGS && !this.#stopped) await new Promise<void>((resolve) => (this.#slotFree = resolve));
+      while (this.#bindings - this.#waiting.size >= MAX_BINDINGS && !this.#stopped)
+        await new Promise<void>((resolve) => (this.#slotFree = resolve));
       try {
         this.#decide(q);
       } catch (e) {
@@ -255,7 +266,8 @@ class SchedulerService implements Scheduler {
       this.#refused(q, NO_NODES, new Set(), undefined);
       return;
     }
-    const outcome = schedule(this.#profile, pod, this.#cache, {
+    const profile = this.#profileOf(pod);
+    const outcome = schedule(profile, pod, this.#cache, {
       random: this.#o.random,
       start: this.#start % nodes,
       explain: pod.pod.metadata.annotations?.[EXPLAIN] === "true",
@@ -264,10 +276,17 @@ class SchedulerService implements Scheduler {
     if (pod.pod.metadata.annotations?.[EXPLAIN] === "true") this.#annotate(pod, explanationOf(pod.key, outcome));
     if ("node" in outcome) {
       this.#start = (this.#start + outcome.evaluated) % nodes;
+      try {
+        reserve(profile, outcome.cycle, outcome.node);
+      } catch (e) {
+        if (!(e instanceof BindingRefusedError)) throw e;
+        this.#refused(q, e.message, new Set([e.refusal.plugin]), undefined);
+        return;
+      }
       this.#cache.assume(pod, outcome.node.name);
       this.#nominator.remove(pod.uid);
       this.#bindings++;
-      void this.#bind(q, pod, outcome.node.name).finally(() => {
+      void this.#bind(q, outcome.cycle, outcome.node.name).finally(() => {
         this.#bindings--;
         const free = this.#slotFree;
         this.#slotFree = undefined;
@@ -282,68 +301,32 @@ class SchedulerService implements Scheduler {
   }
 
   #afterRefusal(pod: PodInfo, failure: Failure): { candidate: Candidate } | { message: string } {
+    const profile = this.#profileOf(pod);
     if (failure.preFilter) return { message: NO_STATE };
+    if (!profile.preemption) return { message: NO_CLAIMS };
     const budgets = this.#informers.of(Resources.podDisruptionBudgets).lister.list();
     const start = this.#o.random.below(Math.max(1, failure.nodeCount));
-    const result = planPreemption({ profile: this.#profile, pod, snapshot: this.#cache, failure, budgets, start });
+    const result = planPreemption({ profile, pod, snapshot: this.#cache, failure, budgets, start });
     return "candidate" in result ? result : { message: `${NO_CLAIMS}, ${result.message}` };
   }
 
-  async #bind(q: QueuedPod, pod: PodInfo, node: string): Promise<void> {
-    const { namespace = "", name, uid = "" } = pod.pod.metadata;
-    let decision: VolumeDecision | undefined;
+  async #bind(q: QueuedPod, cycle: Cycle, node: string): Promise<void> {
+    const { pod } = cycle;
     try {
-      const info = this.#cache.get(node);
-      decision = pod.claims.length > 0 && info ? decideFor(this.#volumes, pod, info) : undefined;
-      if (decision) await this.#bindVolumes(decision, node);
-      await this.#o.client.createSubresource(Resources.pods, namespace, name, "binding", {
-        apiVersion: "v1",
-        kind: "Binding",
-        metadata: { namespace, name, uid },
-        target: { kind: "Node", name: node },
-      });
+      await bind(this.#profileOf(pod), cycle, node, this.#binding, this.#waiting);
       this.#counters.bound++;
       this.#queue.done(pod.uid);
-      this.#recorder.event(pod.pod, "Normal", "Scheduled", `Successfully assigned ${pod.key} to ${node}`, { action: "Binding" });
+      this.#recorderOf(pod).event(pod.pod, "Normal", "Scheduled", `Successfully assigned ${pod.key} to ${node}`, { action: "Binding" });
     } catch (e) {
       this.#cache.forget(pod.uid);
       this.#queue.event({ kind: "podGone", pod });
       if (isNotFound(e)) return this.#queue.done(pod.uid);
+      if (e instanceof BindingRefusedError) return this.#refused(q, e.message, new Set([e.refusal.plugin]), undefined);
       this.#counters.errors++;
       this.#o.log.warn({ pod: pod.key, node, reason: reasonOf(e) }, "binding failed");
       const message = `binding rejected: ${reasonOf(e)}`;
       if (!isConflict(e)) this.#report(pod, message, "SchedulerError", undefined);
       this.#queue.failed(q, new Set(), true);
-    } finally {
-      for (const b of decision?.bind ?? []) this.#taken.delete(b.volume.metadata.name);
-    }
-  }
-
-  /** Reserves volumes for waiting claims (or says on which node to provision) and waits until the binder has done its part. */
-  async #bindVolumes(d: VolumeDecision, node: string): Promise<void> {
-    const waiting = [...d.bind.map((b) => b.claim), ...d.provision];
-    for (const { claim, volume } of d.bind) this.#taken.set(volume.metadata.name, objectKey(claim));
-    for (const { claim, volume } of d.bind) {
-      const { namespace, name, uid } = claim.metadata;
-      await this.#o.client.patch(Resources.persistentVolumes, "", volume.metadata.name, "merge", {
-        metadata: { resourceVersion: volume.metadata.resourceVersion, annotations: { "pv.kubernetes.io/bound-by-controller": "yes" } },
-        spec: { claimRef: { kind: "PersistentVolumeClaim", apiVersion: "v1", namespace, name, uid } },
-      });
-    }
-    for (const claim of d.provision)
-      await this.#o.client.patch(Resources.persistentVolumeClaims, claim.metadata.namespace ?? "", claim.metadata.name, "merge", {
-        metadata: { annotations: { "volume.kubernetes.io/selected-node": node } },
-      });
-    const end = this.#o.clock.monotonicMs() + BIND_TIMEOUT_MS;
-    const unbound = () =>
-      waiting.find((c) => {
-        const live = this.#volumes.claim(c.metadata.namespace ?? "", c.metadata.name);
-        return !live || !isBound(live);
-      });
-    for (let claim = unbound(); claim; claim = unbound()) {
-      if (this.#stopped || this.#o.clock.monotonicMs() > end)
-        throw new PodwireError(`timed out waiting for claim ${objectKey(claim)} to be bound`);
-      await this.#o.clock.sleep(BIND_POLL_MS);
     }
   }
 
@@ -361,7 +344,7 @@ class SchedulerService implements Scheduler {
   }
 
   #report(pod: PodInfo, message: string, reason: string, nominated: string | undefined): void {
-    this.#recorder.event(pod.pod, "Warning", "FailedScheduling", message, { action: "Scheduling" });
+    this.#recorderOf(pod).event(pod.pod, "Warning", "FailedScheduling", message, { action: "Scheduling" });
     const old = (pod.pod["status"]?.conditions ?? []).find((c: any) => c.type === "PodScheduled");
     const sameNomination = nominated === undefined || pod.pod["status"]?.nominatedNodeName === nominated;
     if (old?.status === "False" && old.reason === reason && old.message === message && sameNomination) return;
@@ -385,7 +368,7 @@ class SchedulerService implements Scheduler {
           type: "DisruptionTarget",
           status: "True",
           reason: "PreemptionByScheduler",
-          message: `${this.#name}: preempting to accommodate a higher priority pod`,
+          message: `${this.#nameOf(preemptor.pod)}: preempting to accommodate a higher priority pod`,
           lastTransitionTime: now,
         };
         try {
@@ -400,9 +383,8 @@ class SchedulerService implements Scheduler {
             );
             await this.#o.client.delete(Resources.pods, namespace, name, { preconditions: { uid } });
           }
-          this.#recorder.event(victim.pod, "Normal", "Preempted", `Preempted by pod ${preemptor.uid} on node ${candidate.node}`, {
-            action: "Preempting",
-          });
+          const message = `Preempted by pod ${preemptor.uid} on node ${candidate.node}`;
+          this.#recorderOf(preemptor).event(victim.pod, "Normal", "Preempted", message, { action: "Preempting" });
         } catch (e) {
           if (!isNotFound(e)) throw e;
         }
@@ -433,6 +415,10 @@ class SchedulerService implements Scheduler {
       });
   }
 
+  waiting(): readonly WaitingPod[] {
+    return this.#waiting.all();
+  }
+
   explain(namespace: string, name: string): Explanation | undefined {
     const pod = this.#informers.of(Resources.pods).lister.get(namespace, name);
     if (!pod) return undefined;
@@ -442,7 +428,9 @@ class SchedulerService implements Scheduler {
     const where = this.#cache.nodeOf(info.uid);
     if (where) this.#cache.removePod(info.uid);
     try {
-      const outcome = schedule(this.#profile, info, this.#cache, { random: this.#o.random, start: 0, explain: true });
+      const profile = this.#profiles.get(this.#nameOf(pod));
+      if (!profile) return { pod: `${namespace}/${name}`, message: `no profile is for the scheduler name ${this.#nameOf(pod)}`, nodes: {} };
+      const outcome = schedule(profile, info, this.#cache, { random: this.#o.random, start: 0, explain: true });
       return explanationOf(`${namespace}/${name}`, outcome, where);
     } finally {
       if (where) this.#cache.setPod(podInfo(pod), where);

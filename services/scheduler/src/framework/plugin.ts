@@ -1,5 +1,8 @@
-// What a plugin is. Plugins are pure: the pod, the snapshot and what their own preFilter computed in; a verdict or a number out.
+// What a plugin is. Up to the choice of a node plugins are pure: the pod, the snapshot and what their own preFilter computed in; a verdict or
+// a number out. From `reserve` on they may hold something for the pod, and `unreserve` gives it back when the pod does not get there.
 // The extension points and their order are kube-scheduler's.
+import type { Clock } from "@podwire/base";
+import type { ApiClient } from "@podwire/client";
 import type { Snapshot } from "./cache.ts";
 import type { NodeInfo } from "./node-info.ts";
 import type { PodInfo } from "./pod-info.ts";
@@ -16,7 +19,7 @@ export interface Rejection {
 export interface Cycle {
   readonly pod: PodInfo;
   readonly snapshot: Snapshot;
-  /** What a plugin's preFilter or preScore keeps for itself, by the plugin's name. */
+  /** What a plugin keeps for itself from one extension point to the next, by the plugin's name. */
   readonly state: Map<string, unknown>;
 }
 
@@ -29,6 +32,19 @@ export type PreFilterResult =
   /** Only these nodes may do. */
   | { only: ReadonlySet<string> };
 
+/** With what a plugin acts on the cluster while a pod is being bound. */
+export interface Binding {
+  readonly client: ApiClient;
+  readonly clock: Clock;
+  /** The scheduler is stopping: give up. */
+  stopped(): boolean;
+}
+
+/** The pod waits, at most so long, for somebody to allow it. */
+export interface Wait {
+  readonly waitMs: number;
+}
+
 export interface Plugin {
   readonly name: string;
   preFilter?(c: Cycle): PreFilterResult;
@@ -39,7 +55,30 @@ export interface Plugin {
   score?(c: Cycle, node: NodeInfo): number;
   /** Brings raw scores to 0..100, in place; `nodes` are in the same order. */
   normalize?(c: Cycle, scores: number[], nodes: readonly NodeInfo[]): void;
+  /** Sets aside what the pod will take on the node. */
+  reserve?(c: Cycle, node: NodeInfo): Rejection | undefined;
+  /** Gives it back; also called when `reserve` refused or never ran. */
+  unreserve?(c: Cycle, node: string): void;
+  /** The last word before the pod is bound. */
+  permit?(c: Cycle, node: string): Rejection | Wait | undefined;
+  /** What must be done first; the pod is not bound when it throws. */
+  preBind?(c: Cycle, node: string, b: Binding): Promise<void>;
+  postBind?(c: Cycle, node: string): void;
 }
+
+/** The extension points by the names of KubeSchedulerConfiguration, with the methods that belong to them. */
+export const EXTENSION_POINTS = {
+  preFilter: ["preFilter"],
+  filter: ["filter"],
+  preScore: ["preScore"],
+  score: ["score", "normalize"],
+  reserve: ["reserve", "unreserve"],
+  permit: ["permit"],
+  preBind: ["preBind"],
+  postBind: ["postBind"],
+} as const satisfies Record<string, readonly (keyof Plugin)[]>;
+
+export type ExtensionPoint = keyof typeof EXTENSION_POINTS;
 
 export const MAX_SCORE = 100;
 

@@ -4,16 +4,18 @@
 import type { Random } from "@podwire/base";
 import type { Snapshot } from "./cache.ts";
 import type { NodeInfo } from "./node-info.ts";
-import type { Cycle, Plugin, Rejection } from "./plugin.ts";
+import type { Cycle, ExtensionPoint, Plugin, Rejection } from "./plugin.ts";
 import type { PodInfo } from "./pod-info.ts";
 
-export interface Profile {
+/** Which plugins run for the pods of one scheduler name, by extension point and in order. */
+export interface Profile extends Readonly<Record<ExtensionPoint, readonly Plugin[]>> {
   readonly schedulerName: string;
-  readonly plugins: readonly Plugin[];
   /** Weights of scoring plugins by name; default 1. */
   readonly weights: Readonly<Record<string, number>>;
   /** 0: adapts to the size of the cluster. */
   readonly percentageOfNodesToScore: number;
+  /** Makes room for pods that find none; undefined when DefaultPreemption is disabled. */
+  readonly preemption: { readonly minCandidates: number; readonly minCandidatesPercent: number } | undefined;
 }
 
 export interface Refusal extends Rejection {
@@ -32,6 +34,8 @@ export interface Failure {
 export type Outcome =
   | {
       node: NodeInfo;
+      /** What the plugins know of this attempt; binding goes on with it. */
+      cycle: Cycle;
       evaluated: number;
       feasible: number;
       /** Only with `explain`. */
@@ -96,9 +100,9 @@ export function schedule(profile: Profile, pod: PodInfo, snapshot: Snapshot, o: 
     const plugins = new Set([...refusals.values()].map((r) => r.plugin));
     return { failure: { preFilter: undefined, nodes: refusals, plugins, nodeCount: all.length } };
   }
-  if (feasible.length === 1 && !o.explain) return { node: feasible[0] as NodeInfo, evaluated, feasible: 1 };
+  if (feasible.length === 1 && !o.explain) return { node: feasible[0] as NodeInfo, cycle, evaluated, feasible: 1 };
   const { totals, scores } = scoreNodes(profile, cycle, feasible, o.explain === true);
-  return { node: pick(feasible, totals, o.random), evaluated, feasible: feasible.length, ...(scores ? { scores, refusals } : {}) };
+  return { node: pick(feasible, totals, o.random), cycle, evaluated, feasible: feasible.length, ...(scores ? { scores, refusals } : {}) };
 }
 
 export interface Begun {
@@ -107,12 +111,16 @@ export interface Begun {
 }
 
 /** Runs preFilter of all plugins; those that skip do not filter. */
-export function beginCycle(profile: Pick<Profile, "plugins">, cycle: Cycle): Begun | { reject: Refusal } {
-  const filters: Plugin[] = [];
+export function beginCycle(profile: Pick<Profile, "preFilter" | "filter">, cycle: Cycle): Begun | { reject: Refusal } {
+  let skipped: Set<string> | undefined;
   let only: Begun["only"];
-  for (const p of profile.plugins) {
+  for (const p of profile.preFilter) {
     const r = p.preFilter?.(cycle);
-    if (r === "skip") continue;
+    if (r === "skip") {
+      skipped ??= new Set();
+      skipped.add(p.name);
+      continue;
+    }
     if (r && "reject" in r) return { reject: { ...r.reject, plugin: p.name } };
     if (r && "only" in r) {
       const before: Begun["only"] = only;
@@ -120,9 +128,8 @@ export function beginCycle(profile: Pick<Profile, "plugins">, cycle: Cycle): Beg
         ? { nodes: new Set([...r.only].filter((n) => before.nodes.has(n))), plugin: `${before.plugin} ${p.name}` }
         : { nodes: r.only, plugin: p.name };
     }
-    if (p.filter) filters.push(p);
   }
-  return { filters, only };
+  return { filters: skipped ? profile.filter.filter((p) => !skipped.has(p.name)) : profile.filter, only };
 }
 
 export function filterNode(filters: readonly Plugin[], cycle: Cycle, node: NodeInfo, nominated?: readonly PodInfo[]): Refusal | undefined {
@@ -148,9 +155,10 @@ function runFilters(filters: readonly Plugin[], cycle: Cycle, node: NodeInfo): R
 function scoreNodes(profile: Profile, cycle: Cycle, nodes: readonly NodeInfo[], explain: boolean) {
   const totals = new Array<number>(nodes.length).fill(0);
   const scores = explain ? new Map(nodes.map((n) => [n.name, { total: 0, byPlugin: {} } as NodeScores])) : undefined;
-  for (const p of profile.plugins) {
-    if (!p.score) continue;
-    if (p.preScore?.(cycle, nodes) === "skip") continue;
+  const skipped = new Set<string>();
+  for (const p of profile.preScore) if (p.preScore?.(cycle, nodes) === "skip") skipped.add(p.name);
+  for (const p of profile.score) {
+    if (skipped.has(p.name)) continue;
     const raw = nodes.map((n) => p.score?.(cycle, n) ?? 0);
     p.normalize?.(cycle, raw, nodes);
     const weight = profile.weights[p.name] ?? 1;

@@ -38,11 +38,17 @@ interface ScoreState {
 /** Finds the selector of what a pod belongs to (Services, owner), for the default constraints. */
 export type DefaultSelector = (c: Cycle) => Labels | undefined;
 
-export function podTopologySpread(defaultSelector: DefaultSelector): Plugin {
+export interface PodTopologySpreadArgs {
+  /** For pods without constraints of their own; undefined: the system's, which never refuse. */
+  defaultConstraints?: readonly any[];
+}
+
+export function podTopologySpread(defaultSelector: DefaultSelector, args: PodTopologySpreadArgs = {}): Plugin {
+  const listed = (c: Cycle, when: string) => defaultsOf(c, args.defaultConstraints ?? [], when, defaultSelector);
   return {
     name: NAME,
     preFilter(c) {
-      const constraints = compile(c, "DoNotSchedule");
+      const constraints = c.pod.spread.length > 0 ? compile(c, "DoNotSchedule") : listed(c, "DoNotSchedule");
       if (constraints.length === 0) return "skip";
       c.state.set(`${NAME}/filter`, countAll(c, constraints));
       return undefined;
@@ -60,10 +66,11 @@ export function podTopologySpread(defaultSelector: DefaultSelector): Plugin {
     },
     preScore(c, nodes) {
       let constraints = compile(c, "ScheduleAnyway");
-      const byDefault = constraints.length === 0 && c.pod.spread.length === 0;
-      if (byDefault) constraints = defaults(c, defaultSelector(c));
+      const bySystem = c.pod.spread.length === 0 && args.defaultConstraints === undefined;
+      if (bySystem) constraints = defaults(c, defaultSelector(c));
+      else if (c.pod.spread.length === 0) constraints = listed(c, "ScheduleAnyway");
       if (constraints.length === 0) return "skip";
-      c.state.set(`${NAME}/score`, prepareScore(c, constraints, nodes, !byDefault));
+      c.state.set(`${NAME}/score`, prepareScore(c, constraints, nodes, !bySystem));
       return undefined;
     },
     score(c, node) {
@@ -131,6 +138,16 @@ function defaults(c: Cycle, labels: Labels | undefined): Constraint[] {
   ];
 }
 
+/** Constraints of the arguments, over what the pod's Services and owner select. */
+function defaultsOf(c: Cycle, list: readonly any[], when: string, defaultSelector: DefaultSelector): Constraint[] {
+  const wanted = list.filter((t) => t.whenUnsatisfiable === when);
+  const labels = wanted.length > 0 ? defaultSelector(c) : undefined;
+  if (!labels || labels.empty) return [];
+  const selector = c.snapshot.selector(c.pod.namespace, labels);
+  const more = { selector, matchesSelf: labels.matches(c.pod.labels), minDomains: 1, honorAffinity: true, honorTaints: false };
+  return wanted.map((t) => ({ key: t.topologyKey, maxSkew: t.maxSkew, ...more }));
+}
+
 /** Whether the node's pods count for the constraint at all. */
 function included(c: Cycle, k: Constraint, node: NodeInfo): boolean {
   if (k.honorAffinity && c.pod.nodeDemand && !c.pod.nodeDemand(node)) return false;
@@ -173,8 +190,8 @@ function prepareScore(c: Cycle, constraints: Constraint[], nodes: readonly NodeI
       continue;
     }
     constraints.forEach((k, i) => {
-      const value = node.labels[k.key];
-      if (value !== undefined) counts[i]?.set(value, 0);
+      // Nodes without the label are a domain, too, in the weight of the constraint.
+      counts[i]?.set(node.labels[k.key] ?? "", 0);
     });
   }
   const weights = constraints.map((_, i) => Math.log((counts[i]?.size ?? nodes.length - ignored.size) + 2));

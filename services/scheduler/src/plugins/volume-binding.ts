@@ -1,10 +1,11 @@
 // VolumeBinding: bound claims tie the pod to nodes that can reach their volumes; claims that wait for their first consumer must find
 // a volume (or a provisioner) on the node. Which volumes a node would take is found again when the pod is bound to it.
 import { labelSelector, parseQuantity } from "@podwire/api";
-import type { KubeObject } from "@podwire/client";
+import { PodwireError } from "@podwire/base";
+import { type KubeObject, objectKey, Resources } from "@podwire/client";
 import type { NodeInfo } from "../framework/node-info.ts";
 import { compileTerms } from "../framework/node-selector.ts";
-import { type Plugin, reject } from "../framework/plugin.ts";
+import { type Binding, type Plugin, reject } from "../framework/plugin.ts";
 import type { PodInfo } from "../framework/pod-info.ts";
 
 const NAME = "VolumeBinding";
@@ -15,13 +16,19 @@ const VOLUME_MISSING = reject(true, "node(s) unavailable due to one or more pvc(
 const NO_PROVISIONER = "kubernetes.io/no-provisioner";
 const BIND_COMPLETED = "pv.kubernetes.io/bind-completed";
 
+/** How long a pod waits for its claims to be bound unless the arguments say otherwise, and how often it looks. */
+const BIND_TIMEOUT_MS = 600_000;
+const BIND_POLL_MS = 50;
+
+export class VolumesNotBoundError extends PodwireError {}
+
 export interface VolumeSources {
   claim(namespace: string, name: string): KubeObject | undefined;
   volume(name: string): KubeObject | undefined;
   volumes(): readonly KubeObject[];
   storageClass(name: string): KubeObject | undefined;
-  /** The claim ("namespace/name") for which a volume is being bound right now. */
-  takenBy(volume: string): string | undefined;
+  /** Volumes that are being bound right now, and for which claim ("namespace/name"); shared by all profiles. */
+  readonly taken: Map<string, string>;
 }
 
 interface Claims {
@@ -40,7 +47,7 @@ export const isBound = (claim: KubeObject): boolean =>
 const classOf = (o: KubeObject): string =>
   o.metadata.annotations?.["volume.beta.kubernetes.io/storage-class"] ?? o["spec"].storageClassName ?? "";
 
-export function volumeBinding(s: VolumeSources): Plugin {
+export function volumeBinding(s: VolumeSources, bindTimeoutMs = BIND_TIMEOUT_MS): Plugin {
   return {
     name: NAME,
     preFilter(c) {
@@ -59,7 +66,54 @@ export function volumeBinding(s: VolumeSources): Plugin {
       }
       return delayed.length === 0 || decide(s, delayed, node) ? undefined : NO_VOLUME;
     },
+    reserve(c, node) {
+      const claims = c.state.get(NAME) as Claims | undefined;
+      if (!claims || claims.delayed.length === 0) return undefined;
+      const decision = decide(s, claims.delayed, node);
+      if (!decision) return NO_VOLUME;
+      c.state.set(`${NAME}/decision`, decision);
+      for (const { claim, volume } of decision.bind) s.taken.set(volume.metadata.name, objectKey(claim));
+      return undefined;
+    },
+    unreserve: (c) => release(s, c.state.get(`${NAME}/decision`) as VolumeDecision | undefined),
+    async preBind(c, node, b) {
+      const decision = c.state.get(`${NAME}/decision`) as VolumeDecision | undefined;
+      if (decision) await bindVolumes(s, decision, node, b, bindTimeoutMs);
+    },
+    postBind: (c) => release(s, c.state.get(`${NAME}/decision`) as VolumeDecision | undefined),
   };
+}
+
+function release(s: VolumeSources, d: VolumeDecision | undefined): void {
+  for (const { claim, volume } of d?.bind ?? [])
+    if (s.taken.get(volume.metadata.name) === objectKey(claim)) s.taken.delete(volume.metadata.name);
+}
+
+/** Reserves volumes for waiting claims (or says on which node to provision) and waits until the binder has done its part. */
+async function bindVolumes(s: VolumeSources, d: VolumeDecision, node: string, b: Binding, timeoutMs: number): Promise<void> {
+  const waiting = [...d.bind.map((x) => x.claim), ...d.provision];
+  for (const { claim, volume } of d.bind) {
+    const { namespace, name, uid } = claim.metadata;
+    await b.client.patch(Resources.persistentVolumes, "", volume.metadata.name, "merge", {
+      metadata: { resourceVersion: volume.metadata.resourceVersion, annotations: { "pv.kubernetes.io/bound-by-controller": "yes" } },
+      spec: { claimRef: { kind: "PersistentVolumeClaim", apiVersion: "v1", namespace, name, uid } },
+    });
+  }
+  for (const claim of d.provision)
+    await b.client.patch(Resources.persistentVolumeClaims, claim.metadata.namespace ?? "", claim.metadata.name, "merge", {
+      metadata: { annotations: { "volume.kubernetes.io/selected-node": node } },
+    });
+  const end = b.clock.monotonicMs() + timeoutMs;
+  const unbound = () =>
+    waiting.find((c) => {
+      const live = s.claim(c.metadata.namespace ?? "", c.metadata.name);
+      return !live || !isBound(live);
+    });
+  for (let claim = unbound(); claim; claim = unbound()) {
+    if (b.stopped() || b.clock.monotonicMs() > end)
+      throw new VolumesNotBoundError(`timed out waiting for claim ${objectKey(claim)} to be bound`);
+    await b.clock.sleep(BIND_POLL_MS);
+  }
 }
 
 /** The pod's claims by state, or why the pod cannot be placed anywhere. */
@@ -100,13 +154,6 @@ function decide(s: VolumeSources, delayed: readonly KubeObject[], node: NodeInfo
   return decision;
 }
 
-/** The same for a pod that is about to be bound; undefined when its claims changed meanwhile. */
-export function decideFor(s: VolumeSources, pod: PodInfo, node: NodeInfo): VolumeDecision | undefined {
-  if (pod.claims.length === 0) return { bind: [], provision: [] };
-  const found = claimsOf(s, pod);
-  return "reasons" in found ? undefined : decide(s, found.delayed, node);
-}
-
 function bestVolume(s: VolumeSources, claim: KubeObject, node: NodeInfo, used: ReadonlySet<string>): KubeObject | undefined {
   const key = `${claim.metadata.namespace}/${claim.metadata.name}`;
   const selector = claim["spec"].selector ? labelSelector(claim["spec"].selector) : undefined;
@@ -115,7 +162,7 @@ function bestVolume(s: VolumeSources, claim: KubeObject, node: NodeInfo, used: R
   for (const v of s.volumes()) {
     const ref = v["spec"].claimRef;
     const mine = ref && ref.namespace === claim.metadata.namespace && ref.name === claim.metadata.name;
-    const taken = s.takenBy(v.metadata.name);
+    const taken = s.taken.get(v.metadata.name);
     if (used.has(v.metadata.name) || v.metadata.deletionTimestamp || (ref && !mine) || (taken !== undefined && taken !== key)) continue;
     if (classOf(v) !== classOf(claim) || (v["spec"].volumeMode ?? "Filesystem") !== (claim["spec"].volumeMode ?? "Filesystem")) continue;
     const modes = new Set(v["spec"].accessModes ?? []);
