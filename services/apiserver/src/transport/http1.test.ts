@@ -236,3 +236,22 @@ it("ends what is silent for too long, but nothing that is being answered", async
   await ended;
   expect(text).toContain("done;");
 });
+
+it("ends a request whose body does not come", async () => {
+  const connections: Http1Connection[] = [];
+  const port = await serve((_r, _b, out) => out.send(...reply("never")), connections);
+  const socket = net.connect(port, "127.0.0.1", () => socket.write("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf"));
+  closers.push(() => socket.destroy());
+  let ended = false;
+  socket.on("close", () => {
+    ended = true;
+  });
+  socket.resume();
+  while (!connections[0]) await new Promise((r) => setTimeout(r, 1));
+  await new Promise((r) => setTimeout(r, 50));
+  for (let i = 0; i < 29; i++) connections[0].sweep();
+  await new Promise((r) => setTimeout(r, 20));
+  expect(ended).toBe(false);
+  for (let i = 0; i < 2; i++) connections[0].sweep();
+  await expect.poll(() => ended).toBe(true);
+});

@@ -17,6 +17,8 @@ const MAX_AHEAD_BYTES = 64 * 1024;
 const ONE_PIECE_BYTES = 16 * 1024;
 /** A head that has begun has this many sweeps to end. */
 const HEAD_SWEEPS = 6;
+/** And a request with a body this many: five minutes, as Node's server gives it. */
+const BODY_SWEEPS = 30;
 const HEAD_END = Buffer.from("\r\n\r\n");
 
 export interface Http1Options {
@@ -67,8 +69,8 @@ export class Http1Connection implements Out {
 
   /** Called every few seconds: ends what has been silent for too long. */
   sweep(): void {
-    if (this.#exchange || this.#body) return;
-    if (++this.#sweeps > (this.#input ? HEAD_SWEEPS : this.#o.idleSweeps)) this.#socket.destroy();
+    if (this.#exchange) return;
+    if (++this.#sweeps > (this.#body ? BODY_SWEEPS : this.#input ? HEAD_SWEEPS : this.#o.idleSweeps)) this.#socket.destroy();
   }
 
   #data(chunk: Buffer): void {
