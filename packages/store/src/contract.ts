@@ -46,6 +46,8 @@ export interface Store {
   get(key: Key): Promise<Entry | undefined>;
   /** The last committed revision of the store: not older than any write that was acknowledged before the call. */
   currentRevision(): Promise<number>;
+  /** `currentRevision` where it is known at once; undefined where the leader has to be asked. */
+  knownRevision(): number | undefined;
   /** Everything, then every change. */
   feed(handlers: FeedHandlers): Promise<Feed>;
   /** Forgets superseded versions and old deletion markers up to `revision`; live objects stay. */

@@ -140,6 +140,10 @@ export class JetStreamStore implements Store {
     return { key: { ...key }, value: last.data, revision: last.seq, deleted: false, previousRevision: Number(last.headers[EXPECTED] ?? 0) };
   }
 
+  knownRevision(): number | undefined {
+    return this.closed || !this.writers.current ? undefined : this.lastRevision;
+  }
+
   async currentRevision(): Promise<number> {
     if (this.lastRevision !== undefined && this.writers.sole) {
       if (this.writers.current) return this.lastRevision;

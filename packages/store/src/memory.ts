@@ -61,6 +61,10 @@ class Memory implements MemoryStore {
     return last?.deleted ? undefined : last;
   }
 
+  knownRevision(): number | undefined {
+    return this.closed ? undefined : this.revision;
+  }
+
   async currentRevision(): Promise<number> {
     this.mustBeOpen();
     return this.revision;

@@ -320,6 +320,7 @@ export class ApiServer {
       clientCa: files?.clientCa === undefined ? pki.caPem : `${pki.caPem}\n${files.clientCa}`,
       requestHeaderCa: pki.frontProxyCaPem,
       handle,
+      handleNow: (request, user) => this.handler.handleNow(request, user),
       tokens: this.#tokens,
       anonymous: config["anonymous-auth"],
       upgrade,

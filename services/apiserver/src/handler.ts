@@ -21,6 +21,7 @@ import { remove, removeCollection } from "./verbs/delete.ts";
 import { get } from "./verbs/get.ts";
 import { list } from "./verbs/list.ts";
 import { patch } from "./verbs/patch.ts";
+import { readNow, type Turns } from "./verbs/read-now.ts";
 import { update } from "./verbs/update.ts";
 import { watch } from "./verbs/watch.ts";
 
@@ -46,6 +47,7 @@ export class Handler {
   readonly #flowControl: FlowControl | undefined;
   readonly #maxInFlight: MaxInFlight | undefined;
   readonly #deadlines: Deadlines;
+  readonly #turns: Turns;
   readonly counters: RequestCounters = { requests: new Map(), inFlight: 0, watches: 0 };
 
   constructor(
@@ -69,8 +71,22 @@ export class Handler {
     this.#paths = parts.paths ?? [];
     this.#auditor = parts.auditor;
     this.#deadlines = parts.deadlines;
+    this.#turns = parts;
     this.#flowControl = parts.flowControl;
     this.#maxInFlight = parts.maxInFlight;
+  }
+
+  /** The answer where it is there at once; undefined: `handle`. */
+  handleNow(request: ApiRequest, user: User): ApiResponse | undefined {
+    if (this.#auditor) return undefined;
+    try {
+      const now = readNow(this.#api, this.#turns, this.#aggregator, request, user);
+      if (now) this.#count(now.info, now.response);
+      return now?.response;
+    } catch (err) {
+      this.#api.log.error({ err, path: request.path }, "an object could not be read at once");
+      return undefined;
+    }
   }
 
   /** Answers one request of an authenticated (or anonymous) user. */
@@ -88,14 +104,18 @@ export class Handler {
     } finally {
       this.counters.inFlight--;
     }
-    const key = `${info.verb} ${info.resource || "-"} ${response.status}`;
-    this.counters.requests.set(key, (this.counters.requests.get(key) ?? 0) + 1);
+    this.#count(info, response);
     if (warnings.length > 0) response.headers["warning"] = warnings.map((w) => `299 - ${quoted(w)}`);
     if (record) {
       response.headers["audit-id"] = record.id;
       record.answered(response);
     }
     return response;
+  }
+
+  #count(info: RequestInfo, response: ApiResponse): void {
+    const key = `${info.verb} ${info.resource || "-"} ${response.status}`;
+    this.counters.requests.set(key, (this.counters.requests.get(key) ?? 0) + 1);
   }
 
   /** A request whose credentials were refused, for the audit trail. */
@@ -293,7 +313,8 @@ function text(v: string | string[] | undefined): string {
   return Array.isArray(v) ? v.join(",") : (v ?? "");
 }
 
-/** A warning as a quoted-string (RFC 9111); control characters go. */
+/** A warning as a quoted-string (RFC 9111) of UTF-8 bytes, one a character; control characters go. */
 function quoted(w: string): string {
-  return `"${w.replace(/[\u0000-\u001f\u007f]/g, " ").replace(/(["\\])/g, "\\$1")}"`;
+  const bytes = Buffer.from(w, "utf8").toString("latin1");
+  return `"${bytes.replace(/[\u0000-\u001f\u007f]/g, " ").replace(/(["\\])/g, "\\$1")}"`;
 }

@@ -19,7 +19,8 @@ import { ACCEPTED, type Output } from "./request/accept.ts";
 import type { Served } from "./resources/catalogue.ts";
 
 const JSON_HEADERS: Record<string, string> = { "content-type": "application/json", "cache-control": "no-cache, private" };
-export const COMMA = Buffer.from(",");
+const FIRST_ITEM = Buffer.from("{");
+const NEXT_ITEM = Buffer.from(",{");
 
 export function jsonResponse(status: number, value: unknown): ApiResponse {
   return { status, headers: { ...JSON_HEADERS }, body: JSON.stringify(value) };
@@ -53,7 +54,7 @@ function hasProtobuf(value: unknown): boolean {
 /** An object's message without its envelope, encoded once. */
 function protobufItem(o: CachedObject, served: Served): Buffer {
   return o.format(`protobuf ${served.apiVersion}`, () =>
-    asBuffer(encodeProtobufItem(served.apiVersion, served.info.kind, JSON.parse(served.item(o).toString("utf8")))),
+    asBuffer(encodeProtobufItem(served.apiVersion, served.info.kind, JSON.parse(`{${served.members(o).toString("utf8")}`))),
   );
 }
 
@@ -153,8 +154,7 @@ export function listResponse(
     if (served.custom && meta.continue === undefined) meta.continue = "";
     const parts: Uint8Array[] = [listHead(served, meta)];
     for (let i = 0; i < objects.length; i++) {
-      if (i > 0) parts.push(COMMA);
-      parts.push(served.item(objects[i] as CachedObject));
+      parts.push(i === 0 ? FIRST_ITEM : NEXT_ITEM, served.members(objects[i] as CachedObject));
     }
     parts.push(LIST_END);
     return { status: 200, headers: { ...JSON_HEADERS }, body: Buffer.concat(parts) };
@@ -168,7 +168,7 @@ export function listResponse(
     return { status: 200, headers: { ...JSON_HEADERS, "content-type": output.contentType }, body };
   }
   if (output.shape === "object") {
-    const items = objects.map((o) => JSON.parse(served.item(o).toString("utf8")));
+    const items = objects.map((o) => JSON.parse(`{${served.members(o).toString("utf8")}`));
     return valueResponse(200, { kind: served.info.listKind, apiVersion: served.apiVersion, metadata: meta, items }, output);
   }
   if (output.shape === "Table") {
@@ -194,10 +194,10 @@ export function listResponse(
   );
 }
 
-/** A whole list from its encoded items. */
-export function wholeListResponse(items: Uint8Array, meta: ListMeta, served: Served): ApiResponse {
+/** A whole list from its encoded items and end. */
+export function wholeListResponse(rest: Uint8Array, meta: ListMeta, served: Served): ApiResponse {
   if (served.custom) meta.continue = "";
-  return { status: 200, headers: { ...JSON_HEADERS }, body: [listHead(served, meta), items, LIST_END] };
+  return { status: 200, headers: { ...JSON_HEADERS }, body: [listHead(served, meta), rest] };
 }
 
 const LIST_END = Buffer.from("]}");

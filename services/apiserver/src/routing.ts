@@ -31,21 +31,22 @@ export function route(method: string, info: RequestInfo, catalogue: Catalogue): 
   if (!inNamespace && served.info.namespaced && named) throw statusErrors.genericNotFound();
   const namespace = inNamespace ? info.namespace : "";
   if (info.parts.length > 2) return subresourceRoute(method, info, served, namespace);
-  const verbs = new Set(served.info.verbs);
+  const { verbs } = served.info;
   let verb: string;
   if (info.legacyWatch) {
-    if (method !== "GET" || !verbs.has("watch")) throw method === "GET" ? statusErrors.genericNotFound() : statusErrors.methodNotAllowed();
+    if (method !== "GET" || !verbs.includes("watch"))
+      throw method === "GET" ? statusErrors.genericNotFound() : statusErrors.methodNotAllowed();
     verb = "watch";
   } else if (named) {
-    if (!["get", "update", "patch", "delete"].some((v) => verbs.has(v))) throw statusErrors.genericNotFound();
+    if (!["get", "update", "patch", "delete"].some((v) => verbs.includes(v))) throw statusErrors.genericNotFound();
     verb = method === "POST" ? "" : (METHOD_VERBS[method] ?? "");
-    if (verb === "get" && info.verb === "watch" && verbs.has("watch")) verb = "watch";
+    if (verb === "get" && info.verb === "watch" && verbs.includes("watch")) verb = "watch";
   } else {
     verb = collectionVerb(method, info);
     if (verb === "create" && served.info.namespaced && !inNamespace) verb = "";
     if (verb === "deletecollection" && served.info.namespaced && !inNamespace) verb = "";
   }
-  if (!verbs.has(verb)) throw statusErrors.methodNotAllowed();
+  if (!verbs.includes(verb)) throw statusErrors.methodNotAllowed();
   return { served, subresource: "", namespace, name: info.name, verb, rest: [] };
 }
 

@@ -90,6 +90,11 @@ export class Aggregator {
   }
 
   /** The answer of another server; undefined when the path is not one of theirs. */
+  /** Whether a path may belong to a remote server. */
+  serves(path: string): boolean {
+    return this.#remotes.size > 0 && path.includes("/apis/");
+  }
+
   forward(request: ApiRequest, path: string, user: User): Promise<ApiResponse> | undefined {
     if (this.#remotes.size === 0) return undefined;
     const m = /^(?:\/openapi\/v3)?\/apis\/([^/]+)\/([^/]+)/.exec(path);

@@ -59,7 +59,8 @@ function groupsOf(name: string, given: readonly string[], account: RegExpExecArr
   return groups;
 }
 
-function impersonates(headers: ApiRequest["headers"]): boolean {
+/** Whether a request asks to be somebody else's. */
+export function impersonates(headers: ApiRequest["headers"]): boolean {
   for (const k in headers) if (k.startsWith("impersonate-")) return true;
   return false;
 }

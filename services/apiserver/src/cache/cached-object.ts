@@ -9,21 +9,19 @@ const encoder = new TextEncoder();
 export class CachedObject {
   readonly key: Key;
   readonly revision: number;
-  /** `{"metadata":{"resourceVersion":"7",...},...}`: the object without kind and apiVersion, as lists carry it. */
-  readonly item: Buffer;
-  /** kind and apiVersion as stored, JSON members with a trailing comma: `"kind":"Pod","apiVersion":"v1",`. */
-  readonly typeMembers: string;
+  /** The whole object as JSON: `{"kind":...,"apiVersion":...,"metadata":{"resourceVersion":"7",...},...}`. */
+  readonly full: Buffer;
+  /** Where `full` goes on with the metadata, behind kind and apiVersion. */
+  readonly #membersAt: number;
   #decoded: KubeObject | undefined;
-  #full: Buffer | undefined;
   /** Other encodings by format name (other API versions, tables); few. */
   #formats: Map<string, Buffer> | undefined;
 
-  constructor(key: Key, revision: number, item: Buffer, typeMembers: string, decoded?: KubeObject) {
+  private constructor(key: Key, revision: number, full: Buffer, membersAt: number) {
     this.key = key;
     this.revision = revision;
-    this.item = item;
-    this.typeMembers = typeMembers;
-    this.#decoded = decoded;
+    this.full = full;
+    this.#membersAt = membersAt;
   }
 
   /** From a store value: JSON without resourceVersion. Throws SyntaxError when the value is not an object with metadata. */
@@ -32,15 +30,19 @@ export class CachedObject {
     const at = b.indexOf(METADATA);
     // kind and apiVersion come first in everything that `encodeValue` wrote; anything else takes the slow way.
     if (at < 1 || at > 512 || b[0] !== 0x7b) return CachedObject.fromValue(key, revision, encodeValue(JSON.parse(b.toString("utf8"))));
-    const typeMembers = b.toString("latin1", 1, at);
-    const comma = b[at + METADATA.length] === 0x7d ? "" : ",";
+    const metadata = at + METADATA.length;
     // Revision 0 is an object that was never written (a dry run): it has no resourceVersion.
-    const insert = revision === 0 ? `{"metadata":{` : `{"metadata":{"resourceVersion":"${revision}"${comma}`;
-    const tail = b.length - at - METADATA.length;
-    const item = Buffer.allocUnsafeSlow(insert.length + tail);
-    item.write(insert, 0, "latin1");
-    b.copy(item, insert.length, at + METADATA.length);
-    return new CachedObject(key, revision, item, typeMembers);
+    const insert = revision === 0 ? "" : `"resourceVersion":"${revision}"${b[metadata] === 0x7d ? "" : ","}`;
+    const full = Buffer.allocUnsafeSlow(b.length + insert.length);
+    b.copy(full, 0, 0, metadata);
+    full.write(insert, metadata, "latin1");
+    b.copy(full, metadata + insert.length, metadata);
+    return new CachedObject(key, revision, full, at);
+  }
+
+  /** The object as lists carry it, without its opening brace: `"metadata":{...},...}`. */
+  get members(): Buffer {
+    return this.full.subarray(this.#membersAt);
   }
 
   /** The decoded object, shared: read only. */
@@ -51,16 +53,12 @@ export class CachedObject {
 
   /** A fresh decoded object, free to change. */
   copy(): KubeObject {
-    return JSON.parse(`{${this.typeMembers}${this.item.toString("utf8", 1)}`);
+    return JSON.parse(this.full.toString("utf8"));
   }
 
-  /** The whole object as JSON: `{"kind":...,"apiVersion":...,"metadata":...}`. */
-  get full(): Buffer {
-    if (!this.#full) {
-      const head = Buffer.from(`{${this.typeMembers}`, "latin1");
-      this.#full = Buffer.concat([head, this.item.subarray(1)], head.length + this.item.length - 1);
-    }
-    return this.#full;
+  /** Forgets the decoded form: nobody asks much for a version that is history. */
+  retire(): void {
+    this.#decoded = undefined;
   }
 
   hasFormat(name: string): boolean {

@@ -10,7 +10,7 @@ const pod = (name: string, revision: number, bytes = 20_000) =>
     revision,
     Buffer.from(`{"kind":"Pod","apiVersion":"v1","metadata":{"name":"${name}"},"spec":"${"x".repeat(bytes)}"}`),
   );
-const items = (c: ResourceCache) => () => Array.from(c.values(), (o) => o.item);
+const items = (c: ResourceCache) => () => Array.from(c.values(), (o) => o.members);
 
 it("hands out one buffer until the resource changes", () => {
   const cache = new ResourceCache();
@@ -18,11 +18,11 @@ it("hands out one buffer until the resource changes", () => {
   cache.apply(pod("a", 1), false);
   cache.apply(pod("b", 2), false);
   const first = lists.items("pods", cache, items(cache));
-  expect(JSON.parse(`[${first}]`).map((o: { metadata: { name: string } }) => o.metadata.name)).toEqual(["a", "b"]);
+  expect(JSON.parse(`{"items":[${first}`).items.map((o: { metadata: { name: string } }) => o.metadata.name)).toEqual(["a", "b"]);
   expect(lists.items("pods", cache, items(cache))).toBe(first);
   cache.apply(pod("a", 3), true);
   const second = lists.items("pods", cache, items(cache));
-  expect(JSON.parse(`[${second}]`)).toHaveLength(1);
+  expect(JSON.parse(`{"items":[${second}`).items).toHaveLength(1);
   expect(lists.hits).toBe(1);
 });
 

@@ -18,7 +18,7 @@ export class ListBytes {
   #total = 0;
   hits = 0;
 
-  /** The items with commas between them. `id` names the list (resource, namespace, API version). */
+  /** The items with commas between them, and the list's end. Each comes without its opening brace. `id` names the list (resource, namespace, API version). */
   items(id: string, resources: ResourceCache, make: () => readonly Uint8Array[]): Buffer {
     const kept = this.#kept.get(id);
     if (kept && kept.resources === resources && kept.changes === resources.changes) {
@@ -46,16 +46,20 @@ export class ListBytes {
 }
 
 const COMMA = 0x2c;
+const BRACE = 0x7b;
+const END = "]}";
 
 function joined(items: readonly Uint8Array[]): Buffer {
-  let length = Math.max(0, items.length - 1);
+  let length = Math.max(0, 2 * items.length - 1) + END.length;
   for (const i of items) length += i.length;
   const out = Buffer.allocUnsafeSlow(length);
   let at = 0;
   for (let i = 0; i < items.length; i++) {
     if (i > 0) out[at++] = COMMA;
+    out[at++] = BRACE;
     out.set(items[i] as Uint8Array, at);
     at += (items[i] as Uint8Array).length;
   }
+  out.write(END, at, "latin1");
   return out;
 }

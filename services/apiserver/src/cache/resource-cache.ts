@@ -11,7 +11,7 @@ export interface CacheEvent {
   readonly deleted: boolean;
   /** The state before; undefined for a creation. */
   readonly previous: CachedObject | undefined;
-  /** Watch lines already encoded, by format and type. */
+  /** Watch lines already encoded, by format and type; only while the watchers are told. */
   lines: Map<string, Buffer> | undefined;
 }
 
@@ -102,11 +102,12 @@ export class ResourceCache {
     }
     const event: CacheEvent = { revision: object.revision, id, object, deleted, previous, lines: undefined };
     this.#events.push(event);
-    this.#windowBytes += object.item.length;
+    this.#windowBytes += object.full.length;
     this.lastRevision = object.revision;
     this.changes++;
     this.#shrink();
     for (const w of this.watchers) w(event);
+    event.lines = undefined;
     return event;
   }
 
@@ -116,7 +117,7 @@ export class ResourceCache {
     while (live > 0 && (live > MAX_WINDOW_EVENTS || this.#windowBytes > MAX_WINDOW_BYTES / 2)) {
       const e = this.#events[this.#head] as CacheEvent;
       this.#events[this.#head] = undefined as never;
-      this.#windowBytes -= e.object.item.length;
+      this.#windowBytes -= e.object.full.length;
       this.windowStart = e.revision;
       this.#head++;
       live--;

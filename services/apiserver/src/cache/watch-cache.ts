@@ -78,6 +78,13 @@ export class WatchCache {
     if (revision > this.revision) await this.reached(revision, request?.signal);
   }
 
+  /** Whether the cache is known to have seen every committed write, without asking. */
+  get isFresh(): boolean {
+    if (this.#loading) return false;
+    const known = this.#store.knownRevision();
+    return known !== undefined && known <= this.revision;
+  }
+
   #currentRevision(): Promise<number> {
     if (!this.#asking) {
       this.#asking = this.#store.currentRevision().finally(() => {
@@ -175,6 +182,7 @@ export class WatchCache {
     if (!o) return;
     const event = this.of(e.key.group, e.key.resource).apply(o, e.deleted);
     for (const cb of this.#changeListeners) cb(o, e.deleted, event.previous);
+    event.previous?.retire();
   }
 
   #onRestart(reason: string): void {

@@ -91,7 +91,7 @@ function servedVersion(definition: KubeObject, v: DefinitionVersion, convert: Co
     strategy: CUSTOM_STRATEGY,
     emptyMembers: {},
     full: bytes,
-    item: bytes,
+    members: (o) => bytes(o).subarray(1),
     decoded,
     toServed: forms.toServed,
     toStorage: forms.toStorage,

@@ -138,6 +138,14 @@ export class FlowControl {
     });
   }
 
+  /** A turn of what is answered at once; false: it has to wait (`enter`). */
+  pass({ level }: Flow): boolean {
+    if (level.config.exempt) return true;
+    const seat = level.queues.trySeat(1);
+    if (seat) level.queues.leave(seat);
+    return seat !== undefined;
+  }
+
   leave(flow: Flow): void {
     if (!flow.seat) return;
     flow.level.queues.leave(flow.seat);

@@ -238,7 +238,7 @@ function servedOf(info: ResourceInfo): Served {
     strategy: strategyOf(info),
     custom: undefined,
     full: nothing,
-    item: nothing,
+    members: nothing,
     decoded: nothing,
     toServed: same,
     toStorage: same,

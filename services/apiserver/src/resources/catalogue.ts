@@ -21,14 +21,14 @@ export interface Served {
   readonly custom: CustomResource | undefined;
   /** The object in this version as JSON with kind and apiVersion. */
   full(o: CachedObject): Buffer;
-  /** As an item of a list. */
-  item(o: CachedObject): Buffer;
+  /** As an item of a list, without its opening brace. */
+  members(o: CachedObject): Buffer;
   /** Decoded in this version, shared: read only. */
   decoded(o: CachedObject): KubeObject;
   /** From the storage version to this one, and back; identity for most. May change its argument. */
   toServed(o: KubeObject): KubeObject | Promise<KubeObject>;
   toStorage(o: KubeObject): KubeObject | Promise<KubeObject>;
-  /** There when somebody else converts (a webhook): `full`, `item` and `decoded` know only what was made ready. Throws a Status. */
+  /** There when somebody else converts (a webhook): `full`, `members` and `decoded` know only what was made ready. Throws a Status. */
   readonly prepare?: (objects: readonly CachedObject[]) => Promise<void>;
   table(objects: KubeObject[], o: TableOptions): unknown;
   /** Members besides kind, apiVersion and metadata that an empty object of this kind shows (Go structs without omitempty). */
@@ -192,7 +192,7 @@ function builtIn(info: ResourceInfo): Served {
       strategy,
       custom: undefined,
       full: (o) => o.full,
-      item: (o) => o.item,
+      members: (o) => o.members,
       decoded: (o) => o.object,
       toServed: same,
       toStorage: same,
@@ -209,7 +209,7 @@ function builtIn(info: ResourceInfo): Served {
     strategy,
     custom: undefined,
     full: (o) => o.format(apiVersion, () => converted(o).full),
-    item: (o) => o.format(`${apiVersion} item`, () => converted(o).item),
+    members: (o) => o.format(`${apiVersion} members`, () => converted(o).members),
     decoded: (o) => JSON.parse(o.format(apiVersion, () => converted(o).full).toString("utf8")),
     toServed: conversion.toServed,
     toStorage: conversion.toStorage,

@@ -62,7 +62,7 @@ export class ObjectStorage {
       const revision = await this.#store.create(key, value);
       this.writes++;
       await this.#cache.seen(revision);
-      return this.#written(key, revision, value, object, true);
+      return this.#committed(key, revision, value, object);
     } catch (e) {
       if (e instanceof KeyExistsError) throw statusErrors.alreadyExists(errorResource, key.name);
       throw e;
@@ -151,7 +151,7 @@ export class ObjectStorage {
     const revision = current ? await this.#store.update(key, value, current.revision) : await this.#store.create(key, value);
     this.writes++;
     await this.#cache.seen(revision);
-    return { ...this.#written(key, revision, value, next, true), deleted: false, created: current === undefined };
+    return { ...this.#committed(key, revision, value, next), deleted: false, created: current === undefined };
   }
 
   /** Deletes the version of `revision`, with `lastState` in the deletion marker. */
@@ -159,6 +159,14 @@ export class ObjectStorage {
     const deleted = await this.#store.delete(key, this.#encoder.encode(encodeText(lastState)), revision);
     this.writes++;
     return deleted;
+  }
+
+  /** What was written is in the cache by now: its bytes serve the answer too. */
+  #committed(key: Key, revision: number, value: Uint8Array, object: KubeObject): Written {
+    const live = this.#cache.of(key.group, key.resource).get(key.namespace, key.name);
+    if (live?.revision !== revision) return this.#written(key, revision, value, object, true);
+    object.metadata.resourceVersion = String(revision);
+    return { object, revision, cached: live, changed: true };
   }
 
   #written(key: Key, revision: number, value: Uint8Array, object: KubeObject, changed: boolean): Written {
@@ -172,7 +180,7 @@ export class ObjectStorage {
 function sameValue(current: CachedObject, value: Uint8Array): boolean {
   const b = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
   const other = CachedObject.fromValue(current.key, current.revision, b);
-  if (other.typeMembers !== current.typeMembers || other.item.length !== current.item.length) return false;
+  if (other.full.length !== current.full.length) return false;
   // Go's encoder sorts map keys, ours keeps the client's order: the same members in another order are no change.
-  return other.item.equals(current.item) || isDeepStrictEqual(other.object, current.object);
+  return other.full.equals(current.full) || isDeepStrictEqual(other.object, current.object);
 }

@@ -32,8 +32,16 @@ export function headText(status: number, headers: ApiResponse["headers"], framin
   return `${text}${persist}\r\n`;
 }
 
+/** Values that were looked at: nearly all are the same few. Past this many it begins anew. */
+const MAX_CHECKED = 512;
+const checked = new Set<string>();
+
 function field(name: string, value: string): string {
-  if (FORBIDDEN.test(value)) throw new MalformedHeaderError(`the header ${name} cannot be ${JSON.stringify(value)}`);
+  if (!checked.has(value)) {
+    if (FORBIDDEN.test(value)) throw new MalformedHeaderError(`the header ${name} cannot be ${JSON.stringify(value)}`);
+    if (checked.size >= MAX_CHECKED) checked.clear();
+    checked.add(value);
+  }
   return `${name}: ${value}\r\n`;
 }
 

@@ -24,6 +24,8 @@ export interface HttpsOptions {
   /** Authority of front proxies: who shows its certificate says in X-Remote-* headers for whom it asks. */
   requestHeaderCa: string;
   handle: (request: ApiRequest, user: User) => Promise<ApiResponse>;
+  /** The answer where it is there at once. */
+  handleNow: (request: ApiRequest, user: User) => ApiResponse | undefined;
   tokens: TokenAuthenticator;
   anonymous: boolean;
   /** Hears of requests whose credentials were refused. */
@@ -82,7 +84,7 @@ export class HttpsTransport {
     );
     this.#tls.on("tlsClientError", () => {});
     this.#plainOptions = {
-      respond: (request, body, socket, out) => void this.#respond(request, body, socket, out),
+      respond: (request, body, socket, out) => this.#respond(request, body, socket, out),
       handOver: (socket) => void this.#http1.emit("connection", socket),
       date: () => this.#now(),
       idleSweeps: KEEP_ALIVE_MS / SWEEP_MS,
@@ -184,7 +186,7 @@ export class HttpsTransport {
     const request = new HttpRequest(req.method ?? "GET", req.url ?? "/", req.headers, req.socket.remoteAddress ?? "");
     res.on("close", () => request.over());
     collect(req, (body) => {
-      void this.#respond(request, body, req.socket as TLSSocket, {
+      this.#respond(request, body, req.socket as TLSSocket, {
         send: (r, bytes) => {
           let length = 0;
           for (const b of bytes) length += b.length;
@@ -218,7 +220,7 @@ export class HttpsTransport {
     );
     stream.on("close", () => request.over());
     const respond = (body: Uint8Array | "too large") =>
-      void this.#respond(request, body, socketOf(session), {
+      this.#respond(request, body, socketOf(session), {
         send: (r, bytes) => {
           if (stream.destroyed || stream.closed) return;
           const head: http2.OutgoingHttpHeaders = { ":status": r.status, ...r.headers };
@@ -242,20 +244,36 @@ export class HttpsTransport {
     else collect(stream, respond);
   }
 
-  async #respond(request: ApiRequest, body: Uint8Array | "too large", socket: TLSSocket, out: Out): Promise<void> {
-    let r: ApiResponse;
+  #respond(request: ApiRequest, body: Uint8Array | "too large", socket: TLSSocket, out: Out): void {
+    let who: User | Promise<User>;
+    try {
+      who = this.#authenticate(socket, request.headers);
+    } catch (e) {
+      who = Promise.reject(e);
+    }
+    const now = who instanceof Promise || body.length > 0 ? undefined : this.#o.handleNow(request, who);
+    if (now) this.#send(request, now, out);
+    else void this.#handled(request, body, who).then((r) => this.#send(request, r, out));
+  }
+
+  /** Never rejects. */
+  async #handled(request: ApiRequest, body: Uint8Array | "too large", who: User | Promise<User>): Promise<ApiResponse> {
     let known = false;
     try {
-      const who = this.#authenticate(socket, request.headers);
       const user = who instanceof Promise ? await who : who;
       known = true;
       if (body === "too large") throw statusErrors.requestEntityTooLarge(`limit is ${MAX_BODY_BYTES}`);
       if (body.length > 0) request.body = body;
-      r = await this.#o.handle(request, user);
+      return await this.#o.handle(request, user);
     } catch (e) {
-      r = errorResponse(e);
+      const r = errorResponse(e);
       if (!known) this.#o.refused?.(request, r);
+      return r;
     }
+  }
+
+  #send(request: ApiRequest, answer: ApiResponse, out: Out): void {
+    let r = answer;
     try {
       if (r.connection || r.portForward) r = errorResponse(statusErrors.badRequest("Upgrade request required"));
       if (r.stream) {

@@ -16,12 +16,12 @@ export async function list(api: Api, call: Call): Promise<ApiResponse> {
   if (isWhole(call, options)) {
     refuseUnreadable(api, call);
     await awaitRevision(api, options.resourceVersion, call.request);
-    const { storage, apiVersion, item, custom } = call.served;
+    const { storage, apiVersion, members, custom } = call.served;
     const resources = api.cache.of(storage.group, storage.resource);
     const items = api.lists.items(
       `${apiVersion} ${storage.resource} ${call.namespace}${custom ? ` ${generationOf(custom.definition)}` : ""}`,
       resources,
-      () => Array.from(resources.values(call.namespace || undefined), item),
+      () => Array.from(resources.values(call.namespace || undefined), members),
     );
     return wholeListResponse(items, { resourceVersion: String(api.cache.revision) }, call.served);
   }

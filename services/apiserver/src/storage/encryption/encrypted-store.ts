@@ -48,6 +48,10 @@ export class EncryptedStore implements Store {
     return e && this.#decrypted(e);
   }
 
+  knownRevision(): number | undefined {
+    return this.#store.knownRevision();
+  }
+
   currentRevision(): Promise<number> {
     return this.#store.currentRevision();
   }
