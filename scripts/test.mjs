@@ -3,7 +3,7 @@
 //   npm test -- --unit [filter]   only the unit tests; --system [filter] only test/
 // Invariant: the last line is "N passed, N failed", and the exit code is 0 exactly when nothing failed.
 import { spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { ensureInstalled } from "./install.mjs";
@@ -13,6 +13,7 @@ const args = process.argv.slice(2);
 const only = args.find((a) => a === "--unit" || a === "--system");
 const filters = args.filter((a) => a !== only);
 const total = { passed: 0, failed: 0, skipped: 0 };
+const secondAttempts = [];
 
 /** Runs a command of the work tree with the pinned Node; resolves with its exit code. */
 function run(argv) {
@@ -34,12 +35,19 @@ async function check(name, argv) {
   console.log(`${code === 0 ? "✓" : "✗"} ${name} (${((Date.now() - startedMs) / 1000).toFixed(1)} s)`);
 }
 
+/** Suites of real processes get a second attempt at a test that failed; which tests needed it is said at the end. */
+const SECOND_ATTEMPT = ["--retry=1", `--reporter=${join(root, "scripts", "second-attempts.mjs")}`];
+
 async function vitest(project) {
   const dir = mkdtempSync(join(tmpdir(), "podwire-test-"));
   const report = join(dir, "report.json");
   const vitestMain = join(root, "node_modules", "vitest", "vitest.mjs");
   const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
+  const again = join(dir, "second-attempts");
+  process.env.PODWIRE_SECOND_ATTEMPTS = again;
+  if (project !== "unit") reporters.push(...SECOND_ATTEMPT);
   const code = await run([vitestMain, "run", "--project", project, "--passWithNoTests", ...reporters, ...filters]);
+  if (existsSync(again)) secondAttempts.push(...readFileSync(again, "utf8").trim().split("\n"));
   try {
     const r = JSON.parse(readFileSync(report, "utf8"));
     total.passed += r.numPassedTests;
@@ -79,6 +87,7 @@ try {
   console.error(e.message);
   total.failed++;
 }
+if (secondAttempts.length > 0) console.log(`passed at the second attempt only:\n  ${secondAttempts.join("\n  ")}`);
 if (total.skipped > 0) console.log(`${total.skipped} skipped, each with its reason above`);
 console.log(`${total.passed} passed, ${total.failed} failed`);
 process.exitCode = total.failed === 0 ? 0 : 1;

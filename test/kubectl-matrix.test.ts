@@ -265,6 +265,7 @@ const CASES: Record<string, (c: Context) => Promise<void>> = {
 describe("kubectl 1.27 to 1.33", () => {
   const clients = installed();
   let cluster: Cluster;
+  let attempts = 0;
   beforeAll(async () => {
     if (clients.size > 0) cluster = await startCluster({ nodes: 2 });
   });
@@ -278,7 +279,7 @@ describe("kubectl 1.27 to 1.33", () => {
     }
     for (const [i, [title, body]] of Object.entries(CASES).entries())
       it.concurrent(`kubectl ${version}: ${title}`, async () => {
-        const ns = `v${version.replace(".", "-")}-${i}`;
+        const ns = `v${version.replace(".", "-")}-${i}-${attempts++}`;
         const folder = join(cluster.home, ns);
         const home = join(cluster.home, `kubectl-${version}`); // Discovery is cached per version.
         mkdirSync(folder, { recursive: true });
