@@ -145,6 +145,18 @@ it("deletes gracefully: TERM, then the object goes and the address is free", asy
   expect(nodes[0]!.cni.used).toBe(0);
 });
 
+it("a pod that somebody else declares failed stays failed: its containers end and do not come back", async () => {
+  await pod("web", "node-1", {});
+  const { uid } = (await running("web")).metadata;
+  const failed = { phase: "Failed", reason: "ByHand", message: "enough" };
+  await api.client().patch(Resources.pods, "default", "web", "merge", { status: failed }, { subresource: "status" });
+  const p = await until("the container's end", () => find("web")?.status?.containerStatuses?.[0]?.state?.terminated && find("web"));
+  expect(p.metadata.uid).toBe(uid);
+  expect(p.status).toMatchObject({ ...failed, containerStatuses: [{ ready: false, restartCount: 0 }] });
+  await clock.sleep(500);
+  expect(find("web").status).toMatchObject(failed);
+});
+
 it("restarts a failing container with CrashLoopBackOff and counts", async () => {
   await pod("bad", "node-1", {
     containers: [{ name: "main", image: "podwire/client", args: ["--count", "1", "--timeout", "0.05", "http://10.244.1.250:1/"] }],

@@ -72,8 +72,8 @@ export function podStatus(r: PodRecord, node: NodeFacts, nowMs: number): PodStat
   if (initStatuses.length > 0) status.initContainerStatuses = initStatuses;
   if (ephemeral.length > 0) status.ephemeralContainerStatuses = statuses(ephemeral, "ephemeral");
   if (r.failed) {
-    status.reason = r.failed.reason;
-    status.message = r.failed.message;
+    if (r.failed.reason !== "") status.reason = r.failed.reason;
+    if (r.failed.message !== "") status.message = r.failed.message;
   }
   const ip = r.sandbox?.ip ?? old.podIP;
   if (ip) {

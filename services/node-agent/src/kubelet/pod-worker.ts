@@ -118,6 +118,7 @@ export class PodWorker {
   update(pod: Pod): void {
     const echo = isOwnEcho(this.record.pod, pod);
     this.record.pod = pod;
+    if (pod.status?.phase === "Failed" && this.#isOpen()) return void this.#failedByOthers(pod);
     this.deps.statuses.observe(pod);
     if (echo) return;
     this.#addContainers();
@@ -127,6 +128,17 @@ export class PodWorker {
     }
     this.#volumesChanged();
     this.wake();
+  }
+
+  #isOpen(): boolean {
+    return !this.record.finished && !this.record.failed && !this.record.terminating;
+  }
+
+  /** Somebody else has declared the pod failed: what they said stays, and its containers end (generateAPIPodStatus). */
+  #failedByOthers(pod: Pod): void {
+    const { reason = "", message = "" } = pod.status ?? {};
+    this.record.failed = { reason, message };
+    this.terminate(Number(pod.spec!.terminationGracePeriodSeconds ?? 30), "", "");
   }
 
   /** Ends the pod: deletion, eviction (with reason), deadline. A shorter grace than before wins. */

@@ -16,12 +16,19 @@ it("removes what the next status no longer has", () => {
   expect(statusPatch(old, { phase: "Running", podIP: "10.0.0.1", conditions: [condition("Ready", "True")] })).toEqual({
     phase: "Running",
     reason: null,
-    podIP: "10.0.0.1",
     conditions: [
       { type: "Ready", status: "True", reason: null, message: null },
       { $patch: "delete", type: "PodResizePending" },
     ],
   });
+});
+
+it("does not say what is the same: a phase that somebody else has set meanwhile stays", () => {
+  const initialized = condition("Initialized", "True");
+  const old = { phase: "Running", podIP: "10.0.0.1", conditions: [initialized, condition("Ready", "False")] };
+  const next = { phase: "Running", podIP: "10.0.0.1", conditions: [initialized, condition("Ready", "True")] };
+  expect(statusPatch(old, next)).toEqual({ conditions: [{ type: "Ready", status: "True" }] });
+  expect(statusPatch(next, next)).toEqual({});
 });
 
 it("sends a first status as it is", () => {

@@ -14,23 +14,32 @@ export const ON_THE_WAY_MS = 300;
 /** A status that somebody else changed stands this long before it is restored: time for controllers to act on it (syncPeriod). */
 export const RESTORE_AFTER_MS = 10_000;
 
-/** The strategic merge patch from one status to the next: what the next no longer has is removed (CreateTwoWayMergePatch). */
+/**
+ * The strategic merge patch from one status to the next: what is the same is not said, so that it stays as somebody else may have set it
+ * meanwhile; what the next no longer has is removed (CreateTwoWayMergePatch).
+ */
 export function statusPatch(old: PodStatus | undefined, next: PodStatus): object {
   const before = (old ?? {}) as Record<string, unknown>;
-  const out: Record<string, unknown> = { ...next };
-  for (const key of OWN_FIELDS) if (before[key] !== undefined && !(key in out)) out[key] = null;
-  const conditions = next.conditions;
-  if (conditions)
-    out["conditions"] = [
-      ...conditions.map((c) => {
-        const was = old?.conditions?.find((o) => o.type === c.type) as Record<string, unknown> | undefined;
-        const gone = ["reason", "message"].filter((k) => was?.[k] !== undefined && !(k in c));
-        return gone.length === 0 ? c : { ...c, ...Object.fromEntries(gone.map((k) => [k, null])) };
-      }),
-      ...(old?.conditions ?? []).filter((o) => !conditions.some((c) => c.type === o.type)).map((o) => ({ $patch: "delete", type: o.type })),
-    ];
+  const out: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(next)) if (key !== "conditions" && !equal(before[key], value)) out[key] = value;
+  for (const key of OWN_FIELDS) if (before[key] !== undefined && !(key in next)) out[key] = null;
+  if (!next.conditions) return out;
+  const conditions = [
+    ...next.conditions.flatMap((c) => {
+      const was = old?.conditions?.find((o) => o.type === c.type) as Record<string, unknown> | undefined;
+      if (equal(was, c)) return [];
+      const gone = ["reason", "message"].filter((k) => was?.[k] !== undefined && !(k in c));
+      return [gone.length === 0 ? c : { ...c, ...Object.fromEntries(gone.map((k) => [k, null])) }];
+    }),
+    ...(old?.conditions ?? [])
+      .filter((o) => !next.conditions?.some((c) => c.type === o.type))
+      .map((o) => ({ $patch: "delete", type: o.type })),
+  ];
+  if (conditions.length > 0) out["conditions"] = conditions;
   return out;
 }
+
+const equal = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
 
 /** Whether a status says no more than that containers are being made: no container ran, and none waits for a reason of its own. */
 export function isOnTheWay(s: PodStatus): boolean {
