@@ -53,13 +53,19 @@ const TABLE = {
 
 export type Errno = keyof typeof TABLE;
 
-/** A failed system call. `message` is strerror's text; `path` the name that failed, where there is one. */
+/**
+ * A failed system call. `message` is strerror's text; `path` the name that failed, where there is one. It has no stack: programs fail
+ * calls all the time (a search in PATH five times), and a stack costs more than the call.
+ */
 export class SysError extends PodwireError {
   readonly code: Errno;
   readonly errno: number;
   readonly path: string | undefined;
   constructor(code: Errno, path?: string) {
+    const { stackTraceLimit } = Error;
+    Error.stackTraceLimit = 0;
     super(TABLE[code][1]);
+    Error.stackTraceLimit = stackTraceLimit;
     this.code = code;
     this.errno = TABLE[code][0];
     this.path = path;
