@@ -54,6 +54,9 @@ function nodes(overlay: "vxlan" | "host-gw", dual: boolean): [Side, Side] {
   return [a, b];
 }
 
+/** Leases are written at the end of a turn of the event loop. */
+const turn = () => new Promise((r) => setImmediate(r));
+
 const request = (id: string, o: object = {}) => ({ containerId: id, podName: id, podNamespace: "default", ...o });
 const failure = (fn: () => unknown): CniError => {
   try {
@@ -87,7 +90,7 @@ test("ADD answers in the specification's shape, twice over for two families", ()
   for (const i of result.interfaces) expect(i.mac).toMatch(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/);
 });
 
-test("CHECK sees what is gone; DEL is idempotent; an ADD that fails leaves nothing", () => {
+test("CHECK sees what is gone; DEL is idempotent; an ADD that fails leaves nothing", async () => {
   const [a] = nodes("vxlan", false);
   const { netns, addresses } = a.cni.add(request("c1"));
   a.cni.check("c1");
@@ -102,15 +105,17 @@ test("CHECK sees what is gone; DEL is idempotent; an ADD that fails leaves nothi
   const bad = failure(() => a.cni.add(request("c3", { hostPorts: [{ hostPort: 80, containerPort: 80, protocol: "XXX" }] })));
   expect(bad).toMatchObject({ code: 7, message: expect.stringContaining("XXX") });
   expect(a.network.root.devices.size).toBe(devices);
+  await turn();
   expect(JSON.parse(fs.readFileSync(a.leases, "utf8")).leases).toEqual({});
 });
 
-test("GC keeps the valid attachments and their leases only", () => {
+test("GC keeps the valid attachments and their leases only", async () => {
   const [a] = nodes("vxlan", true);
   for (const id of ["c1", "c2", "c3"]) a.cni.add(request(id));
   a.cni.gc(new Set(["c2"]));
   expect(a.cni.used).toBe(1);
   a.cni.check("c2");
+  await turn();
   for (const file of [a.leases, `${a.leases}.v6`])
     expect(Object.values(JSON.parse(fs.readFileSync(file, "utf8")).leases)).toEqual(["c2/eth0"]);
 });

@@ -180,7 +180,9 @@ export class BridgePlugin {
   #ranges(): HostLocalIpam[] {
     if (!this.#network.ready) throw new CniError(CniCode.tryAgainLater, "cni plugin not initialized");
     if (!this.#ipam) {
-      this.#ipam = this.#network.podCIDRs.map((c) => new HostLocalIpam(c, isIpv6(c) ? `${this.#leaseFile}.v6` : this.#leaseFile));
+      this.#ipam = this.#network.podCIDRs.map(
+        (c) => new HostLocalIpam(c, isIpv6(c) ? `${this.#leaseFile}.v6` : this.#leaseFile, this.#clock),
+      );
       // A reboot: whoever held an address is gone, and whoever comes gets another one.
       this.gc(new Set(this.#attached.keys()));
     }

@@ -1,9 +1,9 @@
 // host-local IPAM: addresses of one of the node's podCIDRs, leased round robin and kept on the node's disk (one small file a range).
 // Invariant: an address is leased to at most one container at a time; the network's own address, the first (the bridge) and IPv4's
-// broadcast address never are.
+// broadcast address never are. Leases of one turn of the event loop are written together: a power cut ends their containers anyway.
 import fs from "node:fs";
 import path from "node:path";
-import { PodwireError } from "@podwire/base";
+import { type Clock, PodwireError } from "@podwire/base";
 import { formatAddress, networkOf, parsePrefix } from "@podwire/net";
 
 export class NoAddressError extends PodwireError {}
@@ -27,10 +27,12 @@ export class HostLocalIpam {
   /** Numbers from 2 below this are leased. */
   readonly #end: number;
   readonly #file: string;
+  readonly #clock: Clock;
   #state: Leases;
+  #saving = false;
 
   /** `subnet` is "10.244.1.0/24" or "fd00:10:244:1::/64". */
-  constructor(subnet: string, file: string) {
+  constructor(subnet: string, file: string, clock: Clock) {
     const parsed = parsePrefix(subnet);
     if (parsed === undefined) throw new RangeError(`not a subnet: ${subnet}`);
     this.subnet = subnet;
@@ -41,6 +43,7 @@ export class HostLocalIpam {
     this.#end = Math.min(MAX_ADDRESSES, this.#six ? size : size - 1);
     this.gateway = this.#text(1);
     this.#file = file;
+    this.#clock = clock;
     this.#state = readLeases(file);
   }
 
@@ -88,6 +91,15 @@ export class HostLocalIpam {
   }
 
   #save(): void {
+    if (this.#saving) return;
+    this.#saving = true;
+    this.#clock.soon(() => this.flush());
+  }
+
+  /** Writes what has changed now. */
+  flush(): void {
+    if (!this.#saving) return;
+    this.#saving = false;
     fs.mkdirSync(path.dirname(this.#file), { recursive: true });
     fs.writeFileSync(`${this.#file}.new`, JSON.stringify(this.#state));
     fs.renameSync(`${this.#file}.new`, this.#file);

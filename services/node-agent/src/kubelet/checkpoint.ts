@@ -58,7 +58,7 @@ export class CheckpointStore {
   }
 
   save(r: PodRecord): void {
-    if (this.#closed) return;
+    if (this.#closed || !hasRun(r)) return;
     this.#dirty.set(r.uid, r);
     if (this.#scheduled) return;
     this.#scheduled = true;
@@ -96,6 +96,9 @@ export class CheckpointStore {
     fs.rmSync(path.join(this.#folder, `${uid}.json`), { force: true });
   }
 }
+
+/** Before that there is nothing to remember. */
+const hasRun = (r: PodRecord): boolean => [...r.containers.values()].some((c) => c.containerId !== "");
 
 /** Puts what was saved into a fresh record: what ran when the power went ended with code 255. */
 export function restore(r: PodRecord, saved: Checkpoint, nowMs: number): void {

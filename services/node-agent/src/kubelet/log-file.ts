@@ -34,7 +34,6 @@ export class LogFile {
     this.#limits = limits;
     this.file = file;
     this.#clock = clock;
-    fs.mkdirSync(path.dirname(file), { recursive: true });
   }
 
   write(stream: LogStream, bytes: Uint8Array): void {
@@ -72,13 +71,19 @@ export class LogFile {
     const all = Buffer.concat(this.#waiting);
     this.#waiting = [];
     if (this.#fd === undefined) {
-      this.#fd = fs.openSync(this.file, "a");
+      this.#fd = this.#create();
       this.#size = fs.fstatSync(this.#fd).size;
     }
     if (this.#size > this.#limits.maxBytes) this.#rotate();
     fs.writeSync(this.#fd, all);
     this.#size += all.length;
     for (const f of this.#followers) f();
+  }
+
+  /** The file and its folder come with the first line, or with the end. */
+  #create(): number {
+    fs.mkdirSync(path.dirname(this.file), { recursive: true });
+    return fs.openSync(this.file, "a");
   }
 
   #rotate(): void {
@@ -102,7 +107,7 @@ export class LogFile {
     }
     this.flush();
     this.closed = true;
-    if (this.#fd === undefined) fs.closeSync(fs.openSync(this.file, "a"));
+    if (this.#fd === undefined) fs.closeSync(this.#create());
     else fs.closeSync(this.#fd);
     this.#fd = undefined;
     for (const f of this.#followers) f();
