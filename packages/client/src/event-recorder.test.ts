@@ -28,6 +28,21 @@ test("the same event again raises its count", async () => {
   expect(events[0]?.metadata.name).toMatch(/^p\.[0-9a-f]{16}$/);
 });
 
+test("a repetition waits for the Event that it counts in", async () => {
+  const api = memoryApi(base);
+  const inner = api.client();
+  const create = async (...a: Parameters<typeof inner.create>) => {
+    await base.clock.sleep(5);
+    return inner.create(...a);
+  };
+  const client = { ...inner, create };
+  const r = eventRecorder({ ...base, client: client as typeof inner, component: "test-controller" });
+  for (let i = 0; i < 3; i++) r.event(pod, "Normal", "Made", "it");
+  await r.flush();
+  expect(api.objects(Resources.events).map((e) => e["count"])).toEqual([3]);
+  expect(r.counters()).toMatchObject({ created: 1, patched: 2, failed: 0 });
+});
+
 test("more than ten that differ in message are combined, and a source that talks too much is silenced", async () => {
   const api = memoryApi(base);
   const r = eventRecorder({ ...base, client: api.client(), component: "test-controller" });

@@ -54,6 +54,8 @@ interface Seen {
   namespace: string;
   count: number;
   first: string;
+  /** Resolves when the Event is there, or could not be made: a repetition waits for it. */
+  made: Promise<void>;
 }
 
 export function eventRecorder(o: EventRecorderOptions): EventRecorder {
@@ -131,6 +133,7 @@ export function eventRecorder(o: EventRecorderOptions): EventRecorder {
         const before = seen.get(key);
         if (before) {
           before.count++;
+          await before.made;
           try {
             await o.client.patch(Resources.events, before.namespace, before.name, "strategic", {
               count: before.count,
@@ -145,9 +148,9 @@ export function eventRecorder(o: EventRecorderOptions): EventRecorder {
         }
         const namespace = involved.namespace ?? "default";
         const name = `${involved.name}.${nanoHex(now, o.random)}`;
-        const entry: Seen = { name, namespace, count: before?.count ?? 1, first: before?.first ?? last };
+        const entry: Seen = { name, namespace, count: before?.count ?? 1, first: before?.first ?? last, made: Promise.resolve() };
         remember(seen, key, entry);
-        await o.client.create(Resources.events, {
+        const creation = o.client.create(Resources.events, {
           metadata: { namespace, name, ...(opts.annotations ? { annotations: opts.annotations } : {}) },
           involvedObject: involved,
           reason,
@@ -175,6 +178,11 @@ export function eventRecorder(o: EventRecorderOptions): EventRecorder {
             ? { related: { kind: opts.related.kind, name: opts.related.metadata.name, namespace: opts.related.metadata.namespace } }
             : {}),
         });
+        entry.made = creation.then(
+          () => undefined,
+          () => undefined,
+        );
+        await creation;
         counters.created++;
       });
       pump();
