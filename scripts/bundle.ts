@@ -15,6 +15,8 @@ const banner = [
   'const __dirname = __fileURLToPath(new URL(".", import.meta.url));',
 ].join("\n");
 
+const LATE = /^(node:)?(child_process|http2|https|tls|worker_threads|zlib)$/;
+
 /** What a process would load and never use. Each took a noticeable share of its start and memory. */
 const lean: Plugin = {
   name: "lean",
@@ -27,6 +29,20 @@ const lean: Plugin = {
     // Importing node:http as an ES module reads all of its exports, one of which loads the whole of fetch (undici).
     b.onResolve({ filter: /^(node:)?http$/ }, () => ({ path: "http", namespace: "lean" }));
     b.onLoad({ filter: /^http$/, namespace: "lean" }, () => ({ contents: 'module.exports = process.getBuiltinModule("node:http");' }));
+    // The NATS client asks whether its socket is encrypted, which loads all of node:tls.
+    b.onLoad({ filter: /transport-node[\\/]lib[\\/]node_transport\.js$/ }, ({ path }) => {
+      const text = readFileSync(path, "utf8");
+      const cheap = text.replace("this.socket instanceof node_tls_1.TLSSocket", "this.socket?.encrypted === true");
+      if (cheap === text) throw new Error(`${path} no longer asks for a TLSSocket: take this rule out`);
+      return { contents: cheap };
+    });
+    // Modules of Node that most processes need late or never (node:http2 alone takes 20 ms) are loaded by the first use of an export.
+    b.onResolve({ filter: LATE }, ({ path }) => ({ path: path.replace(/^node:/, ""), namespace: "late" }));
+    b.onLoad({ filter: /./, namespace: "late" }, ({ path }) => {
+      const names = Object.keys(process.getBuiltinModule(path) ?? {});
+      const getters = names.map((n) => `get ${n}() { return m()[${JSON.stringify(n)}]; }`).join(",\n");
+      return { contents: `let it; const m = () => (it ??= process.getBuiltinModule("node:${path}"));\nmodule.exports = {${getters}};` };
+    });
   },
 };
 

@@ -60,7 +60,7 @@ export interface ComponentOptions<S extends z.ZodRawShape> {
 }
 
 /** Starting makes garbage that an idle process would keep for hours: it is collected once, where the launcher exposes gc. */
-const SETTLED_MS = 4_000;
+const SETTLED_MS = 10_000;
 
 /** After a signal the process ends by itself within this time, or is ended. */
 const STOP_LIMIT_MS = 4_500;

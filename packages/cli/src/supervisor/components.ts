@@ -90,20 +90,29 @@ function component(around: Surroundings, record: ClusterRecord, name: Component,
   };
 }
 
-/** gc is exposed so that a component can collect once, after starting. One collector thread: there are as many components as nodes. */
-const NODE_FLAGS: readonly string[] = ["--expose-gc", "--single-threaded-gc", "--disable-warning=ExperimentalWarning"];
+/**
+ * gc is exposed so that a component can collect once, after starting; until then its heap may grow without full collections of its own
+ * (32 MB). One collector thread: there are as many components as nodes.
+ */
+export const NODE_FLAGS: readonly string[] = [
+  "--expose-gc",
+  "--single-threaded-gc",
+  "--initial-old-space-size=32",
+  "--disable-warning=ExperimentalWarning",
+];
 
 /** MiB of young generation: an idle node stays small, and a small one stays in the processor's cache; the apiserver makes more garbage. */
-function youngGeneration(name: Component): string {
+export function youngGeneration(name: Component): string {
   return `--max-semi-space-size=${name === "apiserver" ? 8 : 1}`;
 }
+
+/** glibc keeps an arena a thread and never gives them back: 5 MB a process. */
+export const MALLOC = { MALLOC_ARENA_MAX: "1", MALLOC_TRIM_THRESHOLD_: "65536" };
 
 function baseEnvironment(around: Surroundings): Record<string, string> {
   const out: Record<string, string> = {
     NODE_COMPILE_CACHE: join(around.installation.root, ".cache", "compile"),
-    // glibc keeps an arena a thread and never gives them back: 5 MB a process.
-    MALLOC_ARENA_MAX: "1",
-    MALLOC_TRIM_THRESHOLD_: "65536",
+    ...MALLOC,
   };
   for (const name of ["PATH", "HOME", "TMPDIR", "LANG", "PODWIRE_CI_RUN"]) {
     const value = around.env[name];
