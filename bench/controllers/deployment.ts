@@ -1,16 +1,17 @@
 // How much the control plane spends on pods of Deployments, with real processes: nats-server, apiserver, controller-manager and
 // scheduler; nodes are objects with Leases. Prints seconds until all pods are bound, CPU-seconds and resident memory of each process.
-//   node bench/controllers/deployment.ts [--pods 2000] [--deployments 1] [--nodes 100] [--idle-seconds 20]
+//   node scripts/node.mjs bench/controllers/deployment.ts [--pods 2000] [--deployments 1] [--nodes 100] [--idle-seconds 20] [--cpu-prof DIR]
 import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { silentLogger, systemClock, systemRandom } from "@podwire/base";
 import { subjectsOf } from "@podwire/bus";
+import { type Component, MALLOC, NODE_FLAGS, youngGeneration } from "@podwire/cli";
 import { type ApiClient, informer, isAlreadyExists, type KubeObject, microTime, natsClient, Resources } from "@podwire/client";
 import { startTestNats } from "@podwire/testkit";
+import { programFile } from "../../scripts/program.mjs";
 import { cpuSeconds, memoryMb } from "../process-usage.ts";
 
-const root = join(import.meta.dirname, "..", "..");
 const PARALLEL = 32;
 
 const { values } = parseArgs({
@@ -19,6 +20,7 @@ const { values } = parseArgs({
     deployments: { type: "string", default: "1" },
     nodes: { type: "string", default: "100" },
     "idle-seconds": { type: "string", default: "10" },
+    "cpu-prof": { type: "string", default: "" },
   },
 });
 const podCount = Number(values.pods);
@@ -47,20 +49,19 @@ const bus = await nats.connect("supervisor");
 const client: ApiClient = natsClient(bus, { clock });
 const processes: Process[] = [{ name: "nats-server", pid: nats.pid }];
 
-async function start(service: string, flags: readonly string[]): Promise<void> {
+/** As `podwire up` starts them: bundles, with its flags and environment. */
+async function start(service: Component, flags: readonly string[]): Promise<void> {
   const file = await nats.writeIdentityFile(service);
-  // As `podwire up` starts them.
-  const young = `--max-semi-space-size=${service === "apiserver" ? 8 : 1}`;
   const args = [
-    "--expose-gc",
-    "--single-threaded-gc",
-    young,
-    join(root, "services", service, "src/main.ts"),
+    ...NODE_FLAGS,
+    youngGeneration(service),
+    ...(values["cpu-prof"] === "" ? [] : ["--cpu-prof", `--cpu-prof-dir=${values["cpu-prof"]}`]),
+    programFile(service),
     `--identity-file=${file}`,
     "--v=warn",
     ...flags,
   ];
-  const child = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "inherit"], env: { ...process.env, NODE_ENV: "production" } });
+  const child = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "inherit"], env: { ...process.env, ...MALLOC } });
   processes.push({ name: service, pid: child.pid as number, child });
 }
 
