@@ -9,7 +9,8 @@ const net = two();
 const [p, q] = [net.a.addPod(2), net.b.addPod(2)];
 let arrived = 0;
 q.sockets = {
-  input: () => {
+  input: (packet) => {
+    packet.release();
     arrived++;
     return true;
   },

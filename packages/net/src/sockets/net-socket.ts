@@ -22,6 +22,14 @@ export interface TcpCalls {
 
 const HIGH_WATER_MARK = 65_536;
 
+interface Limits {
+  /** As on net.Socket: undefined until setTimeout. */
+  idleMs: number | undefined;
+  idleTimer: Timer | null;
+  connectTimer: Timer | null;
+  activeMs: number;
+}
+
 export interface NetSocketOptions {
   allowHalfOpen?: boolean;
 }
@@ -33,15 +41,11 @@ export class NetSocket extends Duplex implements TcpOwner {
   #wantsData = false;
   #ended = false;
   #pendingWrite: { chunks: Uint8Array[]; index: number; from: number; done: (e?: Error | null) => void } | null = null;
-  #timeoutMs = 0;
-  #timeoutTimer: Timer | null = null;
-  #connectTimer: Timer | null = null;
-  #activeMs = 0;
+  /** Made when a time limit is first set; most sockets have none. */
+  #limits: Limits | null = null;
   connecting = false;
   bytesRead = 0;
   bytesWritten = 0;
-  /** As on net.Socket: milliseconds, or undefined. */
-  timeout: number | undefined = undefined;
 
   constructor(calls: TcpCalls, options: NetSocketOptions = {}) {
     super({
@@ -65,7 +69,20 @@ export class NetSocket extends Duplex implements TcpOwner {
 
   /** A connect that takes longer fails with ETIMEDOUT. */
   limitConnect(ms: number): void {
-    this.#connectTimer = this.#calls.clock.after(ms, () => this.connecting && this.fail("ETIMEDOUT", "connect"), { unref: true });
+    this.#limited().connectTimer = this.#calls.clock.after(ms, () => this.connecting && this.fail("ETIMEDOUT", "connect"), { unref: true });
+  }
+
+  #limited(): Limits {
+    return (this.#limits ??= { idleMs: undefined, idleTimer: null, connectTimer: null, activeMs: 0 });
+  }
+
+  #active(): void {
+    if (this.#limits !== null) this.#limits.activeMs = this.#calls.clock.monotonicMs();
+  }
+
+  /** As on net.Socket: milliseconds, or undefined. */
+  get timeout(): number | undefined {
+    return this.#limits?.idleMs;
   }
 
   /** Ends the socket with an error, in a later turn. */
@@ -77,13 +94,13 @@ export class NetSocket extends Duplex implements TcpOwner {
     const c = this.#endpoint!.connection;
     if (events & TcpEvent.CONNECTED && this.connecting) {
       this.connecting = false;
-      this.#connectTimer?.cancel();
+      this.#limits?.connectTimer?.cancel();
       this.emit("connect");
       this.emit("ready");
     }
     if (events & TcpEvent.WRITABLE) this.#continueWrite();
     if (events & (TcpEvent.DATA | TcpEvent.END)) {
-      this.#activeMs = this.#calls.clock.monotonicMs();
+      this.#active();
       if (this.#wantsData) this.#pull();
       // Without a reader of the empty rest, the end must still be seen.
       else if (events & TcpEvent.END && c.received.length === 0) this.#pull();
@@ -146,7 +163,7 @@ export class NetSocket extends Duplex implements TcpOwner {
       w.done(new SocketError("EPIPE", "write"));
       return;
     }
-    this.#activeMs = this.#calls.clock.monotonicMs();
+    this.#active();
     while (w.index < w.chunks.length) {
       const chunk = w.chunks[w.index]!;
       const rest = w.from === 0 ? chunk : chunk.subarray(w.from);
@@ -169,8 +186,8 @@ export class NetSocket extends Duplex implements TcpOwner {
   }
 
   override _destroy(error: Error | null, done: (e?: Error | null) => void): void {
-    this.#timeoutTimer?.cancel();
-    this.#connectTimer?.cancel();
+    this.#limits?.idleTimer?.cancel();
+    this.#limits?.connectTimer?.cancel();
     this.connecting = false;
     const e = this.#endpoint;
     if (e !== null) {
@@ -210,27 +227,28 @@ export class NetSocket extends Duplex implements TcpOwner {
 
   /** Emits "timeout" after `ms` without traffic; 0 turns it off. */
   setTimeout(ms: number, onTimeout?: () => void): this {
-    this.#timeoutMs = ms;
-    this.timeout = ms;
-    this.#timeoutTimer?.cancel();
-    this.#timeoutTimer = null;
+    const limits = this.#limited();
+    limits.idleMs = ms;
+    limits.idleTimer?.cancel();
+    limits.idleTimer = null;
     if (onTimeout !== undefined) {
       if (ms === 0) this.removeListener("timeout", onTimeout);
       else this.once("timeout", onTimeout);
     }
     if (ms > 0 && !this.destroyed) {
-      this.#activeMs = this.#calls.clock.monotonicMs();
-      this.#armTimeout(ms);
+      this.#active();
+      this.#armTimeout(limits, ms);
     }
     return this;
   }
 
-  #armTimeout(delayMs: number): void {
-    this.#timeoutTimer = this.#calls.clock.after(
+  #armTimeout(limits: Limits, delayMs: number): void {
+    limits.idleTimer = this.#calls.clock.after(
       delayMs,
       () => {
-        const idle = this.#calls.clock.monotonicMs() - this.#activeMs;
-        if (idle + 1 < this.#timeoutMs) this.#armTimeout(this.#timeoutMs - idle);
+        const idle = this.#calls.clock.monotonicMs() - limits.activeMs;
+        const limit = limits.idleMs ?? 0;
+        if (idle + 1 < limit) this.#armTimeout(limits, limit - idle);
         else this.emit("timeout");
       },
       { unref: true },

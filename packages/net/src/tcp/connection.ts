@@ -101,8 +101,37 @@ export const DEFAULT_MSS = 536;
 /** Below this an ICMP "fragmentation needed" is not believed (Linux's min_pmtu 552 less headers). */
 export const MIN_MSS = 88;
 
+/** Fields with fractions or infinities, and what they begin with. They lie in one array of doubles: as fields of the object each would be
+ *  a heap number of its own, a quarter of an idle connection's memory. */
+const DOUBLES = {
+  tsRecentAtMs: 0,
+  lastDataMs: Number.NEGATIVE_INFINITY,
+  delayedAckAtMs: Number.POSITIVE_INFINITY,
+  challengeWindowMs: 0,
+  srttMs: 0,
+  rttvarMs: 0,
+  rtoMs: 0,
+  minRttMs: Number.POSITIVE_INFINITY,
+  minRttAtMs: 0,
+  sendTimerAtMs: Number.POSITIVE_INFINITY,
+  synSentAtMs: 0,
+  ssthresh: Number.POSITIVE_INFINITY,
+  lastSendMs: 0,
+  undoSsthresh: 0,
+  rackSentAtMs: Number.NEGATIVE_INFINITY,
+  rackRttMs: 0,
+  lastReceivedMs: 0,
+  keepAliveAtMs: Number.POSITIVE_INFINITY,
+  lingerAtMs: Number.POSITIVE_INFINITY,
+};
+/** Begun with a fraction, so that the engine keeps doubles in it and not references, whatever is in it later. */
+const FIRST_DOUBLES = [0.5];
+FIRST_DOUBLES.pop();
+for (const first of Object.values(DOUBLES)) FIRST_DOUBLES.push(first);
+
 export class Connection {
   readonly config: TcpConfig;
+  private readonly doubles = FIRST_DOUBLES.slice();
   state: TcpState = "closed";
   error: TcpError = "";
   events = 0;
@@ -156,7 +185,7 @@ export class Connection {
   sackOk = false;
   timestampsOk = false;
   tsRecent = 0;
-  tsRecentAtMs = 0;
+  declare tsRecentAtMs: number;
   tsOffset: number;
   noDelay = false;
   keepAlive = false;
@@ -167,31 +196,31 @@ export class Connection {
   /** Payload bytes received and not acknowledged, and the largest payload seen: the peer's idea of a full segment. */
   unackedBytes = 0;
   peerSegment = 0;
-  lastDataMs = Number.NEGATIVE_INFINITY;
-  delayedAckAtMs = Number.POSITIVE_INFINITY;
+  declare lastDataMs: number;
+  declare delayedAckAtMs: number;
   /** The first segments are acknowledged at once, so that the peer's slow start is not held back. */
   quickAcks = 16;
   /** A duplicate arrived: the next acknowledgement reports [duplicateStart, duplicateEnd) first (RFC 2883). */
   duplicateStart = 0;
   duplicateEnd = 0;
   lastAckSent = 0;
-  challengeWindowMs = 0;
+  declare challengeWindowMs: number;
   challenges = 0;
 
   // Round trip and retransmission (RFC 6298).
-  srttMs = 0;
-  rttvarMs = 0;
-  rtoMs: number;
-  minRttMs = Number.POSITIVE_INFINITY;
-  minRttAtMs = 0;
+  declare srttMs: number;
+  declare rttvarMs: number;
+  declare rtoMs: number;
+  declare minRttMs: number;
+  declare minRttAtMs: number;
   /** When the timer of `sendTimer` is due. */
-  sendTimerAtMs = Number.POSITIVE_INFINITY;
+  declare sendTimerAtMs: number;
   sendTimer: "none" | "syn" | "rto" | "probe" | "reorder" | "persist" = "none";
   backoff = 0;
   /** Set when the SYN (or SYN,ACK) must be sent (again). */
   synDue = false;
   synRetransmitted = false;
-  synSentAtMs = 0;
+  declare synSentAtMs: number;
   resetDue = false;
   /** A reset with this sequence number answers an acknowledgement of what was never sent. */
   rejectDue = false;
@@ -200,24 +229,24 @@ export class Connection {
 
   // Congestion (RFC 5681, RFC 6582) in bytes.
   cwnd = 0;
-  ssthresh = Number.POSITIVE_INFINITY;
+  declare ssthresh: number;
   recovery: "open" | "recovery" | "loss" = "open";
   recoveryPoint = 0;
   duplicateAcks = 0;
   /** The window, not the application, held back the last transmission: only then may it grow. */
   cwndLimited = false;
-  lastSendMs = 0;
+  declare lastSendMs: number;
   /** What to go back to when the loss turns out to be none (RFC 3522): cwnd and ssthresh before, and the time stamp of the first
    *  retransmission: an acknowledgement that echoes an older one answers the original. */
   undo: "none" | "noted" | "armed" = "none";
   undoCwnd = 0;
-  undoSsthresh = 0;
+  declare undoSsthresh: number;
   undoStamp = 0;
 
   // RACK-TLP (RFC 8985).
-  rackSentAtMs = Number.NEGATIVE_INFINITY;
+  declare rackSentAtMs: number;
   rackEnd = 0;
-  rackRttMs = 0;
+  declare rackRttMs: number;
   reorderingSeen = false;
   highestSacked = 0;
   reorderMultiplier = 1;
@@ -232,11 +261,11 @@ export class Connection {
   smallEnd = 0;
 
   // Other timers.
-  lastReceivedMs = 0;
-  keepAliveAtMs = Number.POSITIVE_INFINITY;
+  declare lastReceivedMs: number;
+  declare keepAliveAtMs: number;
   keepAlivesSent = 0;
   /** finWait2 or timeWait ends then. */
-  lingerAtMs = Number.POSITIVE_INFINITY;
+  declare lingerAtMs: number;
 
   /** Opened by a SYN that arrived: a reset returns it to listen, silently. */
   readonly passive: boolean;
@@ -289,6 +318,17 @@ export class Connection {
     return (Math.floor(nowMs) + this.tsOffset) | 0;
   }
 }
+
+Object.keys(DOUBLES).forEach((name, i) => {
+  Object.defineProperty(Connection.prototype, name, {
+    get(this: { doubles: number[] }) {
+      return this.doubles[i];
+    },
+    set(this: { doubles: number[] }, value: number) {
+      this.doubles[i] = value;
+    },
+  });
+});
 
 /** Bytes the sliding window scale needs to express `limit` in 16 bits. */
 export function scaleFor(limit: number): number {

@@ -6,6 +6,8 @@
 import { copyBytes, giveBackBytes, LARGE_SLOT_BYTES, takeBytes } from "../packet-memory.ts";
 
 const SMALL_BLOCK = 2048;
+/** What an empty buffer holds; never written to. */
+const NO_BLOCKS: Block[] = [];
 
 interface Block {
   bytes: Uint8Array;
@@ -15,13 +17,15 @@ interface Block {
 
 export class SendBuffer {
   length = 0;
-  #blocks: Block[] = [];
+  #blocks: Block[] = NO_BLOCKS;
   /** Where the last copy ended, so that sequential sends do not walk: block index and stream offset of its first byte. */
   #cursorBlock = 0;
   #cursorAt = 0;
 
   /** Copies `bytes` in. The caller has checked the limit. */
   append(bytes: Uint8Array): void {
+    if (bytes.length === 0) return;
+    if (this.#blocks === NO_BLOCKS) this.#blocks = [];
     let from = 0;
     const tail = this.#blocks[this.#blocks.length - 1];
     if (tail !== undefined) from = fill(tail, bytes, 0);
@@ -70,14 +74,15 @@ export class SendBuffer {
       giveBackBytes(block.bytes);
       gone++;
     }
-    if (gone > 0) this.#blocks.splice(0, gone);
+    if (gone === this.#blocks.length) this.#blocks = NO_BLOCKS;
+    else if (gone > 0) this.#blocks.splice(0, gone);
     this.#cursorBlock = 0;
     this.#cursorAt = 0;
   }
 
   clear(): void {
     for (const block of this.#blocks) giveBackBytes(block.bytes);
-    this.#blocks = [];
+    this.#blocks = NO_BLOCKS;
     this.length = 0;
     this.#cursorBlock = 0;
     this.#cursorAt = 0;
