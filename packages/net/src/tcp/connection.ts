@@ -131,7 +131,8 @@ for (const first of Object.values(DOUBLES)) FIRST_DOUBLES.push(first);
 
 export class Connection {
   readonly config: TcpConfig;
-  private readonly doubles = FIRST_DOUBLES.slice();
+  /** The values of DOUBLES, behind accessors of their names. */
+  readonly doubles = FIRST_DOUBLES.slice();
   state: TcpState = "closed";
   error: TcpError = "";
   events = 0;
@@ -321,10 +322,10 @@ export class Connection {
 
 Object.keys(DOUBLES).forEach((name, i) => {
   Object.defineProperty(Connection.prototype, name, {
-    get(this: { doubles: number[] }) {
+    get(this: Connection) {
       return this.doubles[i];
     },
-    set(this: { doubles: number[] }, value: number) {
+    set(this: Connection, value: number) {
       this.doubles[i] = value;
     },
   });
