@@ -1,4 +1,5 @@
 // examples/ as users apply them, each asked over HTTP; and what the containers of a pod share that other pods do not.
+import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Cluster, eventually, missing, root, startCluster } from "./cluster.ts";
@@ -49,9 +50,14 @@ describe.skipIf(skip)(`examples${skip ? ` (skipped: ${skip})` : ""}`, () => {
     const second = JSON.parse(await curl("http://visits/page"));
     expect(second.visits).toBe(2);
     expect(await kubectl(["logs", second.pod])).toBe("listening on 3000\nGET / 1\nGET /page 2");
-    const log = kubectl(["logs", "-f", second.pod]);
+    const follow = spawn("kubectl", ["logs", "-f", second.pod], { env: { ...process.env, KUBECONFIG: cluster.kubeconfig } });
+    let log = "";
+    follow.stdout.on("data", (d) => (log += d));
+    const over = new Promise((resolve) => follow.on("close", resolve));
+    await eventually("the log is followed", () => log.includes("/page") || undefined);
     await kubectl(["delete", "pod", second.pod]);
-    expect(await log).toContain("closing");
+    await over;
+    expect(log).toContain("closing");
     await kubectl(["rollout", "status", "deployment/visits", "--timeout=60s"]);
     expect(JSON.parse(await curl("http://visits/")).visits).toBe(1);
   });

@@ -56,3 +56,18 @@ test("more than ten that differ in message are combined, and a source that talks
   expect(combined?.["count"]).toBe(15);
   expect(r.counters()["spam"]).toBe(15);
 });
+
+test("what is said again before the API has it is one event, too", async () => {
+  const api = memoryApi(base);
+  const client = api.client();
+  const slow: typeof client = Object.assign(Object.create(client), {
+    create: async (...args: Parameters<typeof client.create>) => {
+      await systemClock.sleep(20);
+      return client.create(...args);
+    },
+  });
+  const r = eventRecorder({ ...base, client: slow, component: "test-controller" });
+  for (let i = 0; i < 3; i++) r.event(pod, "Warning", "BackOff", "again");
+  await r.flush();
+  expect(api.objects(Resources.events).map((e) => e["count"])).toEqual([3]);
+});

@@ -7,11 +7,13 @@ import { containerOptions, textFile } from "./container-options.ts";
 import { ContainerConfigError, environment } from "./environment.ts";
 import { runHook } from "./hooks.ts";
 import type { LogFile } from "./log-file.ts";
+import { shouldRestart } from "./plan.ts";
 import { type ContainerRecord, isSidecar, NO_WAIT, type Termination } from "./pod-record.ts";
 import type { PodWorker } from "./pod-worker.ts";
 import type { ProbeTarget } from "./probes/probe.ts";
 import { type ProbeCount, Prober } from "./probes/prober.ts";
 
+const START_ERROR_EXIT_CODE = 128;
 const MAX_TERMINATION_MESSAGE_BYTES = 4096;
 const FALLBACK_LOG_BYTES = 2048;
 const FALLBACK_LOG_LINES = 80;
@@ -45,6 +47,7 @@ export class ContainerRunner {
       return;
     }
     let container: Container;
+    let target: Container["pids"];
     const terminationLog = textFile(() => deps.clock.nowMs(), "", 0o666);
     try {
       const env = await environment(pod, spec, {
@@ -57,6 +60,7 @@ export class ContainerRunner {
           ),
       });
       this.#checkNonRoot(spec, pulled.image.user);
+      target = this.#targetOf(spec);
       container = sandbox.sandbox.createContainer(
         containerOptions({ pod, spec, image: pulled.image, env, volumes: w.volumes, etc: w.etc, terminationLog, diskPool: deps.diskPool }),
       );
@@ -88,14 +92,15 @@ export class ContainerRunner {
     this.#logs.set(spec.name!, log);
     container.onOutput((stream, bytes) => log.write(stream, bytes));
     try {
-      container.start();
+      container.start(target);
     } catch (e) {
       if (!(e instanceof StartError)) throw e;
       const now = deps.clock.nowMs();
       deps.tallies.startErrors++;
       w.event("Warning", "Failed", `Error: ${e.message}`, spec);
       c.terminated = {
-        exitCode: e.exitCode,
+        // As containerd has it, whatever the reason (errorStartExitCode).
+        exitCode: START_ERROR_EXIT_CODE,
         signal: 0,
         reason: "StartError",
         message: e.message,
@@ -103,6 +108,8 @@ export class ContainerRunner {
         finishedMs: now,
         containerId: c.containerId,
       };
+      const policy = isSidecar(spec) ? "Always" : c.kind === "ephemeral" ? "Never" : (pod.spec!.restartPolicy ?? "Always");
+      if (shouldRestart(policy, START_ERROR_EXIT_CODE)) c.waiting = { reason: "RunContainerError", message: e.message };
       sandbox.sandbox.containers.delete(container);
       log.close();
       w.wake();
@@ -118,6 +125,15 @@ export class ContainerRunner {
     w.publish();
     // What waits for it may go on.
     if (c.kind === "init" && c.started) w.wake();
+  }
+
+  /** The processes that an ephemeral container is to see (targetContainerName). */
+  #targetOf(spec: ContainerSpec): Container["pids"] {
+    const name = (spec as { targetContainerName?: string }).targetContainerName;
+    if (!name) return undefined;
+    const pids = this.#w.record.containers.get(name)?.container?.pids;
+    if (!pids) throw new ContainerConfigError(`unable to find target container ${name}`);
+    return pids;
   }
 
   #target(spec: ContainerSpec, container: Container): ProbeTarget {

@@ -16,7 +16,7 @@ export async function runHook(h: LifecycleHandler, t: ProbeTarget, signal: Abort
   const outcome = runProbe({ timeoutSeconds: HOOK_TIMEOUT_SECONDS, ...(h as object) } as never, t);
   const aborted = new Promise<undefined>((resolve) => signal.addEventListener("abort", () => resolve(undefined), { once: true }));
   const o = await Promise.race([outcome, aborted]);
-  if (o === undefined || o.result === "success") return;
+  if (o === undefined || o.result === "success" || o.result === "warning") return;
   // Any answer of an HTTP server is good enough for a hook.
   if (h.httpGet && o.output.startsWith("HTTP probe failed with statuscode")) return;
   throw new HookError(

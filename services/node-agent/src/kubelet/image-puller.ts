@@ -67,11 +67,13 @@ export class ImagePuller {
     if (policy === "Never") {
       const message = `Container image "${reference}" is not present with pull policy of Never`;
       event("Warning", "ErrImageNeverPull", message);
+      event("Warning", "Failed", "Error: ErrImageNeverPull");
       return { reason: "ErrImageNeverPull", message, retryMs: 10_000 };
     }
     const resolution = this.#catalogue.resolve(reference);
     if (resolution.kind === "invalid") {
       event("Warning", "InspectFailed", resolution.message);
+      event("Warning", "Failed", "Error: InvalidImageName");
       return { reason: "InvalidImageName", message: resolution.message, retryMs: 10_000 };
     }
     const key = `${pod.metadata!.uid}_${reference}`;

@@ -214,3 +214,33 @@ it("what somebody adds to the node's capacity is allocatable, admits pods up to 
   await until("gone", () => status().allocatable["example.com/dongle"] === undefined);
   for (const n of ["two", "more"]) await drop(n);
 });
+
+it("a program that is not there is a StartError, and waits as RunContainerError where it is started again", async () => {
+  const containers = [{ name: "c", image: "busybox", command: ["no-such-program"] }];
+  await create("missing", containers);
+  const once = await until("failed", () => find("missing")?.status?.phase === "Failed" && state("missing"));
+  expect(once.state.terminated).toMatchObject({ reason: "StartError", exitCode: 128, startedAt: "1970-01-01T00:00:00Z" });
+  await create("again", containers, { restartPolicy: "Always" });
+  await until("CrashLoopBackOff", () => state("again")?.state.waiting?.reason === "CrashLoopBackOff");
+  expect(state("again").lastState.terminated).toMatchObject({ reason: "StartError", exitCode: 128 });
+  for (const n of ["missing", "again"]) await drop(n);
+});
+
+it("an ephemeral container sees the processes of its target, and no others", async () => {
+  await create("debugged", [sh("main", "exec sleep 1111"), sh("other", "exec sleep 2222")]);
+  await running("debugged");
+  const look = (name: string, target?: string) => sh(name, "ps > /dev/termination-log", target ? { targetContainerName: target } : {});
+  await api.client().patch(Resources.pods, "default", "debugged", "merge", {
+    spec: { ephemeralContainers: [look("sees", "main"), look("blind"), look("lost", "nobody")] },
+  });
+  const seen = (name: string) => find("debugged")?.status?.ephemeralContainerStatuses?.find((c: any) => c.name === name)?.state;
+  const main = await until("its end", () => seen("sees")?.terminated);
+  expect(main.message).toContain("sleep 1111");
+  expect(main.message).not.toContain("2222");
+  expect((await until("its end", () => seen("blind")?.terminated)).message).not.toContain("sleep");
+  expect(await until("its reason", () => seen("lost")?.waiting?.reason !== "ContainerCreating" && seen("lost")?.waiting)).toEqual({
+    reason: "CreateContainerConfigError",
+    message: "unable to find target container nobody",
+  });
+  await drop("debugged");
+});

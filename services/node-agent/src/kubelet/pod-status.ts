@@ -167,7 +167,7 @@ function terminated(t: Termination, maxBytes: number): NonNullable<ContainerStat
     ...(t.signal ? { signal: t.signal } : {}),
     reason: t.reason,
     ...(message ? { message } : {}),
-    startedAt: t.startedMs > 0 ? time(t.startedMs) : (null as never),
+    startedAt: time(t.startedMs),
     finishedAt: time(t.finishedMs),
     containerID: t.containerId,
   };
