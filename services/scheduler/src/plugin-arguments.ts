@@ -94,6 +94,7 @@ const SCHEMAS = {
   ),
   NodeAffinity: args("NodeAffinityArgs", { addedAffinity: z.looseObject({}).optional() }),
   VolumeBinding: args("VolumeBindingArgs", { bindTimeoutSeconds: z.int().min(0).default(600) }),
+  DynamicResources: args("DynamicResourcesArgs", { filterTimeout: duration.optional() }),
   DefaultPreemption: args("DefaultPreemptionArgs", {
     minCandidateNodesPercentage: z.int().min(0).max(100).default(10),
     minCandidateNodesAbsolute: z.int().min(0).default(100),

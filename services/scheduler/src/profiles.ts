@@ -6,6 +6,7 @@ import { EXTENSION_POINTS, type ExtensionPoint, type Plugin } from "./framework/
 import type { Profile } from "./framework/schedule.ts";
 import { type PluginArguments, type PluginSet, type ProfileConfiguration, plain } from "./plugin-arguments.ts";
 import { balancedAllocation } from "./plugins/balanced-allocation.ts";
+import { type ClaimSources, dynamicResources } from "./plugins/dynamic-resources.ts";
 import { imageLocality } from "./plugins/image-locality.ts";
 import { interPodAffinity } from "./plugins/inter-pod-affinity.ts";
 import { nodeAffinity } from "./plugins/node-affinity.ts";
@@ -31,6 +32,8 @@ export interface PluginSources {
   defaultSelector: DefaultSelector;
   /** Undefined: without the plugins that know about storage. */
   volumes: LimitSources | undefined;
+  /** Undefined: without the plugin that knows about devices. */
+  claims?: ClaimSources;
 }
 
 type Factory = (s: PluginSources, args: PluginArguments) => Plugin;
@@ -59,6 +62,7 @@ const REGISTRY: readonly [name: string, make: Factory, weight?: number][] = [
   ["VolumeZone", withVolumes("VolumeZone", (v) => volumeZone(v))],
   ["PodTopologySpread", (s, a) => podTopologySpread(s.defaultSelector, a.PodTopologySpread), 2],
   ["InterPodAffinity", (_, a) => interPodAffinity(a.InterPodAffinity), 2],
+  ["DynamicResources", (s) => (s.claims ? dynamicResources(s.claims) : { name: "DynamicResources" })],
   ["DefaultPreemption", nothing("DefaultPreemption")],
   ["NodeResourcesBalancedAllocation", (_, a) => balancedAllocation(a.NodeResourcesBalancedAllocation?.resources), 1],
   ["ImageLocality", () => imageLocality, 1],

@@ -25,6 +25,7 @@ import { type PodInfo, podInfo } from "./framework/pod-info.ts";
 import { type Failure, type Profile, schedule } from "./framework/schedule.ts";
 import { Nominator } from "./nominator.ts";
 import { type ProfileConfiguration, plain } from "./plugin-arguments.ts";
+import { type ClaimSources, claimsOf } from "./plugins/dynamic-resources.ts";
 import type { LimitSources } from "./plugins/node-volume-limits.ts";
 import { type Candidate, planPreemption } from "./preemption.ts";
 import { DEFAULT_SCHEDULER, type PluginSources, profileOf } from "./profiles.ts";
@@ -63,6 +64,8 @@ const MAX_BINDINGS = 128;
 const DECISIONS_PER_TURN = 8;
 /** What the resource claim plugin adds to every unschedulable pod's message: it has nothing to take back. */
 const NO_CLAIMS = "no new claims to deallocate";
+/** ... and for a pod that has claims. */
+const CLAIMS_HELD = "still not schedulable";
 /** ... and when another plugin refused the pod before it had looked. */
 const NO_STATE = "not found";
 
@@ -79,6 +82,7 @@ class SchedulerService implements Scheduler {
   readonly #profiles: ReadonlyMap<string, Profile>;
   readonly #recorders: ReadonlyMap<string, EventRecorder>;
   readonly #nominator = new Nominator();
+  readonly #claims: ClaimSources;
   readonly #waiting: WaitingPods;
   readonly #binding: Binding;
   readonly #counters = { decisions: 0, bound: 0, unschedulable: 0, errors: 0, preemptions: 0 };
@@ -117,12 +121,23 @@ class SchedulerService implements Scheduler {
       storageClass: (name) => classes.get("", name),
       taken: new Map(),
     };
-    const plugins: PluginSources = { defaultSelector: (c) => defaultSelectorOf(sources, c.pod), volumes: limits };
+    const resourceClaims = this.#informers.of(Resources.resourceClaims);
+    const slices = this.#informers.of(Resources.resourceSlices);
+    const deviceClasses = this.#informers.of(Resources.deviceClasses);
+    this.#claims = {
+      claim: (ns, name) => resourceClaims.lister.get(ns, name),
+      claims: () => resourceClaims.lister.list(),
+      slices: () => slices.lister.list(),
+      deviceClass: (name) => deviceClasses.lister.get("", name),
+      pending: new Map(),
+    };
+    const plugins: PluginSources = { defaultSelector: (c) => defaultSelectorOf(sources, c.pod), volumes: limits, claims: this.#claims };
     const configured = o.profiles ?? [plain(DEFAULT_SCHEDULER, 0)];
     const more = o.plugins === undefined ? {} : { more: o.plugins };
     this.#profiles = new Map(configured.map((p) => [p.schedulerName, profileOf(p, { sources: plugins, ...more })]));
     this.#recorders = new Map(configured.map(({ schedulerName }) => [schedulerName, this.#recorderFor(schedulerName)]));
     this.#followStorage();
+    this.#followDevices();
     this.#informers.of(Resources.podDisruptionBudgets);
     this.#followNodes();
     this.#followPods();
@@ -203,6 +218,21 @@ class SchedulerService implements Scheduler {
       this.#informers.of(ref).handle({ onAdd: changed, onUpdate: changed });
   }
 
+  #followDevices(): void {
+    const changed = () => {
+      this.#queue.ungate((pod) => this.#mayBeTried(pod));
+      this.#queue.event({ kind: "devices" });
+    };
+    for (const ref of [Resources.resourceClaims, Resources.resourceSlices, Resources.deviceClasses])
+      this.#informers.of(ref).handle({ onAdd: changed, onUpdate: changed, onDelete: changed });
+  }
+
+  /** No gates, and all of its claims are there. */
+  #mayBeTried(pod: PodInfo): boolean {
+    if ((pod.pod["spec"]?.schedulingGates ?? []).length > 0) return false;
+    return !pod.pod["spec"]?.resourceClaims || typeof claimsOf(this.#claims, pod) !== "string";
+  }
+
   #followPods(): void {
     const onPod = (pod: KubeObject, old?: KubeObject) => {
       const finished = pod["status"]?.phase === "Succeeded" || pod["status"]?.phase === "Failed";
@@ -224,7 +254,7 @@ class SchedulerService implements Scheduler {
       if (this.#cache.isAssumed(info.uid)) return;
       if (pod["status"]?.nominatedNodeName) this.#nominator.set(info, pod["status"].nominatedNodeName);
       else if (old?.["status"]?.nominatedNodeName) this.#nominator.remove(info.uid);
-      this.#queue.set(info, (pod["spec"]?.schedulingGates ?? []).length === 0);
+      this.#queue.set(info, this.#mayBeTried(info));
     };
     this.#informers.of(Resources.pods).handle({ onAdd: (pod) => onPod(pod), onUpdate: onPod, onDelete: (pod) => this.#podGone(pod) });
   }
@@ -303,11 +333,12 @@ class SchedulerService implements Scheduler {
   #afterRefusal(pod: PodInfo, failure: Failure): { candidate: Candidate } | { message: string } {
     const profile = this.#profileOf(pod);
     if (failure.preFilter) return { message: NO_STATE };
-    if (!profile.preemption) return { message: NO_CLAIMS };
+    const claims = pod.pod["spec"]?.resourceClaims ? CLAIMS_HELD : NO_CLAIMS;
+    if (!profile.preemption) return { message: claims };
     const budgets = this.#informers.of(Resources.podDisruptionBudgets).lister.list();
     const start = this.#o.random.below(Math.max(1, failure.nodeCount));
     const result = planPreemption({ profile, pod, snapshot: this.#cache, failure, budgets, start });
-    return "candidate" in result ? result : { message: `${NO_CLAIMS}, ${result.message}` };
+    return "candidate" in result ? result : { message: `${claims}, ${result.message}` };
   }
 
   async #bind(q: QueuedPod, cycle: Cycle, node: string): Promise<void> {

@@ -27,6 +27,7 @@ import { startExpander } from "./persistentvolume/expander.ts";
 import { startAttributesClassProtection, startClaimProtection, startVolumeProtection } from "./persistentvolume/protection.ts";
 import { startPodGc } from "./pod-gc/controller.ts";
 import { startReplicaSet, startReplicationController } from "./replicaset/controller.ts";
+import { startResourceClaim } from "./resourceclaim/controller.ts";
 import { startResourceQuota } from "./resourcequota/controller.ts";
 import { startRootCa } from "./root-ca/controller.ts";
 import { startServiceAccount } from "./serviceaccount/controller.ts";
@@ -61,6 +62,7 @@ export const CONTROLLERS: Readonly<Record<string, StartController>> = {
   "taint-eviction-controller": startTaintEviction,
   "pod-garbage-collector-controller": startPodGc,
   "disruption-controller": startDisruption,
+  "resourceclaim-controller": startResourceClaim,
   "resourcequota-controller": startResourceQuota,
   "persistentvolume-binder-controller": startPersistentVolume,
   "persistentvolume-attach-detach-controller": startAttachDetach,

@@ -11,6 +11,8 @@ export type ClusterEvent =
   /** A pod came onto a node, or its labels changed there. */
   | { kind: "podPlaced"; pod: PodInfo }
   | { kind: "storage" }
+  /** ResourceClaims, ResourceSlices or DeviceClasses. */
+  | { kind: "devices" }
   | { kind: "namespace" };
 
 type Hint = (e: ClusterEvent, pod: PodInfo) => boolean;
@@ -33,6 +35,7 @@ const HINTS: Readonly<Record<string, Hint>> = {
   VolumeRestrictions: (e) => e.kind === "nodeAdd" || e.kind === "podGone" || e.kind === "storage",
   NodeVolumeLimits: (e) => e.kind === "nodeAdd" || e.kind === "podGone" || e.kind === "storage",
   VolumeBinding: (e) => nodeChanged(e, "labels") || e.kind === "storage",
+  DynamicResources: (e) => nodeChanged(e, "labels") || e.kind === "devices",
   VolumeZone: (e) => nodeChanged(e, "labels") || e.kind === "storage",
 };
 

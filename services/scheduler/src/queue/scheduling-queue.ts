@@ -99,6 +99,15 @@ export class SchedulingQueue {
     else this.#backoff.push(known);
   }
 
+  /** Lets those go on that were held back before they were ever tried and need not be any more. */
+  ungate(test: (pod: PodInfo) => boolean): void {
+    for (const [uid, q] of this.#gated)
+      if (test(q.pod)) {
+        this.#gated.delete(uid);
+        this.#activate(q);
+      }
+  }
+
   /** The pod is gone, or has got a node. */
   remove(uid: string): void {
     this.#gated.delete(uid);
