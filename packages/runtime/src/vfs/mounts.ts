@@ -103,17 +103,17 @@ export class MountTable {
     if (path.length > PATH_MAX) throw new SysError("ENAMETOOLONG", path);
     let links = 0;
     const walk = (start: Place, given: string, followLast: boolean): { dir: Place; name: string; place: Place | undefined } => {
-      const text =
-        cred.pid !== undefined && given.startsWith("/proc/self") ? given.replace(/^\/proc\/self(?=\/|$)/, `/proc/${cred.pid}`) : given;
-      let here = text.startsWith("/") ? this.root : start;
-      const parts = text.split("/").filter((p) => p !== "");
-      const mustBeDir = text.endsWith("/");
+      let here = given.startsWith("/") ? this.root : start;
+      const parts = given.split("/").filter((p) => p !== "");
+      const mustBeDir = given.endsWith("/");
       let dir = here;
       let name = ".";
       for (let i = 0; i < parts.length; i++) {
         name = parts[i] as string;
         dir = here;
         const last = i === parts.length - 1;
+        if (name === "self" && cred.pid !== undefined && here.inode === here.mount.root && here.mount.root.fs.type === "proc")
+          name = String(cred.pid);
         let next: Place | undefined;
         try {
           next = this.#step(here, name, cred);

@@ -69,6 +69,8 @@ export function mountProc(context: ContainerContext, pids: () => PidNamespace | 
     if (made) return made;
     const fixed = new Map<string, Inode>();
     made = fixed;
+    // Who asks decides what it is: MountTable's walk goes to the process's own directory.
+    fixed.set("self", new SymlinkInode(proc, "self", 0, 0));
     fixed.set("mounts", new SymlinkInode(proc, "self/mounts", 0, 0));
     fixed.set(
       "uptime",
