@@ -87,7 +87,8 @@ async function containers(): Promise<void> {
   const resolution = new ImageCatalogue({ strict: true }).resolve("busybox");
   if (resolution.kind !== "image") throw new Error("no busybox");
   const sandbox = createPodSandbox({ name: "b", namespace: "b", uid: "b", hostname: "b", netns: {} as never, clock, random, log });
-  const make = (command: string[]) => sandbox.createContainer({ name: "c", image: resolution.image, command, env: {}, mounts: [] });
+  const make = (command: string[]) =>
+    sandbox.createContainer({ name: "c", image: resolution.image, command, env: {}, mounts: [], stdin: true });
   const N = 2000;
   collect();
   const heap = process.memoryUsage().heapUsed;

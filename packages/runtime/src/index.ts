@@ -4,6 +4,7 @@ export { APPLETS } from "./applets/index.ts";
 export * from "./container/container.ts";
 export * from "./container/rootfs.ts";
 export * from "./container/sandbox.ts";
+export * from "./container/session.ts";
 export type { OutputListener, OutputStream } from "./container/session-output.ts";
 export * from "./container/user.ts";
 export * from "./images/catalogue.ts";

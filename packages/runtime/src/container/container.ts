@@ -4,12 +4,9 @@ import { PodwireError } from "@podwire/base";
 import type { Image } from "../images/image.ts";
 import { DEFAULT_CAPS } from "../kernel/capabilities.ts";
 import { SysError } from "../kernel/errno.ts";
-import { FdTable, OpenFile, type Wake } from "../kernel/open-file.ts";
-import { Pipe, PipeEnd } from "../kernel/pipe.ts";
 import { type ContainerContext, type ExitStatus, type Identity, type MemoryAccount, PROCESS_BYTES, Process } from "../kernel/process.ts";
 import type { PidNamespace } from "../kernel/process-table.ts";
-import { SIGKILL, SIGWINCH } from "../kernel/signals.ts";
-import { Tty } from "../kernel/tty.ts";
+import { SIGKILL } from "../kernel/signals.ts";
 import { ResourceUsage } from "../kernel/usage.ts";
 import { PodNet } from "../net/pod-net.ts";
 import { FileInode, type SpacePool } from "../vfs/inode.ts";
@@ -18,6 +15,7 @@ import { mountProc } from "../vfs/proc.ts";
 import { resolveProgram } from "./exec-path.ts";
 import { buildRootfs, type ContainerMount } from "./rootfs.ts";
 import type { PodSandbox } from "./sandbox.ts";
+import { Session } from "./session.ts";
 import { type OutputListener, SessionOutput } from "./session-output.ts";
 import { identityOf, type UserRequest } from "./user.ts";
 
@@ -76,20 +74,6 @@ export interface ExecOptions {
   workingDir?: string;
 }
 
-/** A process with streams that come from outside. */
-export interface Session {
-  readonly process: Process;
-  readonly tty: Tty | undefined;
-  /** Resolves when the process has taken the bytes (or is over). */
-  write(bytes: Uint8Array): Promise<void>;
-  endInput(): void;
-  /** A promise from the listener holds the process's writes until it settles. */
-  onOutput(cb: OutputListener): void;
-  resize(columns: number, rows: number): void;
-  wait(): Promise<ExitStatus>;
-  kill(signal: number): void;
-}
-
 export class Container {
   readonly sandbox: PodSandbox;
   readonly options: ContainerOptions;
@@ -104,7 +88,7 @@ export class Container {
   #session: Session | undefined;
   readonly #output = new SessionOutput();
   #exit: ExitStatus | undefined;
-  #waiting: ((s: ExitStatus) => void)[] = [];
+  #waiting: ((s: ExitStatus) => void)[] | undefined;
 
   constructor(sandbox: PodSandbox, o: ContainerOptions) {
     this.sandbox = sandbox;
@@ -113,7 +97,7 @@ export class Container {
     const shm: ContainerMount = { mountPath: "/dev/shm", root: sandbox.sharedMemory.root, readOnly: false, source: "shm" };
     this.mounts = buildRootfs({
       image: o.image,
-      now: () => clock.nowMs(),
+      now: sandbox.now,
       random,
       readOnly: o.readOnlyRootFilesystem ?? false,
       mounts: [shm, ...o.mounts],
@@ -135,7 +119,7 @@ export class Container {
       annex: o.annex ? new Map([...(sandbox.options.annex ?? []), ...o.annex]) : (sandbox.options.annex ?? NO_ANNEX),
       processes: new Set(),
     };
-    mountProc(this.context, () => this.pids);
+    mountProc(this.context, this);
   }
 
   get exit(): ExitStatus | undefined {
@@ -169,7 +153,7 @@ export class Container {
       this.finishedMs = this.sandbox.options.clock.nowMs();
       this.#exit = p.status as ExitStatus;
       this.sandbox.containers.delete(this);
-      for (const w of this.#waiting.splice(0)) w(this.#exit);
+      for (const w of this.#waiting?.splice(0) ?? []) w(this.#exit);
     });
   }
 
@@ -197,7 +181,10 @@ export class Container {
 
   wait(): Promise<ExitStatus> {
     if (this.#exit) return Promise.resolve(this.#exit);
-    return new Promise((resolve) => this.#waiting.push(resolve));
+    return new Promise((resolve) => {
+      this.#waiting ??= [];
+      this.#waiting.push(resolve);
+    });
   }
 
   /** What the container uses now, for /stats and metrics. */
@@ -244,68 +231,9 @@ export class Container {
     const identity = this.#identity(o.user ?? this.options.user);
     const env = this.#env(identity);
     const cwd = this.#workingDirectory(o.workingDir);
-    const fds = new FdTable();
-    const input = new Pipe();
-    let tty: Tty | undefined;
-    let inputEnd: PipeEnd | undefined;
-    if (o.tty) {
-      tty = new Tty({
-        write: (bytes) => output.emit("stdout", bytes),
-        held: () => output.held,
-        onWritable: (wake) => output.onWritable(wake),
-      });
-      const f = tty.slave();
-      for (const fd of [0, 1, 2]) fds.set(fd, f);
-      if (!o.stdin) tty.hangUpInput();
-    } else {
-      if (o.stdin) {
-        inputEnd = new PipeEnd(input, "write").ref();
-        fds.set(0, new PipeEnd(input, "read"));
-      } else fds.set(0, new NullInput());
-      fds.set(1, output.file("stdout"));
-      fds.set(2, output.file("stderr"));
-    }
+    const session = new Session({ stdin: o.stdin ?? false, tty: o.tty ?? false }, output);
     this.#checkExecutable(argv[0] as string, { env, cwd, identity }, style);
-    const process = pids.spawn(this.context, {
-      program: async (p) => {
-        p.env = env;
-        const r = p.container.resolveProgram(p, argv[0] as string);
-        p.exe = r.path;
-        if (r.argvPrefix.length > 0) p.argv = [...r.argvPrefix, ...argv.slice(1)];
-        return r.program(p);
-      },
-      argv,
-      env,
-      cwd,
-      fds,
-      identity,
-    });
-    tty?.setForeground(process);
-    return {
-      process,
-      tty,
-      write: async (bytes) => {
-        if (process.ended) return;
-        if (tty) return tty.input(bytes);
-        let at = 0;
-        while (inputEnd !== undefined && at < bytes.length && !process.ended && input.readers > 0) {
-          const n = inputEnd.writeNow(bytes.subarray(at));
-          at += n;
-          if (n === 0) await process.block((wake: Wake) => input.writable.add(wake)).catch(() => undefined);
-        }
-      },
-      endInput: () => {
-        if (tty) return;
-        inputEnd?.unref();
-        inputEnd = undefined;
-      },
-      onOutput: (cb) => void output.add(cb),
-      resize: (columns, rows) => {
-        if (tty?.resize(columns, rows)) process.take(SIGWINCH);
-      },
-      wait: () => new Promise((resolve) => pids.onEnd(process, (p) => resolve(p.status as ExitStatus))),
-      kill: (signal) => pids.deliver(process, signal, "outside"),
-    };
+    return session.attach(pids.spawn(this.context, { program: executeArgv, argv, env, cwd, fds: session.fds, identity }));
   }
 
   /** What an OCI runtime checks before the process exists; asked by a process that is in no table. */
@@ -390,17 +318,12 @@ function execMessage(name: string, e: SysError): string {
   return `exec: "${name}": ${e.message.toLowerCase()}`;
 }
 
-const EMPTY = new Uint8Array(0);
 const NO_ANNEX: ReadonlyMap<string, unknown> = new Map();
 
-class NullInput extends OpenFile {
-  constructor() {
-    super({ read: true });
-  }
-  override get kind() {
-    return "char" as const;
-  }
-  override readNow(): Uint8Array {
-    return EMPTY;
-  }
+/** execve(2) of the process's own arguments. */
+async function executeArgv(p: Process): Promise<number> {
+  const r = p.container.resolveProgram(p, p.argv[0] as string);
+  p.exe = r.path;
+  if (r.argvPrefix.length > 0) p.argv = [...r.argvPrefix, ...p.argv.slice(1)];
+  return r.program(p);
 }

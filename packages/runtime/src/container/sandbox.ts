@@ -48,11 +48,15 @@ export class PodSandbox {
   #infra: Container | undefined;
   #stopped = false;
 
+  /** The wall clock of the pod's file systems. */
+  readonly now: () => number;
+
   constructor(o: SandboxOptions) {
     this.options = o;
+    this.now = () => o.clock.nowMs();
     this.cpu = o.cpu ?? new Cpu(o.clock);
     this.machine = o.machine ?? new Machine(o.clock);
-    this.sharedMemory = o.sharedMemory ?? new FileSystem({ type: "tmpfs", sizeLimitBytes: SHM_BYTES, now: () => o.clock.nowMs() });
+    this.sharedMemory = o.sharedMemory ?? new FileSystem({ type: "tmpfs", sizeLimitBytes: SHM_BYTES, now: this.now });
     this.sharedMemory.root.mode = 0o1777;
     this.#pids = o.pidNamespace ?? (o.shareProcessNamespace ? this.#sharedPids() : undefined);
   }

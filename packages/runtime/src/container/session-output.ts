@@ -7,15 +7,21 @@ export type OutputStream = "stdout" | "stderr";
 /** The bytes are valid during the call only. */
 export type OutputListener = (stream: OutputStream, bytes: Uint8Array) => void | Promise<void>;
 
+const NONE: readonly OutputListener[] = [];
+const WRITE = { write: true } as const;
+
 export class SessionOutput {
-  readonly #listeners = new Set<OutputListener>();
+  /** Replaced, not changed: one listener costs no more than one. */
+  #listeners: readonly OutputListener[] = NONE;
   readonly #writable = new WakeList();
   #holding = 0;
 
   /** Returns how to stop listening. */
   add(cb: OutputListener): () => void {
-    this.#listeners.add(cb);
-    return () => void this.#listeners.delete(cb);
+    this.#listeners = this.#listeners.concat(cb);
+    return () => {
+      this.#listeners = this.#listeners.filter((l) => l !== cb);
+    };
   }
 
   get held(): boolean {
@@ -48,7 +54,7 @@ class OutputFile extends OpenFile {
   readonly #output: SessionOutput;
   readonly #stream: OutputStream;
   constructor(output: SessionOutput, stream: OutputStream) {
-    super({ write: true });
+    super(WRITE);
     this.#output = output;
     this.#stream = stream;
   }

@@ -1,5 +1,5 @@
 // Who a container's processes run as: the image's user, the pod's securityContext, /etc/passwd and /etc/group of the container.
-import { ALL_CAPS } from "../kernel/capabilities.ts";
+import { ALL_CAPS, DEFAULT_CAPS } from "../kernel/capabilities.ts";
 import type { Identity } from "../kernel/process.ts";
 
 export interface UserRequest {
@@ -40,18 +40,22 @@ export function identityOf(
       ? []
       : groupLines.filter((g) => (g[3] ?? "").split(",").includes(name)).map((g) => Number(g[2]));
   const groups = [...new Set([gid, ...memberOf, ...(r.groups ?? [])])];
-  const bounding = r.privileged ? new Set<string>(ALL_CAPS) : capsOf(r, files.defaultCaps);
+  const bounding = r.privileged ? ALL_SET : capsOf(r, files.defaultCaps);
   // Without ambient capabilities only root keeps them effective.
   const caps = r.privileged || uid === 0 ? bounding : NONE;
   return { uid, gid, groups, caps, bounding, ...(r.noNewPrivileges ? { noNewPrivileges: true } : {}) };
 }
 
 const NONE: ReadonlySet<string> = new Set();
+/** Most containers have these, and share them. */
+const DEFAULT_SET: ReadonlySet<string> = new Set<string>(DEFAULT_CAPS);
+const ALL_SET: ReadonlySet<string> = new Set<string>(ALL_CAPS);
 
 function capsOf(r: UserRequest, defaults: readonly string[]): ReadonlySet<string> {
   const plain = (list: readonly string[] | undefined) => (list ?? []).map((c) => c.toUpperCase().replace(/^CAP_/, ""));
   const drop = plain(r.dropCaps);
   const add = plain(r.addCaps);
+  if (drop.length === 0 && add.length === 0 && defaults === DEFAULT_CAPS) return DEFAULT_SET;
   const caps = new Set<string>(drop.includes("ALL") ? [] : add.includes("ALL") ? ALL_CAPS : defaults);
   for (const c of drop) caps.delete(c);
   for (const c of add) if (c !== "ALL") caps.add(c);

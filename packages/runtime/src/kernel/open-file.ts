@@ -58,8 +58,9 @@ export abstract class OpenFile {
 
 /** A process's table of descriptors. dup'ed descriptors share the description. */
 export class FdTable {
-  #files: (OpenFile | undefined)[] = [];
-  #cloexec = new Set<number>();
+  #files: (OpenFile | undefined)[] = [undefined, undefined, undefined];
+  /** Made when one is marked. */
+  #cloexec: Set<number> | undefined;
   /** RLIMIT_NOFILE. */
   readonly limit: number;
   constructor(limit = 1_048_576) {
@@ -87,23 +88,24 @@ export class FdTable {
     file.ref();
     const old = this.#files[fd];
     this.#files[fd] = file;
-    this.#cloexec.delete(fd);
+    this.#cloexec?.delete(fd);
     old?.unref();
   }
   close(fd: number): void {
     const f = this.#files[fd];
     if (f === undefined) throw new SysError("EBADF");
     this.#files[fd] = undefined;
-    this.#cloexec.delete(fd);
+    this.#cloexec?.delete(fd);
     f.unref();
   }
   setCloexec(fd: number): void {
+    this.#cloexec ??= new Set();
     this.#cloexec.add(fd);
   }
   closeAll(): void {
     const files = this.#files;
     this.#files = [];
-    this.#cloexec.clear();
+    this.#cloexec = undefined;
     for (const f of files) f?.unref();
   }
   /** What a child of fork(2) has; with `exec`, without the close-on-exec ones. */
@@ -111,9 +113,9 @@ export class FdTable {
     const t = new FdTable(this.limit);
     for (let fd = 0; fd < this.#files.length; fd++) {
       const f = this.#files[fd];
-      if (f === undefined || (exec && this.#cloexec.has(fd))) continue;
+      if (f === undefined || (exec && this.#cloexec?.has(fd))) continue;
       t.#files[fd] = f.ref();
-      if (this.#cloexec.has(fd)) t.#cloexec.add(fd);
+      if (this.#cloexec?.has(fd)) t.setCloexec(fd);
     }
     return t;
   }

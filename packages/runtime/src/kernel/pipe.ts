@@ -65,26 +65,40 @@ const EMPTY = new Uint8Array(0);
 
 /** Who waits for a condition. Waking clears the list: whoever still has to wait registers again. */
 export class WakeList {
-  #waiting: Set<Wake> | undefined;
+  /** Most lists have one waiter at most. */
+  #one: Wake | undefined;
+  #others: Set<Wake> | undefined;
   add(wake: Wake): () => void {
-    this.#waiting ??= new Set();
-    this.#waiting.add(wake);
-    return () => void this.#waiting?.delete(wake);
+    if (this.#one === undefined) this.#one = wake;
+    else {
+      this.#others ??= new Set();
+      this.#others.add(wake);
+    }
+    return () => {
+      if (this.#one === wake) this.#one = undefined;
+      else this.#others?.delete(wake);
+    };
   }
   wakeAll(): void {
-    const w = this.#waiting;
-    if (w === undefined || w.size === 0) return;
-    this.#waiting = undefined;
-    for (const wake of w) wake();
+    const one = this.#one;
+    const others = this.#others;
+    this.#one = undefined;
+    if (others !== undefined && others.size > 0) {
+      this.#others = undefined;
+      one?.();
+      for (const wake of others) wake();
+    } else one?.();
   }
 }
+
+const MODES = { read: { read: true }, write: { write: true }, both: { read: true, write: true } } as const;
 
 /** One end of a pipe as an open file. */
 export class PipeEnd extends OpenFile {
   readonly pipe: Pipe;
   readonly end: "read" | "write" | "both";
   constructor(pipe: Pipe, end: "read" | "write" | "both") {
-    super(end === "read" ? { read: true } : end === "write" ? { write: true } : { read: true, write: true });
+    super(MODES[end]);
     this.pipe = pipe;
     this.end = end;
     if (end !== "write") pipe.readers++;

@@ -10,7 +10,6 @@ const PID_MAX = 4_194_304;
 export class PidNamespace {
   readonly processes = new Map<number, Process>();
   #next = 1;
-  readonly #ends = new Map<Process, ((p: Process) => void)[]>();
   /** A program threw something that is no system call error: a bug of the image, told to the node's log. */
   readonly onProgramError: (p: Process, error: unknown) => void;
 
@@ -34,7 +33,7 @@ export class PidNamespace {
     const p = new Process({ ...o, pid, namespace: this, container, ...(parent ? { parent } : {}) });
     this.processes.set(pid, p);
     container.processes.add(p);
-    parent?.children.add(p);
+    parent?.adopt(p);
     void this.#run(p, o);
     return p;
   }
@@ -69,38 +68,32 @@ export class PidNamespace {
 
   /** Calls back when the process has ended (its status is set). */
   onEnd(p: Process, cb: (p: Process) => void): void {
-    const list = this.#ends.get(p);
-    if (p.ended) cb(p);
-    else if (list) list.push(cb);
-    else this.#ends.set(p, [cb]);
+    p.whenEnded(cb);
   }
 
   /** Called by Process.terminate, once. */
   exited(p: Process): void {
     const init = this.init;
-    for (const child of p.children) {
+    for (const child of [...p.children]) {
+      p.disown(child);
       child.parent = p === init ? undefined : init;
       child.ppid = child.parent?.pid ?? 0;
       if (child.parent) {
-        child.parent.children.add(child);
+        child.parent.adopt(child);
         if (child.ended) child.parent.childEnded();
       }
     }
-    p.children.clear();
     if (p === init) for (const other of [...this.processes.values()]) if (other !== p) other.terminate({ code: 0, signal: SIGKILL });
     const parent = p.parent;
     if (parent === undefined || parent.ended || parent.disposition(SIGCHLD) === "ignore") this.reap(p);
     else parent.childEnded();
-    const callbacks = this.#ends.get(p);
-    this.#ends.delete(p);
-    for (const cb of callbacks ?? []) cb(p);
   }
 
   /** Removes a zombie. */
   reap(p: Process): void {
     this.processes.delete(p.pid);
     p.container.processes.delete(p);
-    p.parent?.children.delete(p);
+    p.parent?.disown(p);
   }
 
   /** kill(2): pid > 0 one process, 0 the caller's group, -1 all but PID 1 and the caller, < -1 a group. */

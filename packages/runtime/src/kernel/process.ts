@@ -124,7 +124,6 @@ export class Process {
   readonly namespace: PidNamespace;
   readonly container: ContainerContext;
   readonly startMs: number;
-  readonly children = new Set<Process>();
   parent: Process | undefined;
   status: ExitStatus | undefined;
   stopped = false;
@@ -132,7 +131,9 @@ export class Process {
   readonly fs: ProcessFs;
   readonly childChanged = new WakeList();
   #endedSignal: AbortController | undefined;
-  readonly #dispositions = new Map<number, Disposition>();
+  #children: Set<Process> | undefined;
+  #dispositions: Map<number, Disposition> | undefined;
+  #onEnd: ((p: Process) => void)[] | undefined;
   readonly #ends = new WakeList();
   readonly #interrupts = new WakeList();
   readonly #resumed = new WakeList();
@@ -159,7 +160,7 @@ export class Process {
     this.fds = o.fds ?? o.parent?.fds.clone(false) ?? new FdTable();
     this.startMs = o.container.clock.nowMs();
     this.fs = new ProcessFs(this);
-    if (o.parent) for (const [sig, d] of o.parent.#dispositions) if (d === "ignore") this.#dispositions.set(sig, d);
+    if (o.parent) for (const [sig, d] of o.parent.#dispositions ?? []) if (d === "ignore") this.onSignal(sig, d);
   }
 
   get clock(): Clock {
@@ -186,6 +187,17 @@ export class Process {
     }
     return this.#endedSignal;
   }
+  get children(): ReadonlySet<Process> {
+    return this.#children ?? NO_CHILDREN;
+  }
+  adopt(child: Process): void {
+    this.#children ??= new Set();
+    this.#children.add(child);
+  }
+  /** The child is gone, or somebody else's. */
+  disown(child: Process): void {
+    this.#children?.delete(child);
+  }
   get ended(): boolean {
     return this.status !== undefined;
   }
@@ -194,6 +206,16 @@ export class Process {
   }
   get cwdPath(): string {
     return pathOf(this.cwd);
+  }
+
+  /** Calls back when the process has ended and its parent was told. */
+  whenEnded(cb: (p: Process) => void): void {
+    if (this.status !== undefined) {
+      cb(this);
+      return;
+    }
+    // Made to measure: a pushed array would hold room for 17.
+    this.#onEnd = this.#onEnd === undefined ? [cb] : this.#onEnd.concat(cb);
   }
 
   /** Runs at the end of the process, whatever ends it: closes sockets, cancels timers. What it answers takes `cb` back. */
@@ -225,6 +247,7 @@ export class Process {
     this.#interrupts.wakeAll();
     this.#resumed.wakeAll();
     this.namespace.exited(this);
+    for (const cb of this.#onEnd?.splice(0) ?? []) cb(this);
   }
 
   // --- waiting
@@ -397,15 +420,18 @@ export class Process {
 
   /** Sets what a signal does; answers what it did. KILL and STOP cannot be changed. */
   onSignal(signal: number, d: Disposition): Disposition {
-    const old = this.#dispositions.get(signal) ?? "default";
+    const old = this.#dispositions?.get(signal) ?? "default";
     if (signal === SIGKILL || signal === SIGSTOP) throw new SysError("EINVAL");
-    if (d === "default") this.#dispositions.delete(signal);
-    else this.#dispositions.set(signal, d);
+    if (d === "default") this.#dispositions?.delete(signal);
+    else {
+      this.#dispositions ??= new Map();
+      this.#dispositions.set(signal, d);
+    }
     return old;
   }
 
   disposition(signal: number): Disposition {
-    return this.#dispositions.get(signal) ?? "default";
+    return this.#dispositions?.get(signal) ?? "default";
   }
 
   /** What the table does with a signal that has arrived; permission and PID 1 are checked there. */
@@ -420,7 +446,7 @@ export class Process {
       this.#resumed.wakeAll();
       this.parent?.childChanged.wakeAll();
     }
-    const d = this.#dispositions.get(signal) ?? "default";
+    const d = this.#dispositions?.get(signal) ?? "default";
     if (d === "ignore") return;
     if (typeof d === "function") {
       d(signal);
@@ -528,6 +554,7 @@ export class Process {
   }
 }
 
+const NO_CHILDREN: ReadonlySet<Process> = new Set();
 const NOTHING = () => undefined;
 
 /** Names of the caller's own descriptors: opening one is a dup. */

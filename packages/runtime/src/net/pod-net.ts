@@ -32,7 +32,7 @@ export class PodNet {
   readonly #random: Random;
   readonly #etc: ReadEtc;
   /** Sockets and listeners that programs of this container have open, and whose they are. */
-  readonly #held = new Map<StreamSocket | StreamServer | DatagramSocket, Owner>();
+  #heldIfAny: Map<StreamSocket | StreamServer | DatagramSocket, Owner> | undefined;
   constructor(o: { stack: NetStack; clock: Clock; random: Random; etc: ReadEtc }) {
     this.stack = o.stack;
     this.#clock = o.clock;
@@ -43,6 +43,11 @@ export class PodNet {
   /** Open sockets of this container's programs: for `ss -p`. */
   held(): ReadonlyMap<StreamSocket | StreamServer | DatagramSocket, Owner> {
     return this.#held;
+  }
+
+  get #held(): Map<StreamSocket | StreamServer | DatagramSocket, Owner> {
+    this.#heldIfAny ??= new Map();
+    return this.#heldIfAny;
   }
 
   #hold(owner: Owner, s: StreamSocket): void {

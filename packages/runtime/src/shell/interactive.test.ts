@@ -1,7 +1,7 @@
 // The shell at a terminal: what is typed, what is shown, which job owns the terminal.
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { Session } from "../container/container.ts";
 import { LonePod } from "../container/lone-pod.ts";
+import type { Session } from "../container/session.ts";
 import { LineEditor } from "./line-editor.ts";
 
 let pod: LonePod;

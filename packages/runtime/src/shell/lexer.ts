@@ -106,7 +106,7 @@ export abstract class WordLexer {
       this.at++;
     }
     flush(quotedOutside);
-    return parts;
+    return parts.slice();
   }
 
   /** After the opening quote. An empty pair leaves an empty quoted part, so that the word exists. */

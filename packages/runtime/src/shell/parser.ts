@@ -44,13 +44,20 @@ export interface ParserOptions {
   firstLine?: number;
 }
 
+const NONE: never[] = [];
+
+/** A copy without spare capacity; one empty list for all. The tree is not changed once it is made. */
+function trimmed<T>(list: T[]): T[] {
+  return list.length === 0 ? NONE : list.slice();
+}
+
 export class Parser extends WordLexer {
   #peeked: Token | undefined;
   #peekedAs = 0;
   #pendingDocs: { redirect: Redirect; delimiter: string; quoted: boolean; strip: boolean }[] = [];
   readonly #aliases: ReadonlyMap<string, string> | undefined;
   #aliasEnd = -1;
-  #aliasUsed = new Set<string>();
+  #aliasUsed: Set<string> | undefined;
   #depth = 0;
   /** Between "[[" and "]]", where && and || are words. */
   #inDouble = false;
@@ -420,6 +427,10 @@ export class Parser extends WordLexer {
     }
     this.#inDouble = false;
     if (n.words.length === 0 && n.assigns.length === 0 && n.redirects.length === 0) this.#unexpected(this.#peek(COMMAND));
+    // Trees live as long as their shells: no room for what never comes.
+    n.assigns = trimmed(n.assigns);
+    n.words = trimmed(n.words);
+    n.redirects = trimmed(n.redirects);
     return n;
   }
 
@@ -451,11 +462,12 @@ export class Parser extends WordLexer {
 
   #expandAlias(t: Extract<Token, { t: "word" }>, name: string): Token {
     if (this.at > this.#aliasEnd) {
-      this.#aliasUsed.clear();
+      this.#aliasUsed = undefined;
       this.#aliasEnd = -1;
     }
     const value = this.#aliases?.get(name);
-    if (value === undefined || this.#aliasUsed.has(name)) return t;
+    if (value === undefined || this.#aliasUsed?.has(name)) return t;
+    this.#aliasUsed ??= new Set();
     this.#aliasUsed.add(name);
     const rest = this.src.slice(this.at);
     this.src = `${this.src.slice(0, t.start)}${value} ${rest}`;

@@ -62,16 +62,19 @@ const IN_DOLLAR_DASH: readonly OptionName[] = [
   "noexec",
 ];
 
+const NOTHING: ReadonlyMap<string, never> = new Map<string, never>();
+
 export interface Shared {
-  functions: Map<string, Node>;
-  aliases: Map<string, string>;
+  functions: Map<string, Node> | undefined;
+  aliases: Map<string, string> | undefined;
 }
 
 export class ShellState implements Expander {
   readonly p: Process;
   readonly vars: Variables;
-  readonly functions: Map<string, Node>;
-  readonly aliases: Map<string, string>;
+  /** Made when the first one is defined. */
+  #functions: Map<string, Node> | undefined;
+  #aliases: Map<string, string> | undefined;
   readonly options: Set<OptionName>;
   readonly jobs: Jobs;
   readonly traps: Traps;
@@ -121,14 +124,30 @@ export class ShellState implements Expander {
     this.params = o.params;
     this.vars = o.vars ?? Variables.fromEnvironment(p.env);
     this.vars.onMemory = (bytes) => p.charge(bytes);
-    this.functions = o.shared?.functions ?? new Map();
-    this.aliases = o.shared?.aliases ?? new Map();
+    this.#functions = o.shared?.functions;
+    this.#aliases = o.shared?.aliases;
     this.options = o.options ?? new Set();
     this.shellPid = o.shellPid ?? p.pid;
     this.isSubshell = o.isSubshell ?? false;
     this.jobs = new Jobs();
     this.traps = o.traps ?? new Traps(p);
     this.#random = p.random.uint32();
+  }
+
+  get functions(): ReadonlyMap<string, Node> {
+    return this.#functions ?? NOTHING;
+  }
+  get aliases(): ReadonlyMap<string, string> {
+    return this.#aliases ?? NOTHING;
+  }
+  /** The map to define functions in. */
+  get ownFunctions(): Map<string, Node> {
+    this.#functions ??= new Map();
+    return this.#functions;
+  }
+  get ownAliases(): Map<string, string> {
+    this.#aliases ??= new Map();
+    return this.#aliases;
   }
 
   // --- Expander

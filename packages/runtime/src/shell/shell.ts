@@ -74,7 +74,10 @@ export class Shell extends ShellState {
     const fds = this.p.fds.clone(false);
     prepare?.(fds);
     const vars = this.vars.clone();
-    const shared: Shared = { functions: new Map(this.functions), aliases: new Map(this.aliases) };
+    const shared: Shared = {
+      functions: this.functions.size === 0 ? undefined : new Map(this.functions),
+      aliases: this.aliases.size === 0 ? undefined : new Map(this.aliases),
+    };
     const { params, arg0, shellPid, status, name, callDepth, loopDepth, line } = this;
     const options = new Set(this.options);
     options.delete("monitor");
@@ -241,7 +244,7 @@ export class Shell extends ShellState {
         this.#background(node.body);
         return;
       case "function":
-        this.functions.set(node.name, node.body);
+        this.ownFunctions.set(node.name, node.body);
         this.status = 0;
         return;
       case "subshell":
@@ -575,7 +578,7 @@ export class Shell extends ShellState {
       arg0: this.arg0,
       params: this.params,
       vars: this.vars,
-      shared: { functions: this.functions, aliases: this.aliases },
+      shared: { functions: this.ownFunctions, aliases: this.ownAliases },
       options: this.options,
       shellPid: this.shellPid,
       traps: this.traps.forSubshell(q),

@@ -4,10 +4,12 @@ import type { Process } from "../kernel/process.ts";
 /** The pseudo signal ERR. */
 export const ERR = -1;
 
+const NO_ACTIONS: ReadonlyMap<number, string> = new Map();
+
 export class Traps {
   readonly #p: Process;
   /** Signal number (0 is EXIT) -> action; "" ignores. */
-  readonly actions = new Map<number, string>();
+  #actions: Map<number, string> | undefined;
   /** What a subshell shows with `trap` before it sets one of its own. */
   #inherited: ReadonlyMap<number, string> | undefined;
   readonly #pending: number[] = [];
@@ -17,6 +19,15 @@ export class Traps {
 
   constructor(p: Process) {
     this.#p = p;
+  }
+
+  get actions(): ReadonlyMap<number, string> {
+    return this.#actions ?? NO_ACTIONS;
+  }
+  /** The map to set actions in: made for the first one. */
+  #own(): Map<number, string> {
+    this.#actions ??= new Map();
+    return this.#actions;
   }
 
   get pending(): boolean {
@@ -30,11 +41,11 @@ export class Traps {
   set(signal: number, action: string | undefined): void {
     this.#inherited = undefined;
     if (action === undefined) {
-      this.actions.delete(signal);
+      this.#actions?.delete(signal);
       if (signal > 0) this.#p.onSignal(signal, "default");
       return;
     }
-    this.actions.set(signal, action);
+    this.#own().set(signal, action);
     if (signal <= 0 || signal === 9 || signal === 19) return;
     if (action === "") this.#p.onSignal(signal, "ignore");
     else
@@ -62,14 +73,14 @@ export class Traps {
 
   takeExit(): string | undefined {
     const a = this.actions.get(0);
-    this.actions.delete(0);
+    this.#actions?.delete(0);
     return a === "" ? undefined : a;
   }
 
   /** In a subshell, actions are back to default; ignored signals stay ignored (the process inherits that). */
   forSubshell(q: Process): Traps {
     const t = new Traps(q);
-    for (const [s, a] of this.actions) if (a === "") t.actions.set(s, "");
+    for (const [s, a] of this.actions) if (a === "") t.#own().set(s, "");
     t.#inherited = new Map(this.actions);
     return t;
   }
@@ -77,11 +88,11 @@ export class Traps {
   /** Before a program takes over the process: handlers go. */
   reset(): void {
     for (const [s, a] of this.actions) if (s > 0 && a !== "") this.#p.onSignal(s, "default");
-    this.actions.clear();
+    this.#actions?.clear();
   }
 
   /** The shell ends without its EXIT trap. */
   drop(): void {
-    this.actions.delete(0);
+    this.#actions?.delete(0);
   }
 }

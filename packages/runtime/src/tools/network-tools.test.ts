@@ -2,9 +2,10 @@
 // they print can be checked against what is there.
 import { seededRandom, silentLogger, systemClock } from "@podwire/base";
 import { macOfIpv4, NetNamespace, POD_MAC, parseIpv4, vethPair } from "@podwire/net";
-import { afterEach, beforeEach, expect, it } from "vitest";
-import type { Container, Session } from "../container/container.ts";
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import type { Container } from "../container/container.ts";
 import { createPodSandbox, type PodSandbox } from "../container/sandbox.ts";
+import type { Session } from "../container/session.ts";
 import { ImageCatalogue } from "../images/catalogue.ts";
 import type { NetStack } from "../net/net-stack.ts";
 
@@ -123,7 +124,8 @@ it("ss and netstat list what is open, and whose it is", async () => {
     /^State {2}Recv-Q Send-Q Local Address:Port Peer Address:Port Process *\nLISTEN 0 {6}511 +\*:7000 +\*:\* +users:\(\("nc",pid=\d+\)\)\n$/,
   );
   const client = start(0, ["sh", "-c", "sleep 100 | nc 10.0.2.2 7000"]);
-  await settle();
+  // Both ends have it once the last acknowledgement has arrived.
+  await vi.waitFor(async () => expect((await run(server, "ss -Htn state established | wc -l")).out).toBe("1\n"), { timeout: 5_000 });
   expect((await run(client, "ss -tn state established dport = 7000")).out).toMatch(/\n0 +0 +10\.0\.1\.2:\d+ +10\.0\.2\.2:7000 *\n$/);
   expect((await run(client, "ss -tn state established dport = 7001")).out).not.toContain("10.0.2.2");
   expect((await run(client, "netstat -tn")).out).toMatch(

@@ -86,8 +86,10 @@ export class FileSystem {
   lowerBytes = 0;
   inodes = 0;
   nextIno = 1;
+  /** When it was made: the time of an image's files. */
+  readonly madeMs: number;
   readonly pool: SpacePool | undefined;
-  readonly root: DirInode;
+  #root: DirInode | undefined;
   recorder: ChangeRecorder | undefined;
   /** Takes how each change of a recorded inode's names and content is undone. */
   undo: UndoLog | undefined;
@@ -102,8 +104,17 @@ export class FileSystem {
     this.inodeLimit = o.inodeLimit ?? DEFAULT_INODE_LIMIT;
     this.now = o.now;
     this.pool = o.pool;
-    this.root = new DirInode(this, 0o755, 0, 0);
-    if (o.firstIno !== undefined) this.nextIno = o.firstIno;
+    this.madeMs = o.now();
+    if (o.firstIno !== undefined) {
+      // The root is number 1 everywhere.
+      this.#root = new DirInode(this, 0o755, 0, 0);
+      this.nextIno = o.firstIno;
+    }
+  }
+  /** Made when first looked at: /proc has one of its own kind. */
+  get root(): DirInode {
+    this.#root ??= new DirInode(this, 0o755, 0, 0);
+    return this.#root;
   }
   newIno(): number {
     if (this.inodes >= this.inodeLimit) throw new SysError("ENOSPC");
@@ -288,36 +299,57 @@ export class FileInode extends Inode {
   }
 }
 
+/** Entries that come into being when they are looked at: those of an image's folder, which its containers share. */
+export interface LowerDir {
+  readonly names: ReadonlyMap<string, unknown>;
+  /** How many of them are directories. */
+  readonly directories: number;
+  make(name: string, fs: FileSystem): Inode;
+}
+
 export class DirInode extends Inode {
   readonly kind = "dir";
   #entries: Map<string, Inode> | undefined;
-  /** Fills the entries at the first look: an image's folder costs nothing until it is used. */
-  #fill: ((dir: DirInode) => void) | undefined;
+  /** What is not in `#entries` yet. */
+  #lower: LowerDir | undefined;
   /** The directory that this one was merged into. */
   sameAs: DirInode | undefined;
-  constructor(fs: FileSystem, mode: number, uid: number, gid: number, fill?: (dir: DirInode) => void, ino?: number) {
+  constructor(fs: FileSystem, mode: number, uid: number, gid: number, lower?: LowerDir, ino?: number) {
     super(fs, mode, uid, gid, ino);
-    this.nlink = 2;
-    this.#fill = fill;
+    this.nlink = 2 + (lower?.directories ?? 0);
+    this.#lower = lower;
   }
   override get size(): number {
     return this.fs.type === "tmpfs" ? this.entries().size * 20 + 40 : 4096;
   }
-  setFill(fill: (dir: DirInode) => void): void {
-    this.#fill = fill;
+  setLower(lower: LowerDir): void {
+    this.nlink = 2 + lower.directories;
+    this.#lower = lower;
     this.#entries = undefined;
   }
+  /** All of them: what was still to be made is made. */
   entries(): Map<string, Inode> {
-    if (this.#entries === undefined) {
-      this.#entries = new Map();
-      const fill = this.#fill;
-      this.#fill = undefined;
-      fill?.(this);
+    const lower = this.#lower;
+    if (lower === undefined) {
+      this.#entries ??= new Map();
+      return this.#entries;
     }
-    return this.#entries;
+    const made = this.#entries;
+    const all = new Map<string, Inode>();
+    for (const name of lower.names.keys()) all.set(name, made?.get(name) ?? lower.make(name, this.fs));
+    this.#lower = undefined;
+    this.#entries = all;
+    return all;
   }
   get(name: string): Inode | undefined {
-    return this.entries().get(name);
+    const lower = this.#lower;
+    if (lower === undefined) return this.#entries?.get(name);
+    const known = this.#entries?.get(name);
+    if (known !== undefined || !lower.names.has(name)) return known;
+    const inode = lower.make(name, this.fs);
+    this.#entries ??= new Map();
+    this.#entries.set(name, inode);
+    return inode;
   }
   /** Becomes another way to see `other`: two machines made a directory of one name at once. */
   mergeInto(other: DirInode): void {

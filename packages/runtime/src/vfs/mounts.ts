@@ -59,19 +59,19 @@ export interface Stat {
 export class MountTable {
   readonly rootMount: Mount;
   readonly root: Place;
-  readonly mounts: Mount[] = [];
+  mounts: readonly Mount[];
   #at = new Map<Inode, Mount>();
 
   constructor(rootMount: Mount) {
     this.rootMount = rootMount;
-    this.mounts.push(rootMount);
+    this.mounts = [rootMount];
     this.root = { inode: rootMount.root, mount: rootMount, parent: undefined, name: "/" };
   }
 
   /** Mounts over an existing place; a later mount hides an earlier one. */
   mount(at: Place, mount: Mount): void {
     this.#at.set(at.inode, mount);
-    this.mounts.push(mount);
+    this.mounts = this.mounts.concat(mount);
   }
 
   #step(dir: Place, name: string, cred: Credentials): Place | undefined {

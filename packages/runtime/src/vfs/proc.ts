@@ -17,7 +17,10 @@ class LiveDir extends DirInode {
     this.#list = list;
   }
   override entries(): Map<string, Inode> {
-    return this.#list?.() ?? new Map();
+    return this.#list();
+  }
+  override get(name: string): Inode | undefined {
+    return this.#list().get(name);
   }
 }
 
@@ -54,81 +57,77 @@ function sysctlTree(
   return tree(Object.fromEntries(entries));
 }
 
-export function mountProc(context: ContainerContext, pids: () => PidNamespace | undefined): void {
-  const now = () => context.clock.nowMs();
-  const proc = new FileSystem({ type: "proc", now, inodeLimit: Number.MAX_SAFE_INTEGER });
+/** The root of /proc: fixed files, made at the first look, and a directory a process. */
+class ProcRoot extends DirInode {
+  readonly #context: ContainerContext;
+  readonly #container: { readonly pids: PidNamespace | undefined };
+  #fixed: Map<string, Inode> | undefined;
+  constructor(fs: FileSystem, context: ContainerContext, container: { readonly pids: PidNamespace | undefined }) {
+    super(fs, 0o555, 0, 0);
+    this.#context = context;
+    this.#container = container;
+  }
+  override entries(): Map<string, Inode> {
+    const out = new Map(this.#fixedEntries());
+    for (const p of this.#container.pids?.processes.values() ?? []) out.set(String(p.pid), processDir(this.fs, p));
+    return out;
+  }
+  override get(name: string): Inode | undefined {
+    const p = /^\d+$/.test(name) ? this.#container.pids?.processes.get(Number(name)) : undefined;
+    return p !== undefined ? processDir(this.fs, p) : this.#fixedEntries().get(name);
+  }
+  #fixedEntries(): Map<string, Inode> {
+    this.#fixed ??= fixedEntries(this.fs, this.#context, () => this.#container.pids);
+    return this.#fixed;
+  }
+}
+
+function fixedEntries(fs: FileSystem, context: ContainerContext, pids: () => PidNamespace | undefined): Map<string, Inode> {
+  const { machine } = context;
   const text = (make: () => string): FileInode => {
-    const f = new FileInode(proc, 0o444, 0, 0);
+    const f = new FileInode(fs, 0o444, 0, 0);
     f.generate = () => encoder.encode(make());
     return f;
   };
-  const { machine } = context;
-  let made: Map<string, Inode> | undefined;
-  // Made at the first look: an idle container costs nothing for it.
-  const fixedEntries = (): Map<string, Inode> => {
-    if (made) return made;
-    const fixed = new Map<string, Inode>();
-    made = fixed;
-    // Who asks decides what it is: MountTable's walk goes to the process's own directory.
-    fixed.set("self", new SymlinkInode(proc, "self", 0, 0));
-    fixed.set("mounts", new SymlinkInode(proc, "self/mounts", 0, 0));
-    fixed.set(
-      "uptime",
-      text(() => {
-        const up = machine.uptimeMs / 1000;
-        return `${up.toFixed(2)} ${Math.max(0, up * machine.cores - machine.usage.cpuMs / 1000).toFixed(2)}\n`;
-      }),
-    );
-    fixed.set(
-      "loadavg",
-      text(
-        () =>
-          `${machine
-            .load()
-            .map((l) => l.toFixed(2))
-            .join(" ")} 1/${pids()?.processes.size ?? 0} ${pids()?.lastPid ?? 0}\n`,
-      ),
-    );
-    fixed.set(
-      "version",
-      text(() => "Linux version 6.12.0-podwire (podwire) #1 SMP\n"),
-    );
-    fixed.set(
-      "meminfo",
-      text(() => memInfo(context)),
-    );
-    fixed.set(
-      "cpuinfo",
-      text(() => Array.from({ length: machine.cores }, (_, i) => `processor\t: ${i}\nmodel name\t: Podwire vCPU\n\n`).join("")),
-    );
-    fixed.set(
-      "stat",
-      text(() => statText(context, pids())),
-    );
-    fixed.set("net", new SymlinkInode(proc, "self/net", 0, 0));
-    fixed.set(
-      "filesystems",
-      text(() => "nodev\tproc\nnodev\ttmpfs\nnodev\toverlay\n\text4\n"),
-    );
-    const tree = (entries: Record<string, Inode>): DirInode => {
-      const d = new DirInode(proc, 0o555, 0, 0);
-      for (const [k, v] of Object.entries(entries)) d.entries().set(k, v);
-      return d;
-    };
-    const sysctl = (name: string) => text(() => `${name === "kernel.hostname" ? context.hostname() : sysctls.get(name)}\n`);
-    const sysctls = new Map([...DEFAULT_SYSCTLS, ...(context.sysctls ?? [])]);
-    fixed.set("sys", sysctlTree([...sysctls.keys(), "kernel.hostname"], sysctl, tree));
-    return fixed;
+  const tree = (entries: Record<string, Inode>): DirInode => {
+    const d = new DirInode(fs, 0o555, 0, 0);
+    for (const [k, v] of Object.entries(entries)) d.entries().set(k, v);
+    return d;
   };
-  const root = new LiveDir(proc, () => {
-    const out = new Map<string, Inode>(fixedEntries());
-    for (const p of pids()?.processes.values() ?? []) out.set(String(p.pid), processDir(proc, p));
-    return out;
-  });
+  const uptime = () => {
+    const up = machine.uptimeMs / 1000;
+    return `${up.toFixed(2)} ${Math.max(0, up * machine.cores - machine.usage.cpuMs / 1000).toFixed(2)}\n`;
+  };
+  const load = () => {
+    const averages = machine.load().map((l) => l.toFixed(2));
+    return `${averages.join(" ")} 1/${pids()?.processes.size ?? 0} ${pids()?.lastPid ?? 0}\n`;
+  };
+  const processors = () => Array.from({ length: machine.cores }, (_, i) => `processor\t: ${i}\nmodel name\t: Podwire vCPU\n\n`).join("");
+  const sysctls = new Map([...DEFAULT_SYSCTLS, ...(context.sysctls ?? [])]);
+  const sysctl = (name: string) => text(() => `${name === "kernel.hostname" ? context.hostname() : sysctls.get(name)}\n`);
+  return new Map<string, Inode>([
+    // Who asks decides what it is: MountTable's walk goes to the process's own directory.
+    ["self", new SymlinkInode(fs, "self", 0, 0)],
+    ["mounts", new SymlinkInode(fs, "self/mounts", 0, 0)],
+    ["uptime", text(uptime)],
+    ["loadavg", text(load)],
+    ["version", text(() => "Linux version 6.12.0-podwire (podwire) #1 SMP\n")],
+    ["meminfo", text(() => memInfo(context))],
+    ["cpuinfo", text(processors)],
+    ["stat", text(() => statText(context, pids()))],
+    ["net", new SymlinkInode(fs, "self/net", 0, 0)],
+    ["filesystems", text(() => "nodev\tproc\nnodev\ttmpfs\nnodev\toverlay\n\text4\n")],
+    ["sys", sysctlTree([...sysctls.keys(), "kernel.hostname"], sysctl, tree)],
+  ]);
+}
+
+/** `container.pids` is looked at when somebody reads: it is set when the container starts. */
+export function mountProc(context: ContainerContext, container: { readonly pids: PidNamespace | undefined }): void {
   const table = context.mounts;
-  const at = (path: string) => table.resolve(table.root, path, { uid: 0, gid: 0, groups: [], override: true });
-  const target = at("/proc");
-  table.mount(target, { root, readOnly: false, source: "proc", target: "/proc" });
+  const { now } = table.rootMount.root.fs;
+  const proc = new FileSystem({ type: "proc", now, inodeLimit: Number.MAX_SAFE_INTEGER });
+  const target = table.resolve(table.root, "/proc", { uid: 0, gid: 0, groups: [], override: true });
+  table.mount(target, { root: new ProcRoot(proc, context, container), readOnly: false, source: "proc", target: "/proc" });
 }
 
 function memInfo(context: ContainerContext): string {

@@ -16,7 +16,7 @@ export async function aliasCommand(sh: Shell, argv: string[]): Promise<number> {
   let status = 0;
   for (const a of argv.slice(1)) {
     const at = a.indexOf("=", 1);
-    if (at > 0) sh.aliases.set(a.slice(0, at), a.slice(at + 1));
+    if (at > 0) sh.ownAliases.set(a.slice(0, at), a.slice(at + 1));
     else if (sh.aliases.has(a)) await sh.p.print(`${a}=${singleQuoted(sh.aliases.get(a) as string)}\n`);
     else {
       await sh.writeError(`alias: ${a} not found\n`);
@@ -28,12 +28,12 @@ export async function aliasCommand(sh: Shell, argv: string[]): Promise<number> {
 
 export async function unalias(sh: Shell, argv: string[]): Promise<number> {
   if (argv[1] === "-a") {
-    sh.aliases.clear();
+    sh.ownAliases.clear();
     return 0;
   }
   let status = 0;
   for (const a of argv.slice(1))
-    if (!sh.aliases.delete(a)) {
+    if (!sh.ownAliases.delete(a)) {
       await sh.writeError(`unalias: ${a} not found\n`);
       status = 1;
     }
@@ -107,14 +107,14 @@ export async function command(sh: Shell, argv: string[]): Promise<number> {
   const builtin = SPECIAL_BUILTINS.get(name) ?? BUILTINS.get(name);
   if (builtin) return builtin(sh, args, false);
   const functions = sh.functions.get(name);
-  sh.functions.delete(name);
+  sh.ownFunctions.delete(name);
   try {
     await sh.run(
       { t: "simple", assigns: [], redirects: [], line: sh.line, words: args.map((text) => [{ t: "lit", text, quoted: true }]) },
       true,
     );
   } finally {
-    if (functions) sh.functions.set(name, functions);
+    if (functions) sh.ownFunctions.set(name, functions);
   }
   return sh.status;
 }

@@ -71,9 +71,9 @@ export function unset(sh: Shell, argv: string[]): number {
     args = args.slice(1);
   }
   for (const a of args) {
-    if (kind === "-f") sh.functions.delete(a);
+    if (kind === "-f") sh.ownFunctions.delete(a);
     else if (!NAME.test(a)) throw new ShellError(`unset: line 0: ${a}: bad variable name`);
-    else if (kind === "" && !sh.vars.map.has(a)) sh.functions.delete(a);
+    else if (kind === "" && !sh.vars.map.has(a)) sh.ownFunctions.delete(a);
     else sh.vars.unset(a);
   }
   return 0;
