@@ -47,3 +47,11 @@ export type Node =
   | { t: "for"; name: string; words: Word[] | undefined; body: Node; redirects: Redirect[] }
   | { t: "case"; word: Word; items: { patterns: Word[]; body: Node | undefined }[]; redirects: Redirect[] }
   | { t: "function"; name: string; body: Node };
+
+const NONE: never[] = [];
+
+/** The command with lists that have no spare capacity, and one empty list for all: trees live as long as their shells. */
+export function trimmed(n: SimpleNode): SimpleNode {
+  const tight = <T>(list: T[]): T[] => (list.length === 0 ? NONE : list.slice());
+  return { t: "simple", assigns: tight(n.assigns), words: tight(n.words), redirects: tight(n.redirects), line: n.line };
+}

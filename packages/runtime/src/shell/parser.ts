@@ -1,6 +1,6 @@
 // The parser of the POSIX shell as busybox ash reads it: one complete command (up to a newline) at a time, so that what comes before
 // a syntax error runs. Messages are ash's. Invariant: `next` either advances past one command or throws ShellSyntaxError.
-import type { Assignment, Node, Redirect, SimpleNode, Word } from "./ast.ts";
+import { type Assignment, type Node, type Redirect, type SimpleNode, trimmed, type Word } from "./ast.ts";
 import { WordLexer } from "./lexer.ts";
 
 export { ShellSyntaxError } from "./lexer.ts";
@@ -42,13 +42,6 @@ const MAX_DEPTH = 500;
 export interface ParserOptions {
   aliases?: ReadonlyMap<string, string>;
   firstLine?: number;
-}
-
-const NONE: never[] = [];
-
-/** A copy without spare capacity; one empty list for all. The tree is not changed once it is made. */
-function trimmed<T>(list: T[]): T[] {
-  return list.length === 0 ? NONE : list.slice();
 }
 
 export class Parser extends WordLexer {
@@ -427,11 +420,7 @@ export class Parser extends WordLexer {
     }
     this.#inDouble = false;
     if (n.words.length === 0 && n.assigns.length === 0 && n.redirects.length === 0) this.#unexpected(this.#peek(COMMAND));
-    // Trees live as long as their shells: no room for what never comes.
-    n.assigns = trimmed(n.assigns);
-    n.words = trimmed(n.words);
-    n.redirects = trimmed(n.redirects);
-    return n;
+    return trimmed(n);
   }
 
   // --- tokens

@@ -150,6 +150,12 @@ export class ShellState implements Expander {
     return this.#aliases;
   }
 
+  /** Functions and aliases for a subshell: copies. */
+  definitions(): Shared {
+    const copy = <T>(m: Map<string, T> | undefined) => (m === undefined || m.size === 0 ? undefined : new Map(m));
+    return { functions: copy(this.#functions), aliases: copy(this.#aliases) };
+  }
+
   // --- Expander
 
   get(name: string): string | undefined {

@@ -15,7 +15,7 @@ import { runPipeline } from "./pipeline.ts";
 import { maybeQuoted } from "./quote.ts";
 import { applyRedirects, RedirectError } from "./redirect.ts";
 import { ShellError } from "./shell-error.ts";
-import { type Shared, ShellState } from "./shell-state.ts";
+import { ShellState } from "./shell-state.ts";
 
 export type { OptionName } from "./shell-state.ts";
 
@@ -74,10 +74,7 @@ export class Shell extends ShellState {
     const fds = this.p.fds.clone(false);
     prepare?.(fds);
     const vars = this.vars.clone();
-    const shared: Shared = {
-      functions: this.functions.size === 0 ? undefined : new Map(this.functions),
-      aliases: this.aliases.size === 0 ? undefined : new Map(this.aliases),
-    };
+    const shared = this.definitions();
     const { params, arg0, shellPid, status, name, callDepth, loopDepth, line } = this;
     const options = new Set(this.options);
     options.delete("monitor");
