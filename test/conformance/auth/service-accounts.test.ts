@@ -94,6 +94,7 @@ conformance(
 
 conformance("[sig-auth] ServiceAccounts should run through the lifecycle of a ServiceAccount [Conformance]", async (t) => {
   const query = { labelSelector: "test-serviceaccount-static=true" };
+  const { metadata } = await t.api.get(t.path("serviceaccounts"), { query });
   await t.create({
     ...account("testserviceaccount"),
     metadata: { name: "testserviceaccount", labels: { "test-serviceaccount-static": "true" } },
@@ -105,6 +106,17 @@ conformance("[sig-auth] ServiceAccounts should run through the lifecycle of a Se
   expect(found[0]).toMatchObject({ metadata: { name: "testserviceaccount" }, automountServiceAccountToken: false });
   await t.api.delete(path, {}, { query });
   expect((await t.api.get(path, { query })).items).toEqual([]);
+  const seen: unknown[] = [];
+  const since = { ...query, resourceVersion: metadata.resourceVersion };
+  for await (const e of t.api.watch(path, { query: since, signal: AbortSignal.timeout(20_000) })) {
+    seen.push([e.type, e.object.metadata.name, e.object.automountServiceAccountToken]);
+    if (e.type === "DELETED") break;
+  }
+  expect(seen).toEqual([
+    ["ADDED", "testserviceaccount", undefined],
+    ["MODIFIED", "testserviceaccount", false],
+    ["DELETED", "testserviceaccount", false],
+  ]);
 });
 
 conformance("[sig-auth] ServiceAccounts should update a ServiceAccount [Conformance]", async (t) => {
