@@ -24,6 +24,7 @@ beforeAll(async () => {
     ["low", 1],
     ["medium", 100],
     ["high", 1000],
+    ["highest", 10_000],
   ] as const)
     await api.create({ apiVersion: "scheduling.k8s.io/v1", kind: "PriorityClass", metadata: { name }, value });
 });
@@ -147,10 +148,11 @@ it(`${PREEMPTION} validates pod disruption condition is added to the preempted p
 
 it(`${PREEMPTION} PreemptionExecutionPath runs ReplicaSets to verify preemption running path [Conformance]`, async () => {
   const [node] = nodes as [string];
-  // Priority p takes 2, 1, 1 of 5; then the highest needs all but what equals it.
+  // Three levels fill the node; the fourth needs as much as the two lowest have.
   const sets = [
     { name: "rs-low", replicas: 2, fakes: 1, priority: "low" },
-    { name: "rs-medium", replicas: 2, fakes: 1, priority: "medium" },
+    { name: "rs-medium", replicas: 1, fakes: 1, priority: "medium" },
+    { name: "rs-high", replicas: 1, fakes: 2, priority: "high" },
   ];
   const set = (s: (typeof sets)[number]): Json => {
     const { metadata, spec } = pod(s.name, s.fakes, { ...onNode(node), priorityClassName: s.priority });
@@ -167,16 +169,22 @@ it(`${PREEMPTION} PreemptionExecutionPath runs ReplicaSets to verify preemption 
     ).length;
   for (const s of sets) await api.create(set(s));
   for (const s of sets) await eventually(`${s.name} runs`, async () => (await placed(s.name)) === s.replicas);
-  await api.create(set({ name: "rs-high", replicas: 1, fakes: 3, priority: "high" }));
-  await eventually("the highest runs", async () => (await placed("rs-high")) === 1);
-  // 3 of 5 are taken: both low ones had to go, the medium ones did not, and the low ones' replacements wait.
-  expect(await placed("rs-medium")).toBe(2);
-  expect(await placed("rs-low")).toBe(0);
-  await eventually("the low ones wait", async () => {
-    const { items } = await api.get(PODS, { query: { labelSelector: "name=rs-low" } });
-    return items.filter((p: Json) => p.status.phase === "Pending" && !p.metadata.deletionTimestamp).length === 2;
-  });
-  for (const name of ["rs-low", "rs-medium", "rs-high"])
+  const { uid } = (await api.get(PODS, { query: { labelSelector: "name=rs-high" } })).items[0].metadata;
+  await api.create(set({ name: "rs-highest", replicas: 1, fakes: 3, priority: "highest" }));
+  await eventually("the highest runs", async () => (await placed("rs-highest")) === 1);
+  // All of the two lowest levels had to go, and their replacements wait; the third level was not touched.
+  const { items } = await api.get(PODS, { query: { labelSelector: "name=rs-high" } });
+  expect(items.map((p: Json) => [p.metadata.uid, p.spec.nodeName, p.metadata.deletionTimestamp])).toEqual([[uid, node, undefined]]);
+  expect([await placed("rs-low"), await placed("rs-medium")]).toEqual([0, 0]);
+  for (const [name, count] of [
+    ["rs-low", 2],
+    ["rs-medium", 1],
+  ] as const)
+    await eventually(`${name} waits`, async () => {
+      const pods: Json[] = (await api.get(PODS, { query: { labelSelector: `name=${name}` } })).items;
+      return pods.filter((p) => p.status.phase === "Pending" && !p.spec.nodeName && !p.metadata.deletionTimestamp).length === count;
+    });
+  for (const name of ["rs-low", "rs-medium", "rs-high", "rs-highest"])
     await api.delete(`/apis/apps/v1/namespaces/default/replicasets/${name}`, { propagationPolicy: "Background" });
   await eventually("no pods are left", async () => (await api.get(PODS)).items.length === 0);
 });
