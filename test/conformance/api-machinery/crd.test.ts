@@ -2,7 +2,7 @@
 import { expect } from "vitest";
 import { define, definitionOf, FREE_FORM } from "../custom-resources.ts";
 import { conformance } from "../harness.ts";
-import { ApiError, type Json, type WatchEvent } from "../rest.ts";
+import { ApiError, type Json } from "../rest.ts";
 import { startWebhook } from "../webhook-server.ts";
 
 const SIMPLE = "[sig-api-machinery] CustomResourceDefinition resources [Privileged:ClusterAdmin] Simple CustomResourceDefinition";
@@ -93,48 +93,8 @@ conformance(
   },
 );
 
-conformance(
-  "[sig-api-machinery] CustomResourceFieldSelectors [Privileged:ClusterAdmin] CustomResourceFieldSelectors MUST list and watch custom resources matching the field selector [Conformance]",
-  async (t) => {
-    const string = { type: "string" };
-    const schema = { type: "object", properties: { hostPort: string, host: string, port: string } };
-    const custom = await define(t, {
-      versions: [
-        { name: "v1", schema, selectableFields: [{ jsonPath: ".hostPort" }] },
-        { name: "v2", schema, selectableFields: [{ jsonPath: ".host" }, { jsonPath: ".port" }] },
-      ],
-    });
-    const { metadata } = await t.api.get(custom.path("v1"));
-    const watched: WatchEvent[] = [];
-    const done = new AbortController();
-    t.defer(() => done.abort());
-    void (async () => {
-      const query = { fieldSelector: "host=host1", resourceVersion: metadata.resourceVersion };
-      for await (const e of t.api.watch(custom.path("v2"), { query, signal: done.signal })) watched.push(e);
-    })();
-    await t.create(custom.object("one", { hostPort: "host1:80" }, "v1"));
-    await t.create(custom.object("two", { host: "host1", port: "80" }, "v2"));
-    await t.create(custom.object("three", { host: "host1", port: "8080" }, "v2"));
-    await t.create(custom.object("four", { host: "host2", port: "80" }, "v2"));
-    const list = async (version: string, fieldSelector: string) =>
-      (await t.api.get(custom.path(version), { query: { fieldSelector } })).items.map((o: Json) => o.metadata.name);
-    expect(await list("v1", "hostPort=host1:80")).toEqual(["one"]);
-    expect(await list("v2", "host=host1")).toEqual(["three", "two"]);
-    expect(await list("v2", "host=host1,port=80")).toEqual(["two"]);
-    expect(await list("v2", "host!=host1,metadata.name!=one")).toEqual(["four"]);
-    const refused = await t.api.call("GET", custom.path("v1"), { query: { fieldSelector: "host=host1" } });
-    expect([refused.code, JSON.parse(refused.text).message]).toEqual([400, expect.stringContaining("field label not supported: host")]);
-    await t.api.patch(`${custom.path("v2")}/two`, { host: "elsewhere" });
-    await t.eventually("the watch saw them", () => watched.length === 3);
-    expect(watched.map((e) => `${e.type} ${e.object.metadata.name}`)).toEqual(["ADDED two", "ADDED three", "DELETED two"]);
-    const all = { fieldSelector: "host=host1" };
-    await t.api.delete(custom.path("v2"), {}, { query: all });
-    expect((await t.api.get(custom.path("v2"))).items.map((o: Json) => o.metadata.name)).toEqual(["four", "one", "two"]);
-  },
-);
-
 /** The definition that agnhost's converter knows: one test at a time may have it. */
-async function cronTabs(t: Parameters<Parameters<typeof conformance>[1]>[0]) {
+async function cronTabs(t: Parameters<Parameters<typeof conformance>[1]>[0], of: { v1?: Json; v2?: Json } = {}) {
   const server = await startWebhook(t, "crd-conversion-webhook");
   await t.eventually(
     "no other test has the definition",
@@ -146,8 +106,8 @@ async function cronTabs(t: Parameters<Parameters<typeof conformance>[1]>[0]) {
     plural: "e2e-crontabs",
     kind: "E2eCrontab",
     versions: [
-      { name: "v1", schema: { type: "object", properties: { hostPort: { type: "string" } } } },
-      { name: "v2", schema: { type: "object", properties: { host: { type: "string" }, port: { type: "string" } } } },
+      { name: "v1", schema: { type: "object", properties: { hostPort: { type: "string" } } }, ...of.v1 },
+      { name: "v2", schema: { type: "object", properties: { host: { type: "string" }, port: { type: "string" } } }, ...of.v2 },
     ],
     spec: {
       conversion: {
@@ -198,6 +158,54 @@ conformance(`${CONVERSION} should be able to convert a non homogeneous list of C
     ]);
     await t.api.delete(custom.crdPath);
   }),
+);
+
+conformance(
+  "[sig-api-machinery] CustomResourceFieldSelectors [Privileged:ClusterAdmin] CustomResourceFieldSelectors MUST list and watch custom resources matching the field selector [Conformance]",
+  (t) =>
+    exclusively(async () => {
+      const custom = await cronTabs(t, {
+        v1: { selectableFields: [{ jsonPath: ".hostPort" }] },
+        v2: { selectableFields: [{ jsonPath: ".host" }, { jsonPath: ".port" }] },
+      });
+      await t.create(custom.object("one", { hostPort: "host1:80" }, "v1"));
+      await t.eventually("the converter is called", () => t.api.get(`${custom.path("v2")}/one`));
+      const { metadata } = await t.api.get(custom.path("v1"));
+      const done = new AbortController();
+      t.defer(() => done.abort());
+      const watched = (version: string, fieldSelector: string): string[] => {
+        const seen: string[] = [];
+        void (async () => {
+          const query = { fieldSelector, resourceVersion: metadata.resourceVersion };
+          for await (const e of t.api.watch(custom.path(version), { query, signal: done.signal }))
+            seen.push(`${e.type} ${e.object.apiVersion.split("/")[1]} ${e.object.metadata.name}`);
+        })();
+        return seen;
+      };
+      const [byHostPort, byHost] = [watched("v1", "hostPort=host1:80"), watched("v2", "host=host1")];
+      // Stored as v1, whichever version they came in.
+      await t.create(custom.object("two", { host: "host1", port: "80" }, "v2"));
+      await t.create(custom.object("three", { host: "host1", port: "8080" }, "v2"));
+      await t.create(custom.object("four", { host: "host2", port: "80" }, "v2"));
+      const list = async (version: string, fieldSelector: string) =>
+        (await t.api.get(custom.path(version), { query: { fieldSelector } })).items.map((o: Json) => o.metadata.name);
+      expect(await list("v1", "hostPort=host1:80")).toEqual(["one", "two"]);
+      expect(await list("v2", "host=host1")).toEqual(["one", "three", "two"]);
+      expect(await list("v2", "host=host1,port=80")).toEqual(["one", "two"]);
+      expect(await list("v2", "host!=host1,metadata.name!=one")).toEqual(["four"]);
+      const refused = await t.api.call("GET", custom.path("v1"), { query: { fieldSelector: "host=host1" } });
+      expect([refused.code, JSON.parse(refused.text).message]).toEqual([400, expect.stringContaining("field label not supported: host")]);
+      await t.api.patch(`${custom.path("v2")}/two`, { host: "elsewhere" });
+      await t.api.delete(custom.path("v2"), {}, { query: { fieldSelector: "host=host1" } });
+      expect((await t.api.get(custom.path("v2"))).items.map((o: Json) => [o.metadata.name, o.host])).toEqual([
+        ["four", "host2"],
+        ["two", "elsewhere"],
+      ]);
+      await t.eventually("the watches saw it all", () => byHostPort.length === 3 && byHost.length === 5);
+      expect(byHostPort).toEqual(["ADDED v1 two", "DELETED v1 two", "DELETED v1 one"]);
+      expect(byHost).toEqual(["ADDED v2 two", "ADDED v2 three", "DELETED v2 two", "DELETED v2 one", "DELETED v2 three"]);
+      await t.api.delete(custom.crdPath);
+    }),
 );
 
 const FIELDS = "[sig-api-machinery] FieldValidation should";

@@ -200,4 +200,18 @@ conformance(`${QUOTA} apply changes to a resourcequota status [Conformance]`, as
     status: { hard: { cpu: "1", memory: "1Gi" } },
   });
   expect(patched.status.hard).toEqual({ cpu: "1", memory: "1Gi" });
+  const read = await t.api.get(`${path}/status`);
+  expect([read.status.hard, read.spec.hard, read.metadata.annotations]).toEqual([
+    patched.status.hard,
+    updated.spec.hard,
+    { patched: "yes" },
+  ]);
+  // A change of the specification brings the status back to it.
+  const hard = { cpu: "1250m", memory: "750Mi" };
+  expect((await t.api.patch(path, { spec: { hard } })).spec.hard).toEqual(hard);
+  await t.eventually("the status says the limits of the specification", async () => {
+    const q = await t.api.get(`${path}/status`);
+    expect(q.spec.hard).toEqual(hard);
+    return JSON.stringify(q.status.hard) === JSON.stringify(hard);
+  });
 });
