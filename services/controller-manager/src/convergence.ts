@@ -15,6 +15,7 @@ import {
 } from "@podwire/client";
 import { isTerminal, isTerminating } from "./pods/status.ts";
 import { type Simulation, simulation } from "./simulation.ts";
+import { WriteRate } from "./write-rate.ts";
 
 export interface ConvergenceOptions {
   seed: number;
@@ -39,6 +40,8 @@ const CONTROLLERS = [
   "job-controller",
   "endpointslice-controller",
   "garbage-collector-controller",
+  "disruption-controller",
+  "resourcequota-controller",
 ];
 const NAMESPACE = "default";
 const STRAY = "stray";
@@ -139,6 +142,7 @@ class Run {
   readonly #chaosMs: number;
   readonly faults: Faults;
   readonly #sim: Simulation;
+  readonly #rate = new WriteRate();
   writes = 0;
 
   constructor(o: ConvergenceOptions) {
@@ -152,7 +156,14 @@ class Run {
       controllers: CONTROLLERS,
       nodes: 3,
       kubeletDelayMs: 50,
-      wrapTransport: (t) => this.faults.transport(t),
+      wrapTransport: (t) => {
+        const faulty = this.faults.transport(t);
+        const noted: typeof t.request = (r, opts) => {
+          this.#rate.note(r.method, r.path, o.clock.monotonicMs());
+          return faulty.request(r, opts);
+        };
+        return { ...faulty, request: noted };
+      },
       wrapBus: (b) => this.faults.bus(b),
     });
     const commit = this.#sim.api.onCommit;
@@ -166,7 +177,7 @@ class Run {
     await this.#drive(this.#sim.start());
     await this.#clock.advance(1_000);
     await this.#chaos();
-    const failure = (await this.#settle()) ?? (await this.#quiet());
+    const failure = (await this.#settle()) ?? (await this.#quiet()) ?? this.#rate.alarm;
     await this.#drive(this.#sim.stop());
     return failure;
   }
@@ -185,6 +196,12 @@ class Run {
     const r = this.#random;
     const names: { ref: ResourceRef; name: string }[] = [];
     for (let i = 0; i < 1 + r.below(3); i++) names.push(await this.#make(i));
+    await this.#drive(
+      this.#sim.client.create(Resources.resourceQuotas, {
+        metadata: { name: "quota", namespace: NAMESPACE },
+        spec: { hard: { pods: "100", "count/replicasets.apps": "100" } },
+      } as KubeObject),
+    );
     this.faults.rate = r.float() * 0.4;
     const end = this.#clock.monotonicMs() + this.#chaosMs;
     while (this.#clock.monotonicMs() < end) {
@@ -244,6 +261,12 @@ class Run {
       this.#sim.client.create(Resources.services, {
         metadata: { name, namespace: NAMESPACE },
         spec: { selector: labels, ports: [{ port: 80 }] },
+      } as KubeObject),
+    );
+    await this.#drive(
+      this.#sim.client.create(Resources.podDisruptionBudgets, {
+        metadata: { name, namespace: NAMESPACE, generation: 1 },
+        spec: { minAvailable: r.below(5), selector: { matchLabels: labels } },
       } as KubeObject),
     );
     return { ref, name };
@@ -404,7 +427,28 @@ class Run {
       if ((j["status"]?.succeeded ?? 0) < j["spec"].completions) return `job ${j.metadata.name} is over without its completions`;
       for (const p of owned(j)) if ((p.metadata.finalizers ?? []).length > 0) return `pod ${p.metadata.name} is still tracked`;
     }
-    return this.#strays(pods) ?? this.#endpoints(pods);
+    return this.#strays(pods) ?? this.#endpoints(pods) ?? this.#budgets(pods) ?? this.#quota(pods);
+  }
+
+  #budgets(pods: readonly KubeObject[]): string | undefined {
+    for (const b of this.#sim.api.objects(Resources.podDisruptionBudgets)) {
+      const selected = pods.filter((p) => p.metadata.labels?.["app"] === b.metadata.name && !isTerminal(p));
+      const healthy = selected.filter((p) =>
+        (p["status"]?.conditions ?? []).some((c: any) => c.type === "Ready" && c.status === "True"),
+      ).length;
+      const s = b["status"] ?? {};
+      const allowed = Math.max(0, healthy - b["spec"].minAvailable);
+      if (s.expectedPods !== selected.length || s.currentHealthy !== healthy || s.disruptionsAllowed !== allowed)
+        return `budget ${b.metadata.name}: ${healthy} of ${selected.length} are healthy, status ${JSON.stringify(s)}`;
+    }
+    return undefined;
+  }
+
+  #quota(pods: readonly KubeObject[]): string | undefined {
+    const used = this.#sim.api.objects(Resources.resourceQuotas)[0]?.["status"]?.used;
+    const counts = { pods: pods.filter((p) => !isTerminal(p)).length, sets: this.#sim.api.objects(Resources.replicaSets).length };
+    if (used?.pods === String(counts.pods) && used["count/replicasets.apps"] === String(counts.sets)) return undefined;
+    return `quota: ${JSON.stringify(counts)}, status ${JSON.stringify(used)}`;
   }
 
   /** Pods of owners that are gone must be gone, too. */
