@@ -231,6 +231,16 @@ it("answers on its HTTPS port: health, pods, stats, metrics, logs, commands", as
   expect((await kubelet("/metrics")).body).toContain("kubelet_running_pods 1\n");
   expect(JSON.parse((await kubelet("/configz")).body).kubeletconfig.maxPods).toBe(110);
   expect((await kubelet("/containerLogs/default/web/main?tailLines=1")).body).toBe("hello\n");
+  const logs = (query: string) => kubelet(`/containerLogs/default/web/main?${query}`);
+  expect((await logs("limitBytes=3")).body).toBe("hel");
+  expect((await logs("stream=Stderr")).body).toBe("");
+  expect((await logs("sinceTime=2100-01-01T00:00:00Z")).body).toBe("");
+  expect((await logs("timestamps=true&sinceSeconds=1000")).body).toMatch(/^\d{4}-.*Z hello\n$/);
+  expect(await logs("previous=true")).toMatchObject({
+    status: 400,
+    body: 'previous terminated container "main" in pod "web" not found',
+  });
+  expect((await logs("tailLines=many")).status).toBe(422);
   expect((await kubelet("/run/default/web/main?cmd=hostname", "POST")).body).toBe("web\n");
   expect((await kubelet("/nothing")).status).toBe(404);
 });

@@ -503,6 +503,7 @@ export class Kubelet {
       metrics: (kind) => this.#metrics(kind),
       config: () => kubeletConfiguration(this.#o.config),
       logs: this.#logs,
+      nowMs: () => this.#o.clock.nowMs(),
       logFolder: path.dirname(this.#logs.folder),
     };
   }

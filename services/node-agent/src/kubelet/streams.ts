@@ -4,9 +4,9 @@
 import type { Pod } from "@podwire/api";
 import { type Clock, type Logger, reasonOf } from "@podwire/base";
 import { type Bus, type BusStream, RemoteError, type Subscription, subjectsOf } from "@podwire/bus";
-import { timeMs } from "@podwire/client";
 import { type Container, type ExitStatus, type NetStack, type Session, StartError } from "@podwire/runtime";
 import { z } from "zod";
+import { containerLog, LogUnavailableError } from "./container-log.ts";
 import { readLog } from "./log-reader.ts";
 import type { LogStore } from "./log-store.ts";
 import type { PodRecord } from "./pod-record.ts";
@@ -83,34 +83,14 @@ function runningContainer(open: { container: string; pod: string; namespace: str
 }
 
 function serveLog(o: KubeletStreamsOptions, open: Extract<Open, { op: "log" }>, record: PodRecord, stream: BusStream): void {
-  const c = record.containers.get(open.container);
-  if (!c) throw new RemoteError("bad-request", `container ${open.container} in pod ${open.pod} is not available`);
-  const started = c.running || c.terminated || c.last;
-  if (open.previous && !(c.last || (c.terminated && c.waiting.reason !== "")))
-    throw new RemoteError("bad-request", `previous terminated container "${open.container}" in pod "${open.pod}" not found`);
-  if (!started) {
-    const reason = c.waiting.reason || "ContainerCreating";
-    const tail =
-      c.waiting.reason === "ErrImagePull" || c.waiting.reason === "ImagePullBackOff" ? `trying and failing to pull image` : reason;
-    throw new RemoteError("bad-request", `container "${open.container}" in pod "${open.pod}" is waiting to start: ${tail}`);
+  let log: ReturnType<typeof containerLog>;
+  try {
+    log = containerLog(record, open, o.logs, o.clock.nowMs());
+  } catch (e) {
+    if (e instanceof LogUnavailableError) throw new RemoteError("bad-request", e.message);
+    throw e;
   }
-  // While a crashed container waits, its last run is the current log.
-  const restart =
-    open.previous && c.running
-      ? c.restartCount - 1
-      : open.previous && c.last && c.waiting.reason === ""
-        ? c.restartCount - 1
-        : c.restartCount;
-  const file = o.logs.fileOf(record.pod, open.container, restart);
-  const sinceMs = open.sinceSeconds !== undefined ? o.clock.nowMs() - open.sinceSeconds * 1000 : timeMs(open.sinceTime);
-  const options = {
-    follow: open.follow && !open.previous,
-    timestamps: open.timestamps,
-    ...(open.tailLines === undefined ? {} : { tailLines: open.tailLines }),
-    ...(open.limitBytes === undefined ? {} : { limitBytes: open.limitBytes }),
-    ...(sinceMs === undefined ? {} : { sinceMs }),
-    ...(open.stream === undefined ? {} : { stream: open.stream === "Stdout" ? ("stdout" as const) : ("stderr" as const) }),
-  };
+  const { file, options } = log;
   const sink = {
     send: (bytes: Uint8Array) => stream.send(bytes),
     get closed() {

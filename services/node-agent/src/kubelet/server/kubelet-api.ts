@@ -5,6 +5,7 @@ import path from "node:path";
 import type { Pod } from "@podwire/api";
 import { reasonOf } from "@podwire/base";
 import { StartError } from "@podwire/runtime";
+import { containerLog, LogUnavailableError } from "../container-log.ts";
 import { readLog } from "../log-reader.ts";
 import type { LogStore } from "../log-store.ts";
 import type { PodRecord } from "../pod-record.ts";
@@ -31,6 +32,7 @@ export interface KubeletApiSources {
   metrics(kind: "kubelet" | "resource" | "cadvisor" | "probes"): string;
   config(): object;
   logs: LogStore;
+  nowMs(): number;
   /** Folder that /logs/ shows, as /var/log. */
   logFolder: string;
 }
@@ -105,16 +107,30 @@ async function containerLogs(rest: string[], q: URLSearchParams, s: KubeletApiSo
   const c = found.record.containers.get(container);
   if (!c) return text(JSON.stringify({ message: `Container "${container}" not found in Pod "${name}"` }), 404);
   const number = (key: string) => (q.has(key) ? Number(q.get(key)) : undefined);
-  const tailLines = number("tailLines");
-  const limitBytes = number("limitBytes");
-  const file = s.logs.fileOf(found.record.pod, container, q.get("previous") === "true" ? c.restartCount - 1 : c.restartCount);
-  const options = {
-    follow: q.get("follow") === "true",
-    timestamps: q.get("timestamps") === "true",
-    ...(tailLines === undefined ? {} : { tailLines }),
-    ...(limitBytes === undefined ? {} : { limitBytes }),
+  const flag = (key: string) => q.get(key) === "true" || q.get(key) === "1";
+  const wrong = ["tailLines", "limitBytes", "sinceSeconds"].find(
+    (k) => q.has(k) && !(Number.isInteger(number(k)) && (number(k) as number) >= 0),
+  );
+  if (wrong) return text(JSON.stringify({ message: `Invalid request: ${wrong}: ${q.get(wrong)}` }), 422);
+  const request = {
+    pod: name,
+    container,
+    follow: flag("follow"),
+    previous: flag("previous"),
+    timestamps: flag("timestamps"),
+    tailLines: number("tailLines"),
+    limitBytes: number("limitBytes"),
+    sinceSeconds: number("sinceSeconds"),
+    sinceTime: q.get("sinceTime") ?? undefined,
+    stream: q.get("stream") ?? undefined,
   };
-  return { status: 200, type: "text/plain", body: "", stream: (sink) => readLog(file, s.logs.live(file), options, sink) };
+  try {
+    const { file, options } = containerLog(found.record, request, s.logs, s.nowMs());
+    return { status: 200, type: "text/plain", body: "", stream: (sink) => readLog(file, s.logs.live(file), options, sink) };
+  } catch (e) {
+    if (e instanceof LogUnavailableError) return text(e.message, 400);
+    throw e;
+  }
 }
 
 /** Files below the node's /var/log, and listings of its folders. */
