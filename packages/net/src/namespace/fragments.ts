@@ -9,6 +9,7 @@ import type { Flow } from "./flow.ts";
 
 export const DATAGRAM_LIMIT = 256;
 export const BYTES_LIMIT = 4 * 1024 * 1024;
+const MAX_LENGTH = 65_535;
 /** Linux's ipfrag_time. */
 export const TIMEOUT_MS = 30_000;
 
@@ -91,7 +92,8 @@ export class Reassembly {
   private readonly clock: Clock;
   private readonly counters: Counters;
   private readonly waiting = new Map<string, Datagram>();
-  private bytes = 0;
+  /** Of the pieces that wait. */
+  bytes = 0;
 
   constructor(clock: Clock, counters: Counters) {
     this.clock = clock;
@@ -106,12 +108,15 @@ export class Reassembly {
     const length = p.end - p.start - headerLength;
     const from = f.fragmentOffset;
     const to = from + length;
-    if (length <= 0 || to > 65_535 - 40 || (f.moreFragments && length % 8 !== 0)) return void this.counters.drop("badFragment");
+    // The length field counts the header in IPv4 and does not in IPv6.
+    const longest = f.family === 4 ? MAX_LENGTH - headerLength : MAX_LENGTH;
+    if (length <= 0 || to > longest || (f.moreFragments && length % 8 !== 0)) return void this.counters.drop("badFragment");
     const id = f.family === 4 ? u16(p.data, p.start + 4) : fragmentId6(p, f);
     const key = `${f.src} ${f.dst} ${f.protocol} ${id}`;
     let d = this.waiting.get(key);
+    if (this.bytes + length > BYTES_LIMIT) return void this.counters.drop("reassemblyFull");
     if (d === undefined) {
-      if (this.waiting.size >= DATAGRAM_LIMIT || this.bytes + length > BYTES_LIMIT) return void this.counters.drop("reassemblyFull");
+      if (this.waiting.size >= DATAGRAM_LIMIT) return void this.counters.drop("reassemblyFull");
       d = { pieces: [], header: undefined, total: -1, bytes: 0, startMs: now, traceId: p.traceId, traceHop: p.traceHop };
       this.waiting.set(key, d);
     }
@@ -121,7 +126,13 @@ export class Reassembly {
         this.forget(key, d);
         return void this.counters.drop("overlappingFragment");
       }
-    if (!f.moreFragments) d.total = to;
+    // An end that another piece lies behind, or a second end elsewhere: nothing that is honest.
+    const end = f.moreFragments ? d.total : to;
+    if (end >= 0 && (to > end || (d.total >= 0 && end !== d.total) || d.pieces.some((x) => x.to > end))) {
+      this.forget(key, d);
+      return void this.counters.drop("badFragment");
+    }
+    d.total = end;
     if (from === 0) d.header = p.data.slice(p.start, p.start + headerLength);
     d.pieces.push({ from, to, bytes: p.data.slice(p.start + headerLength, p.end) });
     d.bytes += length;
