@@ -6,7 +6,7 @@ import { ActionFailure, applyActions } from "../../actions.ts";
 import type { ControllerContext, RunningController } from "../../context.ts";
 import { equal } from "../../equality.ts";
 import { applyClaim, candidatesOf, indexByOwner, planClaim, selectorCache } from "../../ownership.ts";
-import { nextAvailableMs } from "../../pods/status.ts";
+import { isTerminating, nextAvailableMs } from "../../pods/status.ts";
 import { planHistory, planTruncation } from "../../revision-history.ts";
 import { ordinalOf, REVISION_LABEL } from "./identity.ts";
 import { planStatefulSet } from "./plan.ts";
@@ -76,8 +76,10 @@ export function startStatefulSet(c: ControllerContext): RunningController {
       hashLabel: HASH_LABEL,
       collisionCount: set["status"]?.collisionCount ?? 0,
     });
+    // What is being deleted gets no new revisions: the garbage collector would take each away again.
+    const going = isTerminating(set);
     try {
-      await applyActions(c.client, recorder, history.actions);
+      if (!going) await applyActions(c.client, recorder, history.actions);
     } catch (e) {
       if (e instanceof ActionFailure && isAlreadyExists(e.error)) await onCollision(set, history.update);
       throw e instanceof ActionFailure ? e.error : e;
@@ -102,6 +104,7 @@ export function startStatefulSet(c: ControllerContext): RunningController {
     if (failure === undefined && !equal(set["status"] ?? {}, plan.status))
       await c.client.updateStatus(Resources.statefulSets, { ...set, status: plan.status });
     if (failure !== undefined) throw failure;
+    if (going) return undefined;
     const live = new Set([
       current.metadata.name,
       history.update.metadata.name,
