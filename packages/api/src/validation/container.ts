@@ -1,10 +1,10 @@
 // Containers of a pod spec: regular, init, sidecar and ephemeral (core/validation of Kubernetes 1.34).
 import { duplicate, forbidden, invalid, notFound, notSupported, required } from "../errors/field-error.ts";
-import { isConfigMapKey, isPortName, isPortNumber, isRelaxedEnvVarName } from "../meta/names.ts";
+import { isConfigMapKey, isDns1123Subdomain, isPortName, isPortNumber, isRelaxedEnvVarName } from "../meta/names.ts";
 import { parseQuantity } from "../meta/quantity.ts";
 import { validateLifecycle, validateProbes } from "./probes.ts";
 import { validateContainerResources } from "./resources.ts";
-import { dnsLabel, type Errors, invalidAll, type Obj, oneOf } from "./rules.ts";
+import { dnsLabel, type Errors, invalidAll, type Obj, oneOf, qualifiedName } from "./rules.ts";
 import { validateSecurityContext } from "./security.ts";
 
 export interface ContainerContext {
@@ -13,7 +13,6 @@ export interface ContainerContext {
   readonly claims: ReadonlySet<string>;
   readonly graceSeconds: number | undefined;
   readonly restartPolicy: string | undefined;
-  readonly hostNetwork: boolean;
   readonly hostUsers: boolean;
 }
 
@@ -87,7 +86,8 @@ export function validateInitContainers(
     if (x.restartPolicy !== undefined && !sidecar) errs.push(notSupported(`${p}.restartPolicy`, x.restartPolicy, ["Always"]));
     if (names.has(x.name)) errs.push(duplicate(`${p}.name`, x.name));
     else if (x.name) names.add(x.name);
-    hostPortConflicts(errs, [x], path, i);
+    // Init containers run one by one; upstream calls each of them the first.
+    hostPortConflicts(errs, [x], path);
     if (sidecar) {
       validateLifecycle(errs, x.lifecycle, `${p}.lifecycle`, c.graceSeconds);
       validateProbes(errs, x, p);
@@ -96,7 +96,6 @@ export function validateInitContainers(
         if (x[f] !== undefined) errs.push(forbidden(`${p}.${f}`, "may not be set for init containers without restartPolicy=Always"));
       }
     }
-    if ((x.resizePolicy ?? []).length > 0 && !sidecar) errs.push(forbidden(`${p}.resizePolicy`, "may not be set for init containers"));
   });
 }
 
@@ -154,14 +153,14 @@ function validateCommon(errs: Errors, x: Obj, path: string, c: ContainerContext)
   else dnsLabel(errs, `${path}.name`, x.name);
   if (!x.image) errs.push(required(`${path}.image`));
   oneOf(errs, `${path}.terminationMessagePolicy`, x.terminationMessagePolicy, ["FallbackToLogsOnError", "File"], "required");
-  if (x.ports) validatePorts(errs, x.ports, `${path}.ports`, c);
+  if (x.ports) validatePorts(errs, x.ports, `${path}.ports`);
   if (x.env)
     x.env.forEach((e: Obj, i: number) => {
       validateEnv(errs, e, `${path}.env[${i}]`, c);
     });
   if (x.envFrom)
     x.envFrom.forEach((e: Obj, i: number) => {
-      validateEnvFrom(errs, e, `${path}.envFrom[${i}]`);
+      validateEnvFrom(errs, e, `${path}.envFrom[${i}]`, `${path}.envFrom`);
     });
   if (x.volumeMounts) validateMounts(errs, x, `${path}.volumeMounts`, c);
   if (x.volumeDevices) validateDevices(errs, x, `${path}.volumeDevices`, c);
@@ -171,7 +170,7 @@ function validateCommon(errs: Errors, x: Obj, path: string, c: ContainerContext)
   if (x.securityContext) validateSecurityContext(errs, x.securityContext, `${path}.securityContext`, c.hostUsers);
 }
 
-function validatePorts(errs: Errors, ports: Obj[], path: string, c: ContainerContext): void {
+function validatePorts(errs: Errors, ports: Obj[], path: string): void {
   const names = new Set<string>();
   ports.forEach((p, i) => {
     const at = `${path}[${i}]`;
@@ -187,19 +186,27 @@ function validatePorts(errs: Errors, ports: Obj[], path: string, c: ContainerCon
     else invalidAll(errs, `${at}.containerPort`, p.containerPort, isPortNumber(p.containerPort));
     if (p.hostPort) invalidAll(errs, `${at}.hostPort`, p.hostPort, isPortNumber(p.hostPort));
     oneOf(errs, `${at}.protocol`, p.protocol, PROTOCOLS, "required");
-    if (c.hostNetwork && p.hostPort !== p.containerPort) {
-      errs.push(invalid(`${at}.hostPort`, p.hostPort ?? 0, "must match `containerPort` when `hostNetwork` is true"));
-    }
   });
 }
 
-function hostPortConflicts(errs: Errors, containers: Obj[], path: string, only?: number): void {
+/** On the host's network a pod's ports are the host's; a template may leave that to the pod's defaults. */
+export function validateHostNetworkPorts(errs: Errors, containers: Obj[] | undefined, path: string, isPod: boolean): void {
+  (containers ?? []).forEach((x, i) => {
+    (x.ports ?? []).forEach((p: Obj, j: number) => {
+      const hostPort = p.hostPort ?? 0;
+      if ((isPod || hostPort !== 0) && hostPort !== (p.containerPort ?? 0))
+        errs.push(invalid(`${path}[${i}].ports[${j}].hostPort`, hostPort, "must match `containerPort` when `hostNetwork` is true"));
+    });
+  });
+}
+
+function hostPortConflicts(errs: Errors, containers: Obj[], path: string): void {
   const used = new Set<string>();
   containers.forEach((x, i) => {
     (x.ports ?? []).forEach((p: Obj, j: number) => {
       if (!p.hostPort) return;
       const key = `${p.protocol}/${p.hostIP ?? ""}/${p.hostPort}`;
-      if (used.has(key)) errs.push(duplicate(`${path}[${only ?? i}].ports[${j}].hostPort`, key));
+      if (used.has(key)) errs.push(duplicate(`${path}[${i}].ports[${j}].hostPort`, key));
       else used.add(key);
     });
   });
@@ -243,7 +250,7 @@ function validateEnv(errs: Errors, e: Obj, path: string, c: ContainerContext): v
 }
 
 function keySelector(errs: Errors, s: Obj, path: string): void {
-  if (!s.name) errs.push(required(`${path}.name`));
+  invalidAll(errs, `${path}.name`, s.name ?? "", isDns1123Subdomain(s.name ?? ""));
   if (!s.key) errs.push(required(`${path}.key`));
   else invalidAll(errs, `${path}.key`, s.key, isConfigMapKey(s.key));
 }
@@ -259,9 +266,10 @@ export function validateFieldRef(errs: Errors, f: Obj, path: string, allowed: re
   }
   const subscript = /^(.*)\['(.*)'\]$/.exec(f.fieldPath);
   if (subscript) {
-    if (subscript[1] !== "metadata.annotations" && subscript[1] !== "metadata.labels") {
-      errs.push(invalid(`${path}.fieldPath`, f.fieldPath, "does not support subscript"));
-    }
+    const [, field, key = ""] = subscript;
+    if (field === "metadata.annotations") qualifiedName(errs, path, key.toLowerCase());
+    else if (field === "metadata.labels") qualifiedName(errs, path, key);
+    else errs.push(invalid(path, field, "does not support subscript"));
     return;
   }
   if (!FIELD_PATHS.includes(f.fieldPath)) {
@@ -277,34 +285,39 @@ export function validateResourceFieldRef(errs: Errors, f: Obj, path: string, vol
   else if (!RESOURCE_FIELDS.includes(f.resource) && !/^(limits|requests)\.hugepages-/.test(f.resource)) {
     errs.push(notSupported(`${path}.resource`, f.resource, RESOURCE_FIELDS));
   }
-  const divisor = parseQuantity(f.divisor ?? "0");
-  if (divisor.isZero()) return;
-  const ok = f.resource?.endsWith("cpu")
-    ? ["1m", "1"]
-    : ["1", "1k", "1M", "1G", "1T", "1P", "1E", "1Ki", "1Mi", "1Gi", "1Ti", "1Pi", "1Ei"];
-  if (!ok.includes(divisor.toString())) {
-    const what = f.resource?.endsWith("cpu")
-      ? "only divisor's values 1m and 1 are supported with the cpu resource"
-      : "only divisor's values 1, 1k, 1M, 1G, 1T, 1P, 1E, 1Ki, 1Mi, 1Gi, 1Ti, 1Pi, 1Ei are supported with the memory resource";
-    errs.push(invalid(`${path}.divisor`, divisor.toString(), what));
-  }
+  validateDivisor(errs, f.resource ?? "", f.divisor ?? "0", `${path}.divisor`);
 }
 
-function validateEnvFrom(errs: Errors, e: Obj, path: string): void {
+const CPU_DIVISORS = ["1m", "1"];
+const BYTE_DIVISORS = ["1", "1k", "1M", "1G", "1T", "1P", "1E", "1Ki", "1Mi", "1Gi", "1Ti", "1Pi", "1Ei"];
+
+function validateDivisor(errs: Errors, name: string, text: string, path: string): void {
+  const divisor = parseQuantity(text);
+  if (divisor.isZero()) return;
+  const kind = name.replace(/^(limits|requests)\./, "");
+  const what = kind === "ephemeral-storage" ? "local ephemeral storage" : kind.startsWith("hugepages-") ? "hugepages" : kind;
+  if (!["cpu", "memory", "local ephemeral storage", "hugepages"].includes(what)) return;
+  if ((kind === "cpu" ? CPU_DIVISORS : BYTE_DIVISORS).includes(divisor.toString())) return;
+  const values = kind === "cpu" ? "1m and 1" : BYTE_DIVISORS.join(", ");
+  errs.push(invalid(path, name, `only divisor's values ${values} are supported with the ${what} resource`));
+}
+
+function validateEnvFrom(errs: Errors, e: Obj, path: string, listPath: string): void {
   if (e.prefix) invalidAll(errs, `${path}.prefix`, e.prefix, isRelaxedEnvVarName(e.prefix));
   let n = 0;
   for (const f of ["configMapRef", "secretRef"]) {
     if (!e[f]) continue;
     n++;
     if (!e[f].name) errs.push(required(`${path}.${f}.name`));
+    else invalidAll(errs, `${path}.${f}.name`, e[f].name, isDns1123Subdomain(e[f].name.replace(/(?<=.)-$/, "a")));
   }
-  if (n === 0) errs.push(invalid(path, "", "must specify one of: `configMapRef` or `secretRef`"));
-  else if (n > 1) errs.push(invalid(path, "", "may not have more than one field specified at a time"));
+  if (n === 0) errs.push(invalid(listPath, "", "must specify one of: `configMapRef` or `secretRef`"));
+  else if (n > 1) errs.push(invalid(listPath, "", "may not have more than one field specified at a time"));
 }
 
 function validateMounts(errs: Errors, x: Obj, path: string, c: ContainerContext): void {
   const paths = new Set<string>();
-  const devicePaths = new Set((x.volumeDevices ?? []).map((d: Obj) => d.devicePath));
+  const devices: Obj[] = x.volumeDevices ?? [];
   x.volumeMounts.forEach((m: Obj, i: number) => {
     const p = `${path}[${i}]`;
     if (!m.name) errs.push(required(`${p}.name`));
@@ -312,22 +325,25 @@ function validateMounts(errs: Errors, x: Obj, path: string, c: ContainerContext)
     if (!m.mountPath) errs.push(required(`${p}.mountPath`));
     if (paths.has(m.mountPath)) errs.push(invalid(`${p}.mountPath`, m.mountPath, "must be unique"));
     paths.add(m.mountPath);
-    if (devicePaths.has(m.mountPath)) errs.push(invalid(`${p}.mountPath`, m.mountPath, "must not already exist in volumeDevices"));
-    if (m.subPath) validateLocalDescendingPath(errs, m.subPath, `${p}.subPath`);
+    if (devices.some((d) => d.name === m.name)) errs.push(invalid(`${p}.name`, m.name, "must not already exist in volumeDevices"));
+    if (devices.some((d) => d.devicePath === m.mountPath))
+      errs.push(invalid(`${p}.mountPath`, m.mountPath, "must not already exist as a path in volumeDevices"));
+    // What follows names the list, not the item, as upstream does.
+    if (m.subPath) validateLocalDescendingPath(errs, m.subPath, `${path}.subPath`);
     if (m.subPathExpr) {
       if (m.subPath) errs.push(invalid(`${p}.subPathExpr`, m.subPathExpr, "subPathExpr and subPath are mutually exclusive"));
-      validateLocalDescendingPath(errs, m.subPathExpr, `${p}.subPathExpr`);
+      validateLocalDescendingPath(errs, m.subPathExpr, `${path}.subPathExpr`);
     }
     if (m.mountPropagation !== undefined) {
-      oneOf(errs, `${p}.mountPropagation`, m.mountPropagation, ["Bidirectional", "HostToContainer", "None"]);
+      oneOf(errs, `${path}.mountPropagation`, m.mountPropagation, ["Bidirectional", "HostToContainer", "None"]);
       if (m.mountPropagation === "Bidirectional" && x.securityContext?.privileged !== true) {
-        errs.push(forbidden(`${p}.mountPropagation`, "Bidirectional mount propagation is available only to privileged containers"));
+        errs.push(forbidden(`${path}.mountPropagation`, "Bidirectional mount propagation is available only to privileged containers"));
       }
     }
     if (m.recursiveReadOnly !== undefined) {
-      oneOf(errs, `${p}.recursiveReadOnly`, m.recursiveReadOnly, ["Disabled", "Enabled", "IfPossible"]);
+      oneOf(errs, `${path}.recursiveReadOnly`, m.recursiveReadOnly, ["Disabled", "Enabled", "IfPossible"]);
       if ((m.recursiveReadOnly === "Enabled" || m.recursiveReadOnly === "IfPossible") && m.readOnly !== true) {
-        errs.push(forbidden(`${p}.recursiveReadOnly`, "may only be specified when readOnly is true"));
+        errs.push(forbidden(`${path}.recursiveReadOnly`, "may only be specified when readOnly is true"));
       }
     }
   });
@@ -357,6 +373,10 @@ function validateDevices(errs: Errors, x: Obj, path: string, c: ContainerContext
     if (!d.devicePath) errs.push(required(`${p}.devicePath`));
     if (paths.has(d.devicePath)) errs.push(invalid(`${p}.devicePath`, d.devicePath, "must be unique"));
     if (d.devicePath?.split("/").includes("..")) errs.push(invalid(`${p}.devicePath`, d.devicePath, "can not contain backsteps ('..')"));
+    const mounts: Obj[] = x.volumeMounts ?? [];
+    if (mounts.some((m) => m.name === d.name)) errs.push(invalid(`${p}.name`, d.name, "must not already exist in volumeMounts"));
+    if (mounts.some((m) => m.mountPath === d.devicePath))
+      errs.push(invalid(`${p}.devicePath`, d.devicePath, "must not already exist as a path in volumeMounts"));
     paths.add(d.devicePath);
     names.add(d.name);
   });

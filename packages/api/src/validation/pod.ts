@@ -2,18 +2,20 @@
 import { duplicate, forbidden, invalid, notSupported, required } from "../errors/field-error.ts";
 import { IP_ERROR, isIp } from "../meta/addresses.ts";
 import { isDns1123Subdomain } from "../meta/names.ts";
+import { parseQuantity, type Quantity } from "../meta/quantity.ts";
 import { validateAffinity, validateSpreadConstraints, validateTolerations } from "./affinity.ts";
 import {
   type ContainerContext,
   validateContainers,
   validateContainersOnlyForPod,
   validateEphemeralContainers,
+  validateHostNetworkPorts,
   validateInitContainers,
 } from "./container.ts";
 import { SUBDOMAIN_NAME, validateAnnotations, validateLabels, validateObjectMeta } from "./meta.ts";
 import { validateAmount, validateContainerResources, validateResourceName } from "./resources.ts";
 import { dnsLabel, dnsSubdomain, type Errors, INT32_MAX, invalidAll, type Obj, oneOf, qualifiedName, rangeMessage } from "./rules.ts";
-import { validatePodSecurityContext } from "./security.ts";
+import { validatePodSecurityContext, validateProfileAnnotations } from "./security.ts";
 import { validateVolumes } from "./volumes.ts";
 
 const DNS_POLICIES = ["ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"];
@@ -22,7 +24,7 @@ const NAMESERVERS_MAX = 3;
 const SEARCH_PATHS_MAX = 32;
 const SEARCH_CHARS_MAX = 2048;
 
-export function validatePodSpec(errs: Errors, s: Obj, path: string): void {
+export function validatePodSpec(errs: Errors, s: Obj, path: string, isPod = false): void {
   const volumes = validateVolumes(errs, s.volumes, `${path}.volumes`);
   const claims = validateResourceClaims(errs, s.resourceClaims, `${path}.resourceClaims`);
   const c: ContainerContext = {
@@ -30,20 +32,17 @@ export function validatePodSpec(errs: Errors, s: Obj, path: string): void {
     claims,
     graceSeconds: s.terminationGracePeriodSeconds,
     restartPolicy: s.restartPolicy,
-    hostNetwork: s.hostNetwork === true,
     hostUsers: s.hostUsers !== false,
   };
   validateContainers(errs, s.containers, `${path}.containers`, c);
   validateInitContainers(errs, s.initContainers, s.containers, `${path}.initContainers`, c);
   validateEphemeralContainers(errs, s.ephemeralContainers, s, `${path}.ephemeralContainers`, c);
-  if (s.resources) validateContainerResources(errs, s.resources, `${path}.resources`, claims);
+  if (s.resources) validatePodResources(errs, s, `${path}.resources`);
+  if (s.hostNetwork === true) validateHostNetworkPorts(errs, s.containers, `${path}.containers`, isPod);
   oneOf(errs, `${path}.restartPolicy`, s.restartPolicy, RESTART_POLICIES, "required");
   oneOf(errs, `${path}.dnsPolicy`, s.dnsPolicy, DNS_POLICIES, "required");
   if (s.nodeSelector) validateLabels(errs, s.nodeSelector, `${path}.nodeSelector`);
   validatePodSecurityContext(errs, s.securityContext, s, `${path}.securityContext`);
-  (s.imagePullSecrets ?? []).forEach((r: Obj, i: number) => {
-    if (!r.name) errs.push(required(`${path}.imagePullSecrets[${i}].name`));
-  });
   validateAffinity(errs, s.affinity, `${path}.affinity`);
   validateDnsConfig(errs, s, `${path}.dnsConfig`);
   (s.readinessGates ?? []).forEach((g: Obj, i: number) => {
@@ -52,9 +51,10 @@ export function validatePodSpec(errs: Errors, s: Obj, path: string): void {
   validateSchedulingGates(errs, s, path);
   validateSpreadConstraints(errs, s.topologySpreadConstraints, `${path}.topologySpreadConstraints`);
   if (s.hostUsers === false) {
-    for (const f of ["hostNetwork", "hostPID", "hostIPC"]) {
-      if (s[f] === true) errs.push(forbidden(`${path}.${f}`, `when \`hostUsers\` is false`));
-    }
+    const why = "when `pod.Spec.HostUsers` is false";
+    if (s.hostNetwork === true) errs.push(forbidden(`${path}.hostNetwork`, why));
+    if (s.hostPID === true) errs.push(forbidden(`${path}.HostPID`, why));
+    if (s.hostIPC === true) errs.push(forbidden(`${path}.HostIPC`, why));
   }
   if (s.serviceAccountName) invalidAll(errs, `${path}.serviceAccountName`, s.serviceAccountName, isDns1123Subdomain(s.serviceAccountName));
   if (s.nodeName) invalidAll(errs, `${path}.nodeName`, s.nodeName, isDns1123Subdomain(s.nodeName));
@@ -74,6 +74,51 @@ export function validatePodSpec(errs: Errors, s: Obj, path: string): void {
     validateAmount(errs, r, s.overhead[r], `${path}.overhead.limits[${r}]`);
   }
   if (s.os) validateOs(errs, s, path);
+}
+
+/** Resources of the whole pod: no claims, at least what its containers ask for together, at least each one's limits. */
+function validatePodResources(errs: Errors, s: Obj, path: string): void {
+  const r = s.resources;
+  if (r.claims !== undefined) errs.push(forbidden(`${path}.claims`, "claims cannot be set for Resources at pod-level"));
+  validateContainerResources(errs, { limits: r.limits, requests: r.requests }, path, new Set());
+  const wanted = aggregateRequests(s);
+  for (const name of Object.keys(wanted).sort()) {
+    const own = parseQuantity(r.requests?.[name] ?? "0");
+    const all = wanted[name]!;
+    if (all.cmp(own) > 0)
+      errs.push(
+        invalid(`${path}.requests[${name}]`, own.toString(), `must be greater than or equal to aggregate container requests of ${all}`),
+      );
+  }
+  (s.containers ?? []).forEach((c: Obj, i: number) => {
+    for (const [name, limit] of Object.entries<string>(c.resources?.limits ?? {})) {
+      const own = r.limits?.[name];
+      if (own !== undefined && parseQuantity(limit).cmp(parseQuantity(own)) > 0)
+        errs.push(invalid(`${path}.containers[${i}][${name}].limits`, limit, `must be less than or equal to pod limits of ${own}`));
+    }
+  });
+}
+
+/** What containers and sidecars ask for together, or the most that an init container asks for while it runs (component-helpers/resource). */
+function aggregateRequests(s: Obj): Record<string, Quantity> {
+  const sum: Record<string, Quantity> = {};
+  const add = (to: Record<string, Quantity>, requests: Record<string, string> | undefined) => {
+    for (const [k, v] of Object.entries(requests ?? {})) to[k] = to[k] ? to[k].add(parseQuantity(v)) : parseQuantity(v);
+  };
+  for (const c of s.containers ?? []) add(sum, c.resources?.requests);
+  const sidecars: Record<string, Quantity> = {};
+  const peak: Record<string, Quantity> = {};
+  for (const c of s.initContainers ?? []) {
+    const running = { ...sidecars };
+    add(running, c.resources?.requests);
+    if (c.restartPolicy === "Always") {
+      add(sidecars, c.resources?.requests);
+      add(sum, c.resources?.requests);
+    }
+    for (const [k, v] of Object.entries(running)) if (!peak[k] || v.cmp(peak[k]) > 0) peak[k] = v;
+  }
+  for (const [k, v] of Object.entries(peak)) if (!sum[k] || v.cmp(sum[k]) > 0) sum[k] = v;
+  return sum;
 }
 
 function validateResourceClaims(errs: Errors, claims: Obj[] | undefined, path: string): Set<string> {
@@ -105,6 +150,7 @@ function validateDnsConfig(errs: Errors, s: Obj, path: string): void {
       return;
     }
     errs.push(required(`${path}.nameservers`, "must provide at least one DNS nameserver when `dnsPolicy` is None"));
+    return;
   }
   if (d === undefined) return;
   const servers: string[] = d.nameservers ?? [];
@@ -153,6 +199,61 @@ function validateHostAliases(errs: Errors, aliases: Obj[] | undefined, path: str
 function validateOs(errs: Errors, s: Obj, path: string): void {
   if (!s.os.name) errs.push(required(`${path}.os.name`, "cannot be empty"));
   else if (!["linux", "windows"].includes(s.os.name)) errs.push(notSupported(`${path}.os`, s.os.name, ["linux", "windows"]));
+  else forOs(errs, s, path);
+}
+
+const NOT_ON_WINDOWS = "cannot be set for a windows pod";
+const LINUX_POD_FIELDS = [
+  "securityContext.appArmorProfile",
+  "securityContext.seLinuxOptions",
+  "hostUsers",
+  "hostPID",
+  "hostIPC",
+  "securityContext.seccompProfile",
+  "securityContext.fsGroup",
+  "securityContext.fsGroupChangePolicy",
+  "securityContext.sysctls",
+  "shareProcessNamespace",
+  "securityContext.runAsUser",
+  "securityContext.runAsGroup",
+  "securityContext.supplementalGroups",
+  "securityContext.supplementalGroupsPolicy",
+  "securityContext.seLinuxChangePolicy",
+];
+const LINUX_CONTAINER_FIELDS = [
+  "appArmorProfile",
+  "seLinuxOptions",
+  "seccompProfile",
+  "capabilities",
+  "readOnlyRootFilesystem",
+  "privileged",
+  "allowPrivilegeEscalation",
+  "procMount",
+  "runAsUser",
+  "runAsGroup",
+];
+
+/** What a pod of one operating system may not set, because only the other knows it. */
+function forOs(errs: Errors, s: Obj, path: string): void {
+  const isSet = (v: unknown) => v !== undefined && v !== null && !(Array.isArray(v) && v.length === 0);
+  const windows = s.os.name === "windows";
+  const noWindowsOptions = "windows options cannot be set for a linux pod";
+  if (windows) {
+    for (const f of LINUX_POD_FIELDS) {
+      const v = f.split(".").reduce((o: Obj, k) => o?.[k], s);
+      // Of host namespaces only "true" counts: upstream cannot tell false from absent.
+      if (f === "hostPID" || f === "hostIPC" ? v === true : isSet(v)) errs.push(forbidden(`${path}.${f}`, NOT_ON_WINDOWS));
+    }
+  } else if (s.securityContext?.windowsOptions) errs.push(forbidden(`${path}.securityContext.windowsOptions`, noWindowsOptions));
+  for (const list of ["initContainers", "containers", "ephemeralContainers"])
+    (s[list] ?? []).forEach((c: Obj, i: number) => {
+      const at = `${path}.${list}[${i}].securityContext`;
+      if (!windows) {
+        if (c.securityContext?.windowsOptions) errs.push(forbidden(`${at}.windowsOptions`, noWindowsOptions));
+        return;
+      }
+      for (const f of LINUX_CONTAINER_FIELDS) if (isSet(c.securityContext?.[f])) errs.push(forbidden(`${at}.${f}`, NOT_ON_WINDOWS));
+    });
 }
 
 /** A template inside a workload: labels, annotations and the spec. */
@@ -167,7 +268,7 @@ export function validatePodTemplate(errs: Errors, t: Obj, path: string): void {
 export function validatePod(errs: Errors, o: Obj): void {
   validateObjectMeta(errs, o.metadata, { namespaced: true, name: SUBDOMAIN_NAME });
   const s = o.spec;
-  validatePodSpec(errs, s, "spec");
+  validatePodSpec(errs, s, "spec", true);
   if (!s.serviceAccountName) {
     (s.volumes ?? []).forEach((v: Obj, i: number) => {
       (v.projected?.sources ?? []).forEach((x: Obj, j: number) => {
@@ -191,4 +292,5 @@ export function validatePodCreate(errs: Errors, o: Obj): void {
   if ((o.spec.ephemeralContainers ?? []).length > 0) errs.push(forbidden("spec.ephemeralContainers", "cannot be set on create"));
   if (o.spec.nodeName && (o.spec.schedulingGates ?? []).length > 0)
     errs.push(forbidden("spec.nodeName", "cannot be set until all schedulingGates have been cleared"));
+  validateProfileAnnotations(errs, o);
 }
