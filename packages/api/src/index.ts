@@ -8,6 +8,7 @@ export { parseYaml, YamlSyntaxError } from "./body/yaml-text.ts";
 export * from "./cel/admission.ts";
 export * from "./cel/index.ts";
 export { applyCelJsonPatch, applyConfiguration, MutationError } from "./cel/mutation.ts";
+export { type ExpressionWarning, type TypedKind, typeCheckPolicy, typedKinds } from "./cel/type-check.ts";
 export { applyDefaults } from "./defaults/index.ts";
 export * from "./errors/field-error.ts";
 export * from "./errors/status-error.ts";

@@ -64,6 +64,9 @@ export function printType(t: CelType): string {
   }
 }
 
+/** What may be null although its type is known: messages, and those that are messages in protobuf. */
+const NULLABLE = new Set(["object", "host", "timestamp", "duration"]);
+
 /** True when a value of type `t` can stand where `want` is asked for; binds the variables of `want`. */
 export function assignable(want: CelType, t: CelType, bound: Map<string, CelType>): boolean {
   if (want.kind.startsWith("$")) {
@@ -75,6 +78,7 @@ export function assignable(want: CelType, t: CelType, bound: Map<string, CelType
     return assignable(b, t, bound);
   }
   if (want.kind === "dyn" || t.kind === "dyn") return true;
+  if ((t.kind === "null_type" && NULLABLE.has(want.kind)) || (want.kind === "null_type" && NULLABLE.has(t.kind))) return true;
   if (want.kind !== t.kind) return false;
   if (want.kind === "object" || want.kind === "host") return want.name === t.name;
   if (want.key && !assignable(want.key, t.key!, bound)) return false;

@@ -28,7 +28,7 @@ const KEYWORDS = /^(true|false|null|in|as|break|const|continue|else|for|function
 const IDENTIFIER = /^[a-zA-Z_][a-zA-Z0-9_]*$/;
 
 /** The name of a property inside an expression; undefined when it has none. */
-function celName(property: string): string | undefined {
+export function celName(property: string): string | undefined {
   if (KEYWORDS.test(property)) return `__${property}__`;
   const escaped = property
     .replaceAll("__", "__underscores__")

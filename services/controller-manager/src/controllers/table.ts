@@ -36,6 +36,7 @@ import { startServiceAccountToken } from "./serviceaccount/token-controller.ts";
 import { startServiceCidr } from "./servicecidr/controller.ts";
 import { startStatefulSet } from "./statefulset/controller.ts";
 import { startTaintEviction } from "./taint-eviction/controller.ts";
+import { startValidatingAdmissionPolicyStatus } from "./validatingadmissionpolicy-status/controller.ts";
 
 export const CONTROLLERS: Readonly<Record<string, StartController>> = {
   "deployment-controller": startDeployment,
@@ -78,6 +79,7 @@ export const CONTROLLERS: Readonly<Record<string, StartController>> = {
   "service-cidr-controller": startServiceCidr,
   "clusterrole-aggregation-controller": startClusterRoleAggregation,
   "garbage-collector-controller": startGarbageCollector,
+  "validatingadmissionpolicy-status-controller": startValidatingAdmissionPolicyStatus,
 };
 
 /** Off unless they are named, as in kube-controller-manager. */
