@@ -56,6 +56,8 @@ interface Row {
   count: number;
   perCpuSecond: number;
   perSecond: number;
+  /** The apiserver's, when the phase had ended. */
+  residentMb: number;
 }
 
 const rows: Row[] = [];
@@ -85,6 +87,7 @@ async function phase(name: string, count: number | undefined, work: (i: number) 
     count: next,
     perCpuSecond: (next * unit) / used,
     perSecond: (next * unit * 1000) / (performance.now() - startedMs),
+    residentMb: memoryMb(server.pid).residentMb,
   });
 }
 
@@ -98,6 +101,7 @@ const name = (i: number) => `bench-${i % PODS}`;
 await server.kubectl(["create", "serviceaccount", "default"]);
 for (let i = 0; i < 200; i++) await request("GET", "/version");
 await warmUp();
+process.stderr.write(`resident after warming up: ${memoryMb(server.pid).residentMb.toFixed(0)} MB\n`);
 await phase("create", PODS, (i) => request("POST", `${NAMESPACE}/pods`, pod(name(i))));
 await phase("get", undefined, (i) => request("GET", `${NAMESPACE}/pods/${name(i)}`));
 await phase(`list of ${PODS}`, undefined, () => request("GET", `${NAMESPACE}/pods`));
@@ -192,12 +196,14 @@ async function watchPhase(): Promise<void> {
     count: delivered,
     perCpuSecond: delivered / used,
     perSecond: (delivered * 1000) / (performance.now() - startedMs),
+    residentMb: memoryMb(server.pid).residentMb,
   });
   for (const w of watchers) w.destroy();
 }
 
-console.log("| phase | requests | per CPU-second | per second |\n|---|---|---|---|");
-for (const r of rows) console.log(`| ${r.phase} | ${r.count} | ${r.perCpuSecond.toFixed(0)} | ${r.perSecond.toFixed(0)} |`);
+console.log("| phase | requests | per CPU-second | per second | resident MB |\n|---|---|---|---|---|");
+for (const r of rows)
+  console.log(`| ${r.phase} | ${r.count} | ${r.perCpuSecond.toFixed(0)} | ${r.perSecond.toFixed(0)} | ${r.residentMb.toFixed(0)} |`);
 console.log(`\nresident after the load: apiserver ${resident.toFixed(0)} MB`);
 agent.destroy();
 await server.close();

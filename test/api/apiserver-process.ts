@@ -10,6 +10,12 @@ const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 const main = join(root, "services/apiserver/src/main.ts");
 const START_TIMEOUT_MS = 30_000;
 
+/** How the supervisor starts an apiserver (packages/cli/src/supervisor/components.ts). */
+const AS_SUPERVISED = {
+  flags: ["--expose-gc", "--single-threaded-gc", "--max-semi-space-size=8"],
+  env: { MALLOC_ARENA_MAX: "1", MALLOC_TRIM_THRESHOLD_: "65536" },
+} as const;
+
 export const TOKEN = "test-token";
 
 export interface RunningApiServer {
@@ -40,14 +46,17 @@ export async function startApiServer(
   let child: ChildProcess;
   const launch = async () => {
     const args = [
-      "--max-semi-space-size=8", // As the supervisor starts it.
+      ...AS_SUPERVISED.flags,
       main,
       ...identity,
       `--secure-port=${port}`,
       `--cert-dir=${join(folder, "pki")}`,
       `--token-auth-file=${join(folder, "tokens.csv")}`,
     ];
-    child = spawn(process.execPath, [...args, ...flags], { stdio: ["ignore", "pipe", "inherit"] });
+    child = spawn(process.execPath, [...args, ...flags], {
+      stdio: ["ignore", "pipe", "inherit"],
+      env: { ...AS_SUPERVISED.env, ...process.env },
+    });
     port = await listeningPort(child);
     await ready(port);
   };

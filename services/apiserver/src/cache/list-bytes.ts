@@ -20,6 +20,11 @@ export class ListBytes {
 
   /** The items with commas between them, and the list's end. Each comes without its opening brace. `id` names the list (resource, namespace, API version). */
   items(id: string, resources: ResourceCache, make: () => readonly Uint8Array[]): Buffer {
+    return this.bytes(id, resources, () => joined(make()));
+  }
+
+  /** Anything that is made of a resource's whole state. */
+  bytes(id: string, resources: ResourceCache, make: () => Buffer): Buffer {
     const kept = this.#kept.get(id);
     if (kept && kept.resources === resources && kept.changes === resources.changes) {
       this.#kept.delete(id); // to the end: used last
@@ -28,7 +33,7 @@ export class ListBytes {
       return kept.bytes;
     }
     if (kept) this.#drop(id, kept);
-    const bytes = joined(make());
+    const bytes = make();
     if (bytes.length < MIN_BYTES || bytes.length > MAX_BYTES / 2) return bytes;
     this.#kept.set(id, { resources, changes: resources.changes, bytes });
     this.#total += bytes.length;

@@ -255,3 +255,31 @@ it("ends a request whose body does not come", async () => {
   for (let i = 0; i < 2; i++) connections[0].sweep();
   await expect.poll(() => ended).toBe(true);
 });
+
+it("keeps large bodies whole and in order, bit by bit, however slowly they are read", async () => {
+  const large = (letter: string) => Buffer.alloc(700_000, letter);
+  const port = await serve((request, _b, out) => {
+    if (request.path === "/length") return out.send({ status: 200, headers: {} }, [large("a"), large("b"), Buffer.from("c")]);
+    const sink = out.stream({ status: 200, headers: {} });
+    sink.write(large("d"));
+    sink.write(Buffer.from("e"));
+    sink.end();
+  });
+  const socket = net.connect(port, "127.0.0.1", () => socket.write(get("/length") + get("/chunks", "Connection: close\r\n")));
+  closers.push(() => socket.destroy());
+  let text = "";
+  for await (const d of socket) {
+    text += d.toString("latin1");
+    await new Promise((r) => setImmediate(r));
+  }
+  expect(
+    text
+      .replace(/\r\n[0-9a-f]+\r\n/g, "")
+      .match(/(.)\1{1000,}c?e?/g)
+      ?.map((m) => [m[0], m.length, m.at(-1)]),
+  ).toEqual([
+    ["a", 700_000, "a"],
+    ["b", 700_001, "c"],
+    ["d", 700_001, "e"],
+  ]);
+});

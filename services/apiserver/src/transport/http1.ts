@@ -8,6 +8,7 @@ import { MAX_BODY_BYTES } from "../handler.ts";
 import { HttpRequest, NO_BODY, type Out } from "./exchange.ts";
 import { chunkOf, type Framing, headText, isBodiless, LAST_CHUNK } from "./http1-answer.ts";
 import { type HeaderBlock, parseHeaderBlock, parseRequestLine } from "./http1-head.ts";
+import { PacedWriter } from "./paced-writer.ts";
 
 /** Longer heads are handed over; Node's server takes up to 64 KB. */
 const MAX_HEAD_BYTES = 16 * 1024;
@@ -160,7 +161,10 @@ export class Http1Connection implements Out {
       this.#socket.write(whole);
     } else {
       this.#socket.write(head, "latin1");
-      for (const p of pieces) this.#socket.write(p);
+      const body = new PacedWriter(this.#socket);
+      for (const p of pieces) body.write(p);
+      body.emptied(() => this.#over());
+      return;
     }
     this.#over();
   }
@@ -234,6 +238,7 @@ class Sink implements ResponseSink {
   readonly #framing: Framing;
   readonly #over: () => void;
   readonly #onClose: (() => void)[] = [];
+  readonly #body: PacedWriter;
   #written = 0;
   closed = false;
 
@@ -241,28 +246,31 @@ class Sink implements ResponseSink {
     this.#socket = socket;
     this.#framing = framing;
     this.#over = over;
+    this.#body = framing === "chunked" ? new PacedWriter(socket, chunkOf) : new PacedWriter(socket);
     if (socket.destroyed) this.gone();
   }
 
   get backlog(): number {
-    return this.#socket.writableLength;
+    return this.#body.backlog;
   }
 
   write(bytes: Uint8Array): boolean {
     if (this.closed) return false;
     if (this.#framing === "none" || bytes.length === 0) return true;
-    if (this.#framing === "chunked") return this.#socket.write(chunkOf(bytes));
+    if (this.#framing === "chunked") return this.#body.write(bytes);
     const mine = bytes.subarray(0, this.#framing - this.#written);
     this.#written += mine.length;
-    return this.#socket.write(mine);
+    return this.#body.write(mine);
   }
 
   end(): void {
     if (this.closed) return;
-    if (this.#framing === "chunked") this.#socket.write(LAST_CHUNK);
     this.gone();
-    if (typeof this.#framing === "number" && this.#written < this.#framing) this.#socket.destroy();
-    else this.#over();
+    this.#body.emptied(() => {
+      if (this.#framing === "chunked") this.#socket.write(LAST_CHUNK);
+      if (typeof this.#framing === "number" && this.#written < this.#framing) this.#socket.destroy();
+      else this.#over();
+    });
   }
 
   /** No more can be written. */
@@ -278,6 +286,6 @@ class Sink implements ResponseSink {
   }
 
   onDrain(cb: () => void): void {
-    this.#socket.once("drain", cb);
+    this.#body.drained(cb);
   }
 }

@@ -134,7 +134,16 @@ class Watch {
   }
 
   #initial(objects: Iterable<CachedObject>, at: number): void {
-    for (const o of objects) if (!this.#accept || this.#accept(o)) this.#line("ADDED", this.#object(o, undefined));
+    const lines = () => {
+      const made: Buffer[] = [];
+      for (const o of objects) if (!this.#accept || this.#accept(o)) made.push(this.#framed("ADDED", this.#object(o, undefined)));
+      return made.length === 1 ? (made[0] as Buffer) : Buffer.concat(made);
+    };
+    // Who begins with everything there is begins with the same bytes as the others.
+    const shares = this.#sharesLines && !this.#accept && !this.#call.served.custom;
+    const id = `watch ${this.#format} ${this.#call.served.storage.resource} ${this.#call.namespace}`;
+    const bytes = shares ? this.#api.lists.bytes(id, this.#resources, lines) : lines();
+    if (bytes.length > 0) this.#write(bytes);
     this.#sentRevision = at;
     if (this.#options.sendInitialEvents) this.#bookmark(at, true);
   }
@@ -285,7 +294,7 @@ class Watch {
 
 function lineOf(type: string, object: Buffer): Buffer {
   const head = `{"type":"${type}","object":`;
-  const line = Buffer.allocUnsafeSlow(head.length + object.length + 2);
+  const line = Buffer.allocUnsafe(head.length + object.length + 2);
   line.write(head, 0, "latin1");
   object.copy(line, head.length);
   line.write("}\n", head.length + object.length, "latin1");
