@@ -1,8 +1,8 @@
 // Pods of two node processes talk through a real nats-server: TCP goodput, ping, HTTP keep-alive and new connections, each
 // beside what the client library's bare publish and subscribe does with messages of the same size in the same run.
-//   node scripts/node.mjs bench/net/wire.ts [--seconds 2] [--rounds 3] [--service] [--only goodput]
+//   node scripts/node.mjs bench/net/wire.ts [--seconds 2] [--rounds 3] [--service] [--only goodput] [--without-gro]
 // Prints medians and ratios. --service puts a ClusterIP (kube-proxy's iptables rules) in the way of HTTP and of new connections;
-// --only goodput leaves the times out. With node's --cpu-prof every worker leaves a profile.
+// --only goodput leaves the times out, --without-gro measures goodput also with cards that join no segments. With node's --cpu-prof every worker leaves a profile.
 import { type ChildProcess, fork } from "node:child_process";
 import * as http from "node:http";
 import { fileURLToPath } from "node:url";
@@ -28,6 +28,8 @@ interface Job {
   /** Segmentation offload of the pods' TCP; 0: every segment a packet of MTU 1450. */
   gsoBytes: number;
   service: boolean;
+  /** Joining of segments at the receiving card. */
+  gro: boolean;
 }
 
 interface Outcome {
@@ -53,6 +55,7 @@ async function openNode(j: Job): Promise<{ pod: Pick<SocketLayer, "tcpConnect" |
   const node = new TestNode({ port: () => port } as unknown as MemoryWire, index, []);
   const mac = macOfIpv4(POD_MAC, address(`10.244.${other}.0`) as number);
   node.learn({ index: other, underlay: `172.30.1.${other}`, flannel: { mac } } as unknown as TestNode);
+  if (!j.gro) node.nic.offload = undefined;
   const pod = node.addPod(2);
   const layer = new SocketLayer({ ip: pod, clock: systemClock, random: seededRandom(index), tcp: { gsoBytes: j.gsoBytes } });
   pod.sockets = layer;
@@ -159,6 +162,12 @@ async function work(j: Job): Promise<Outcome> {
   return out;
 }
 
+interface Pair {
+  a: Outcome;
+  b: Outcome;
+  serverCpuSeconds: number;
+}
+
 const median = (xs: number[]) => [...xs].sort((a, b) => a - b)[Math.floor(xs.length / 2)] ?? 0;
 
 async function main(): Promise<void> {
@@ -168,6 +177,7 @@ async function main(): Promise<void> {
       rounds: { type: "string", default: "3" },
       service: { type: "boolean", default: false },
       only: { type: "string", default: "" },
+      "without-gro": { type: "boolean", default: false },
     },
   });
   const seconds = Number(values.seconds);
@@ -186,7 +196,7 @@ async function main(): Promise<void> {
     await new Promise<void>((r) => child.once("message", () => r()));
     return { outcome, stop: () => child.send("stop"), kill: () => void (child.connected && child.disconnect()) };
   };
-  const pair = async (file: string, jobA: object, jobB: object) => {
+  const pair = async (file: string, jobA: object, jobB: object): Promise<Pair> => {
     const cpu = cpuSeconds(nats.pid);
     const b = await start(file, jobB);
     const a = await start(file, jobA);
@@ -204,8 +214,12 @@ async function main(): Promise<void> {
       { role: first, carrier: "client", identity: one, peer: "172.30.1.2", sizeBytes, seconds },
       { role: second, carrier: "client", identity: two, peer: "172.30.1.1", sizeBytes, seconds },
     );
-  const pods = (role: Job["role"], gsoBytes = 32_000, service = false) =>
-    pair(SELF, { role, identity: one, seconds, gsoBytes, service }, { role: "server", identity: two, seconds, gsoBytes, service: false });
+  const pods = (role: Job["role"], gsoBytes = 32_000, service = false, gro = true) =>
+    pair(
+      SELF,
+      { role, identity: one, seconds, gsoBytes, service, gro },
+      { role: "server", identity: two, seconds, gsoBytes, service: false, gro },
+    );
   const several = async <T>(fn: () => Promise<T>): Promise<T[]> => {
     const out: T[] = [];
     for (let i = 0; i < rounds; i++) out.push(await fn());
@@ -220,13 +234,25 @@ async function main(): Promise<void> {
       ["TCP goodput, 32 KB segments", 32_000, 32_768],
       ["TCP goodput, MTU 1450", 0, 1_450],
     ] as const) {
-      const raw = await several(() => pipe("send", "receive", sizeBytes));
-      const tcp = await several(() => pods("goodput", gsoBytes));
+      // By turns, so that what else the machine does falls on all alike.
+      const raw: Pair[] = [];
+      const tcp = new Map<string, Pair[]>([[name, []]]);
+      if (values["without-gro"]) tcp.set(`${name}, segments not joined`, []);
+      for (let i = 0; i < rounds; i++) {
+        raw.push(await pipe("send", "receive", sizeBytes));
+        for (const [label, rows] of tcp) rows.push(await pods("goodput", gsoBytes, false, label === name));
+      }
+      const perGb = (rows: Pair[], cpu: (r: Pair) => number) => median(rows.map((r) => (cpu(r) / r.b.bytes) * 1e9)).toFixed(2);
+      const cpus = (rows: Pair[]) =>
+        [perGb(rows, (r) => r.a.cpuSeconds), perGb(rows, (r) => r.b.cpuSeconds), perGb(rows, (r) => r.serverCpuSeconds)].join(", ");
       const rawMbps = median(raw.map((r) => r.b.bytes / r.b.seconds / 1e6));
-      const mbps = median(tcp.map((r) => r.b.bytes / r.a.seconds / 1e6));
-      const perGb = (cpu: (r: (typeof tcp)[number]) => number) => median(tcp.map((r) => (cpu(r) / r.b.bytes) * 1e9)).toFixed(2);
-      const cpus = [perGb((r) => r.a.cpuSeconds), perGb((r) => r.b.cpuSeconds), perGb((r) => r.serverCpuSeconds)].join(", ");
-      console.log(`| ${name} | ${mbps.toFixed(0)} MB/s | ${rawMbps.toFixed(0)} MB/s | ${(mbps / rawMbps).toFixed(2)} | ${cpus} |`);
+      for (const [label, rows] of tcp) {
+        const mbps = median(rows.map((r) => r.b.bytes / r.a.seconds / 1e6));
+        const ratio = median(rows.map((r, i) => r.b.bytes / r.a.seconds / ((raw[i] as Pair).b.bytes / (raw[i] as Pair).b.seconds)));
+        console.log(
+          `| ${label} | ${mbps.toFixed(0)} MB/s | ${rawMbps.toFixed(0)} MB/s | ${ratio.toFixed(2)} | ${cpus(rows)} (client ${cpus(raw)}) |`,
+        );
+      }
     }
     if (values.only === "goodput") return;
     const p50 = (rows: { a: Outcome }[]) => median(rows.map((r) => r.a.times[Math.floor(r.a.times.length / 2)] ?? 0));

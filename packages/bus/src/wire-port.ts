@@ -59,6 +59,7 @@ class Port implements FaultyWirePort {
   private dirty: Peer[] = [];
   private scheduled = false;
   private receiver: ((source: string, frame: WireFrame) => void) | undefined;
+  private messageEnd: (() => void) | undefined;
   private currentFaults: WireFaults = NO_FAULTS;
   private faulty = false;
   private readonly shaping: LinkState = { freeAtMs: 0 };
@@ -108,6 +109,10 @@ class Port implements FaultyWirePort {
     }
     if (this.faulty) this.sendFaulty(destination, frame);
     else this.queue(destination, frame);
+  }
+
+  onMessageEnd(cb: () => void): void {
+    this.messageEnd = cb;
   }
 
   onFrame(cb: (source: string, frame: WireFrame) => void): void {
@@ -253,6 +258,7 @@ class Port implements FaultyWirePort {
       }
     });
     this.c.rxFrames += frames;
+    this.messageEnd?.();
     if (n < 0) {
       this.c.rxMalformed++;
       this.complaints.complain("malformed wire message", { source: from });

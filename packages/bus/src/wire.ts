@@ -33,6 +33,8 @@ export interface WirePort {
   /** One receiver. `source` is the sender's underlay address as the server enforced it. The frame's bytes are valid only
    *  during the callback: copy what must outlive it. */
   onFrame(cb: (source: string, frame: WireFrame) => void): void;
+  /** One callback, after the frames of each message. */
+  onMessageEnd(cb: () => void): void;
   counters(): Readonly<WireCounters>;
   close(): void;
 }

@@ -6,12 +6,15 @@ import { formatIpv4, type IpAddress, isGroupMac, isMulticast, type Mac, parseIpv
 import { Ethernet } from "../codec/ethernet.ts";
 import { Packet } from "../packet.ts";
 import { Device, macOfIpv4, UNDERLAY_MAC } from "./device.ts";
+import { ReceiveOffload } from "./receive-offload.ts";
 
 /** The shape of a wire's port (bus: WirePort) as far as a card needs it. */
 export interface NicWire {
   readonly address: string;
   send(destination: string, frame: { bytes: Uint8Array; gsoSize: number; traceId: number; traceHop: number }): void;
   onFrame(cb: (source: string, frame: { bytes: Uint8Array; gsoSize: number; traceId: number; traceHop: number }) => void): void;
+  /** Calls back when all frames of a message have been handed over; a wire without it joins no segments. */
+  onMessageEnd?(cb: () => void): void;
 }
 
 /** Largest frame taken from the wire: an IP packet of 65,535 bytes and its link header. */
@@ -22,6 +25,8 @@ const TEXT_CACHE_LIMIT = 4096;
 export class Nic extends Device {
   private readonly wire: NicWire;
   private readonly textOf = new Map<number, string>();
+  /** Undefined: every segment is a packet (ethtool -K eth0 gro off). */
+  offload: ReceiveOffload | undefined;
   /** Frames refused on arrival, by why. */
   readonly refused = { malformed: 0, spoofed: 0, notForUs: 0 };
 
@@ -31,6 +36,11 @@ export class Nic extends Device {
     super(opts.name ?? "eth0", macOfIpv4(UNDERLAY_MAC, own), opts.mtu ?? 1500);
     this.wire = wire;
     wire.onFrame((source, frame) => this.fromWire(source, frame));
+    if (wire.onMessageEnd !== undefined) {
+      const offload = new ReceiveOffload((p) => this.arrive(p));
+      this.offload = offload;
+      wire.onMessageEnd(() => offload.flush());
+    }
   }
 
   override neighbour(address: IpAddress): Mac | undefined {
@@ -61,6 +71,11 @@ export class Nic extends Device {
     if (isGroupMac(b, 0) || Ethernet.dst(b, 0) !== this.mac) return void this.refused.notForUs++;
     const from = parseIpv4(source);
     if (from === undefined || Ethernet.src(b, 0) !== macOfIpv4(UNDERLAY_MAC, from)) return void this.refused.spoofed++;
+    if (this.offload !== undefined) {
+      if ((frame.gsoSize | frame.traceId) === 0) {
+        if (this.offload.add(b)) return;
+      } else this.offload.flush();
+    }
     const p = Packet.from(b);
     p.gsoSize = frame.gsoSize >>> 0;
     p.traceId = frame.traceId >>> 0;

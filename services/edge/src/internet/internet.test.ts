@@ -27,6 +27,7 @@ function wires(...addresses: string[]): WirePort[] {
       clock.soon(() => heard.get(to)?.(address, copy));
     },
     onFrame: (cb) => void heard.set(address, cb),
+    onMessageEnd: () => undefined,
     counters: () => ({ txFrames: 0, txBytes: 0, txMessages: 0, txDropped: 0, rxFrames: 0, rxBytes: 0, rxMessages: 0, rxMalformed: 0 }),
     close: () => void heard.delete(address),
   }));
