@@ -50,6 +50,7 @@ export interface ResourceInfo extends ResourceRow {
   readonly custom?: unknown;
 }
 
+/** "apps", "v1" -> "apps/v1"; the core group has its version alone. */
 export function apiVersionOf(group: string, version: string): string {
   return group === "" ? version : `${group}/${version}`;
 }
@@ -60,6 +61,7 @@ export function parseApiVersion(apiVersion: string): { group: string; version: s
   return slash < 0 ? { group: "", version: apiVersion } : { group: apiVersion.slice(0, slash), version: apiVersion.slice(slash + 1) };
 }
 
+/** "apps", "deployments" -> "deployments.apps"; the core group has its resource alone. */
 export function groupResourceOf(group: string, resource: string): string {
   return group === "" ? resource : `${resource}.${group}`;
 }

@@ -79,6 +79,7 @@ export const bool = z.string().transform((s, ctx) => {
   return z.NEVER;
 });
 
+/** A Go duration ("1m30s") in milliseconds; undefined when it is none. */
 export function parseDurationMs(s: string): number | undefined {
   if (s === "0") return 0;
   if (!/^(\d+(\.\d+)?(ms|s|m|h))+$/.test(s)) return undefined;

@@ -38,6 +38,7 @@ interface Route {
   active: boolean;
 }
 
+/** A broker inside this process: `connect` gives each identity its connection. */
 export function memoryBus(): MemoryBus {
   const table = new PatternTable<Route>();
   const connections = new Set<Connection>();

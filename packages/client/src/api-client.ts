@@ -98,6 +98,7 @@ export interface ApiClientOptions {
   fieldManager?: string;
 }
 
+/** The verbs of the API over any transport. What the server refuses is thrown as ApiError; no usable answer as ApiUnreachableError. */
 export function apiClient(transport: ApiTransport, options: ApiClientOptions): ApiClient {
   const agent = options.userAgent ?? "podwire";
 

@@ -34,6 +34,7 @@ export interface Controller {
   counters(): Readonly<Record<string, number>>;
 }
 
+/** Makes the loop; `start` runs it. Add keys from the informers' handlers to its `queue`. */
 export function runController(o: ControllerOptions): Controller {
   const queue = o.queue ?? workQueue({ clock: o.clock });
   const counters = { reconciles: 0, errors: 0, conflicts: 0, dropped: 0 };

@@ -42,13 +42,19 @@ export class ApiProtocolError extends PodwireError {}
 const is = (e: unknown, code: number, reason?: string) =>
   e instanceof ApiError && e.code === code && (reason === undefined || e.reason === reason);
 
+/** 404: there is no such object (or resource). */
 export const isNotFound = (e: unknown): boolean => is(e, 404);
+/** 409: another writer came between; read again and redo. */
 export const isConflict = (e: unknown): boolean => is(e, 409, "Conflict");
+/** 409 of a create: the name is taken. */
 export const isAlreadyExists = (e: unknown): boolean => is(e, 409, "AlreadyExists");
 /** 410: the revision or continue token is gone; list again. */
 export const isExpired = (e: unknown): boolean => is(e, 410);
+/** 422: the object breaks a rule; trying again does not help. */
 export const isInvalid = (e: unknown): boolean => is(e, 422);
+/** 403: not allowed, or refused by admission. */
 export const isForbidden = (e: unknown): boolean => is(e, 403);
+/** 429: busy, or an eviction that a budget does not allow now. */
 export const isTooManyRequests = (e: unknown): boolean => is(e, 429);
 
 /** The namespace is being deleted: nothing can be created there and trying again does not help (cause NamespaceTerminating). */

@@ -58,6 +58,7 @@ interface Seen {
   made: Promise<void>;
 }
 
+/** The recorder of one component. It never throws and never waits for the API; `flush` does. */
 export function eventRecorder(o: EventRecorderOptions): EventRecorder {
   const seen = new Map<string, Seen>();
   const similar = new Map<string, { messages: Set<string>; lastMs: number }>();

@@ -20,6 +20,7 @@ export interface Expectations {
   forget(key: string): void;
 }
 
+/** Nothing is outstanding at first: every key is satisfied. */
 export function expectations(clock: Clock): Expectations {
   const held = new Map<string, { creations: number; deletions: Set<string>; sinceMs: number }>();
   const lower = (key: string, n: number) => {

@@ -12,10 +12,12 @@ const MAX_RESPONSE_BYTES = 64 * 1024 * 1024;
 /** Connections for requests; streams come on top. */
 const MAX_CONNECTIONS = 16;
 
+/** The verbs of the API over HTTP/1.1 (for programs whose Node has no HTTP/2). */
 export function httpsClient(options: RestOptions): ApiClient {
   return apiClient(httpsTransport(options), options);
 }
 
+/** Requests share a pool of connections; each stream has one of its own. `close` ends them all. */
 export function httpsTransport(options: RestOptions): ApiTransport {
   const tls = {
     ...(options.ca ? { ca: options.ca } : {}),

@@ -61,6 +61,7 @@ const MAX_BUFFERED_CHANGES = 100_000;
 /** A watch is asked to end after 5 to 10 minutes, as client-go does. */
 const WATCH_SECONDS = 300;
 
+/** Lists, then watches, for as long as it runs; a gap or an expired revision makes it list again. Objects of its cache must not be changed. */
 export function informer<T extends KubeObject = KubeObject>(o: InformerOptions<T>): Informer<T> {
   const handlers: InformerHandlers<T>[] = [];
   const counters = { lists: 0, changes: 0, old: 0, gaps: 0, handlerErrors: 0 };

@@ -40,6 +40,7 @@ const JITTER = 1.2;
 /** Between tries that nobody answered, growing up to the retry period. */
 const FIRST_RETRY_MS = 50;
 
+/** Takes part until `stop`. The times default to client-go's: 15 s, 10 s, 2 s. */
 export function leaderElection(o: LeaderElectionOptions): LeaderElection {
   const leaseDurationMs = o.leaseDurationMs ?? LEASE_DURATION_MS;
   const renewDeadlineMs = o.renewDeadlineMs ?? RENEW_DEADLINE_MS;

@@ -53,6 +53,7 @@ const MERGE_KEYS: Record<string, string> = {
 /** Pods without a node go at once; bound ones after this grace unless the request says otherwise. */
 const DEFAULT_GRACE_SECONDS = 30;
 
+/** An empty API; with `bus` its commits are broadcast as the real one does it, `resources` are kinds beside the built-in ones. */
 export function memoryApi(o: { clock: Clock; random: Random; bus?: Bus; resources?: readonly ResourceRef[] }): MemoryApi {
   const collections = new Map<string, Collection>();
   for (const ref of [...Object.values(Resources), ...(o.resources ?? [])])

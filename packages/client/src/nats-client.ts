@@ -15,6 +15,7 @@ export function natsClient(bus: Bus, options: { clock: Clock; fieldManager?: str
   return apiClient(natsTransport(bus), { userAgent: bus.identity, ...options });
 }
 
+/** Requests as the identity of the connection; rejects with ApiUnreachableError when nobody answers. */
 export function natsTransport(bus: Bus): ApiTransport {
   const subjects = subjectsOf(bus.cluster);
   const apiSubject = subjects.api(bus.identity);

@@ -37,6 +37,7 @@ const MAX_TOMBSTONES = 20_000;
 /** The index that every cache has. */
 export const NAMESPACE_INDEX = "namespace";
 
+/** Objects of one resource by key, with indexes and handlers; what an informer fills. */
 export class ObjectCache<T extends KubeObject = KubeObject> implements Lister<T> {
   readonly #objects = new Map<string, T>();
   readonly #functions = new Map<string, IndexFunction<T>>();

@@ -55,6 +55,7 @@ export function objectKey(o: KubeObject): string {
   return keyOf(o.metadata.namespace ?? "", o.metadata.name);
 }
 
+/** The key of an object by its names; `namespace` is "" for objects of the cluster. */
 export function keyOf(namespace: string, name: string): string {
   return namespace === "" ? name : `${namespace}/${name}`;
 }

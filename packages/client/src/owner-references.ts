@@ -18,10 +18,12 @@ export function controllerOf(object: KubeObject): OwnerReference | undefined {
   return object.metadata.ownerReferences?.find((r) => r.controller === true);
 }
 
+/** Whether the owner is the controller of the object, by uid. */
 export function isControlledBy(object: KubeObject, owner: KubeObject): boolean {
   return owner.metadata.uid !== undefined && controllerOf(object)?.uid === owner.metadata.uid;
 }
 
+/** Whether any owner of the object has this uid. */
 export function isOwnedBy(object: KubeObject, uid: string): boolean {
   return object.metadata.ownerReferences?.some((r) => r.uid === uid) ?? false;
 }

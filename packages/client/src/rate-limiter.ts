@@ -15,6 +15,7 @@ export const MAX_DELAY_MS = 1000 * 1000;
 export const BUCKET_PER_SECOND = 10;
 export const BUCKET_BURST = 100;
 
+/** Doubles a key's delay with each failure, from `firstMs` to `maxMs`. */
 export function exponentialLimiter(firstMs = FIRST_DELAY_MS, maxMs = MAX_DELAY_MS): RateLimiter {
   const failures = new Map<string, number>();
   return {

@@ -26,10 +26,12 @@ export interface RestOptions {
 const MAX_RESPONSE_BYTES = 512 * 1024 * 1024;
 const STREAM_WINDOW_BYTES = 4 * 1024 * 1024;
 
+/** The verbs of the API over HTTPS (HTTP/2). */
 export function restClient(options: RestOptions): ApiClient {
   return apiClient(restTransport(options), options);
 }
 
+/** One connection for all requests and streams, opened by the first and again after it broke. `close` ends it. */
 export function restTransport(options: RestOptions): ApiTransport {
   let session: ClientHttp2Session | undefined;
   const tls: SecureContextOptions = {

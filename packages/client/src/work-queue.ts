@@ -24,6 +24,7 @@ export interface WorkQueue {
   shutDown(): void;
 }
 
+/** An empty queue; `limiter` defaults to client-go's for controllers. */
 export function workQueue(o: { clock: Clock; limiter?: RateLimiter }): WorkQueue {
   const limiter = o.limiter ?? controllerLimiter(o.clock);
   const dirty = new Set<string>();

@@ -19,6 +19,7 @@ export interface MemoryStore extends Store {
   versions(): number;
 }
 
+/** An empty store that nothing outlives. */
 export function openMemoryStore(opts: MemoryStoreOptions): MemoryStore {
   return new Memory(opts);
 }

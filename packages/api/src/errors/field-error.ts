@@ -65,6 +65,7 @@ export function goQuote(s: string): string {
   return `${out}"`;
 }
 
+/** What is wrong, without the field: "Invalid value: ...: ...". */
 export function errorBody(e: FieldError): string {
   let s = TYPE_TEXT[e.type];
   const silent =
@@ -86,21 +87,29 @@ function printValue(v: unknown): string {
   return goJson(v);
 }
 
+/** The whole error as Kubernetes prints it: "spec.x: Required value". */
 export function errorText(e: FieldError): string {
   return `${e.field === "" ? "<nil>" : e.field}: ${errorBody(e)}`;
 }
 
+/** A value must be there. */
 export const required = (field: string, detail = ""): FieldError => ({ type: "FieldValueRequired", field, detail, badValue: "" });
+/** A value breaks a rule that `detail` says. */
 export const invalid = (field: string, badValue: unknown, detail: string): FieldError => ({
   type: "FieldValueInvalid",
   field,
   detail,
   badValue,
 });
+/** A value that may stand once stands again. */
 export const duplicate = (field: string, badValue: unknown): FieldError => ({ type: "FieldValueDuplicate", field, detail: "", badValue });
+/** A value names what is not there. */
 export const notFound = (field: string, badValue: unknown): FieldError => ({ type: "FieldValueNotFound", field, detail: "", badValue });
+/** A value may not be there. */
 export const forbidden = (field: string, detail: string): FieldError => ({ type: "FieldValueForbidden", field, detail, badValue: "" });
+/** Something went wrong that is not the value's fault. */
 export const internalError = (field: string, detail: string): FieldError => ({ type: "InternalError", field, detail, badValue: null });
+/** A value is of the wrong type. */
 export const typeInvalid = (field: string, badValue: unknown, detail: string): FieldError => ({
   type: "FieldValueTypeInvalid",
   field,
@@ -118,6 +127,7 @@ export function notSupported(field: string, badValue: unknown, values: readonly 
   };
 }
 
+/** A text or map is longer than `maxBytes`; a negative limit is not said. */
 export function tooLong(field: string, maxBytes: number): FieldError {
   return {
     type: "FieldValueTooLong",

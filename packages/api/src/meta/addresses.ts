@@ -7,6 +7,7 @@ export interface ParsedIp {
   readonly value: bigint;
 }
 
+/** An address as text; undefined when it is none. An IPv4-mapped address is that IPv4 address. */
 export function parseIp(text: string): ParsedIp | undefined {
   const v4 = parseV4(text);
   if (v4 !== undefined) return { family: 4, value: v4 };
@@ -57,13 +58,16 @@ function parseV6(text: string): bigint | undefined {
 export const IP_ERROR = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
 export const CIDR_ERROR = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)";
 
+/** Whether the text is an address of either family. */
 export const isIp = (text: string): boolean => parseIp(text) !== undefined;
+/** Whether the text is an IPv6 address that is not an IPv4-mapped one. */
 export const isIpv6 = (text: string): boolean => parseIp(text)?.family === 6;
 
 export interface ParsedCidr extends ParsedIp {
   readonly bits: number;
 }
 
+/** "10.9.8.0/24" with its host bits cleared; undefined when it is no prefix. */
 export function parseCidr(text: string): ParsedCidr | undefined {
   const slash = text.indexOf("/");
   if (slash < 0) return undefined;

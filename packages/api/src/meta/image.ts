@@ -11,6 +11,7 @@ export function tagOfImage(image: string): string {
   return m[2] === undefined ? "latest" : "";
 }
 
+/** What imagePullPolicy is when nobody says: Always for the tag latest. */
 export function defaultPullPolicy(image: string): "Always" | "IfNotPresent" {
   return tagOfImage(image) === "latest" ? "Always" : "IfNotPresent";
 }

@@ -73,6 +73,7 @@ export function canonicalTime(text: string): string {
   return formatSeconds(parse(text, "2006-01-02T15:04:05Z07:00").seconds);
 }
 
+/** RFC 3339 text -> MicroTime's form; throws TimeError with Go's message. */
 export function canonicalMicroTime(text: string): string {
   if (CANONICAL_MICRO.test(text) && validCivil(text)) return text;
   const t = parse(text, "2006-01-02T15:04:05.000000Z07:00");
@@ -91,6 +92,7 @@ export function formatSeconds(seconds: number): string {
   return `${new Date(seconds * 1000).toISOString().slice(0, 19)}Z`;
 }
 
+/** Seconds since the epoch and nanoseconds -> "2006-01-02T15:04:05.000000Z". */
 export function formatMicro(seconds: number, nanos: number): string {
   return `${new Date(seconds * 1000).toISOString().slice(0, 19)}.${String(Math.floor(nanos / 1000)).padStart(6, "0")}Z`;
 }
@@ -105,6 +107,7 @@ export function timeFromMs(ms: number): string {
   return formatSeconds(Math.floor(ms / 1000));
 }
 
+/** Milliseconds since the epoch -> MicroTime. */
 export function microTimeFromMs(ms: number): string {
   const seconds = Math.floor(ms / 1000);
   return formatMicro(seconds, Math.round((ms - seconds * 1000) * 1000) * 1000);
@@ -166,6 +169,7 @@ function fractional(n: bigint, unit: bigint): string {
   return fraction === "" ? `${n / unit}` : `${n / unit}.${fraction}`;
 }
 
+/** A Go duration -> the form in which Go prints it; throws when it is none. */
 export function canonicalDuration(text: string): string {
   return formatDuration(parseDuration(text));
 }

@@ -21,6 +21,7 @@ export const JSON_PATCH_OPERATIONS_MAX = 10_000;
 /** Copies may not grow a document past this (evanphx's accumulated copy limit in kube-apiserver). */
 const COPIED_BYTES_MAX = 3 * 1024 * 1024;
 
+/** RFC 6902. Returns the patched document and leaves `doc` as it is; throws when an operation does not apply. */
 export function applyJsonPatch(doc: unknown, operations: readonly JsonPatchOperation[]): any {
   const root = { "": cloneJson(doc) };
   let copied = 0;

@@ -2,6 +2,7 @@
 
 import { cloneJson } from "../schema/clone.ts";
 
+/** RFC 7386: null removes, objects merge, everything else replaces. Returns the patched document. */
 export function applyMergePatch(doc: any, patch: any): any {
   if (patch === null || typeof patch !== "object" || Array.isArray(patch)) return cloneJson(patch);
   const out: Record<string, any> = doc !== null && typeof doc === "object" && !Array.isArray(doc) ? { ...doc } : {};

@@ -1,6 +1,7 @@
 // A Pod's quality of service class from its containers' cpu and memory (core/v1 helper qos; Kubernetes 1.34).
 import { parseQuantity } from "../meta/quantity.ts";
 
+/** The class that a new pod gets in status.qosClass. */
 export function podQosClass(pod: any): "Guaranteed" | "Burstable" | "BestEffort" {
   const spec = pod.spec ?? {};
   if (spec.resources?.limits || spec.resources?.requests) return qosOf([spec]);

@@ -53,6 +53,7 @@ export function address(text: string): IpAddress {
   return a;
 }
 
+/** "10.0.0.1" of an address in a uint32. */
 export function formatIpv4(a: number): string {
   return `${a >>> 24}.${(a >>> 16) & 255}.${(a >>> 8) & 255}.${a & 255}`;
 }
@@ -76,6 +77,7 @@ export function formatIpv6(a: bigint): string {
   return bestAt < 0 ? hex(0, 8) : `${hex(0, bestAt)}::${hex(bestAt + bestLength, 8)}`;
 }
 
+/** An address of either family as people write it (RFC 5952). */
 export function formatAddress(a: IpAddress): string {
   return typeof a === "number" ? formatIpv4(a) : formatIpv6(a);
 }
@@ -88,12 +90,14 @@ export function formatEndpoint(a: IpAddress, port: number): string {
 export const ipv4At = u32;
 export const putIpv4 = putU32;
 
+/** 16 bytes, big-endian, at an offset. */
 export function ipv6At(b: Uint8Array, at: number): bigint {
   const high = (BigInt(u32(b, at)) << 32n) | BigInt(u32(b, at + 4));
   const low = (BigInt(u32(b, at + 8)) << 32n) | BigInt(u32(b, at + 12));
   return (high << 64n) | low;
 }
 
+/** Writes 16 bytes, big-endian, at an offset. */
 export function putIpv6(b: Uint8Array, at: number, a: bigint): void {
   putU32(b, at, Number((a >> 96n) & 0xffffffffn));
   putU32(b, at + 4, Number((a >> 64n) & 0xffffffffn));
@@ -137,30 +141,37 @@ export function parsePrefix(text: string): Prefix | undefined {
   return { address: a, length: Number(digits) };
 }
 
+/** "10.0.0.0/8". */
 export function formatPrefix(p: Prefix): string {
   return `${formatAddress(p.address)}/${p.length}`;
 }
 
+/** 127.0.0.0/8 or ::1. */
 export function isLoopback(a: IpAddress): boolean {
   return typeof a === "number" ? a >>> 24 === 127 : a === LOOPBACK_V6;
 }
 
+/** 224.0.0.0/4 or ff00::/8. */
 export function isMulticast(a: IpAddress): boolean {
   return typeof a === "number" ? a >>> 28 === 14 : a >> 120n === 0xffn;
 }
 
+/** 0.0.0.0 or ::. */
 export function isUnspecified(a: IpAddress): boolean {
   return a === 0 || a === 0n;
 }
 
+/** 169.254.0.0/16 or fe80::/10. */
 export function isLinkLocal(a: IpAddress): boolean {
   return typeof a === "number" ? a >>> 16 === 0xa9fe : a >> 118n === 0x3fan;
 }
 
+/** 6 bytes at an offset. */
 export function macAt(b: Uint8Array, at: number): Mac {
   return ((b[at]! << 8) | b[at + 1]!) * 0x100000000 + u32(b, at + 2);
 }
 
+/** Writes 6 bytes at an offset. */
 export function putMac(b: Uint8Array, at: number, mac: Mac): void {
   const high = Math.floor(mac / 0x100000000);
   b[at] = high >>> 8;
@@ -168,6 +179,7 @@ export function putMac(b: Uint8Array, at: number, mac: Mac): void {
   putU32(b, at + 2, mac % 0x100000000);
 }
 
+/** "02:00:00:00:00:01". */
 export function formatMac(mac: Mac): string {
   return mac
     .toString(16)
@@ -175,6 +187,7 @@ export function formatMac(mac: Mac): string {
     .replace(/(..)(?!$)/g, "$1:");
 }
 
+/** A hardware address as text; undefined when it is none. */
 export function parseMac(text: string): Mac | undefined {
   return /^([0-9a-f]{2}:){5}[0-9a-f]{2}$/i.test(text) ? Number.parseInt(text.replaceAll(":", ""), 16) : undefined;
 }

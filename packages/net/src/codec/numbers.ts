@@ -2,29 +2,35 @@
 // Invariant: readers return unsigned numbers; writers keep the low bits. No bounds are checked here: the codecs' `problem`
 // functions do that once per packet.
 
+/** 2 bytes, big-endian. */
 export function u16(b: Uint8Array, at: number): number {
   return (b[at]! << 8) | b[at + 1]!;
 }
 
+/** 3 bytes, big-endian. */
 export function u24(b: Uint8Array, at: number): number {
   return (b[at]! << 16) | (b[at + 1]! << 8) | b[at + 2]!;
 }
 
+/** 4 bytes, big-endian, unsigned. */
 export function u32(b: Uint8Array, at: number): number {
   return ((b[at]! << 24) | (b[at + 1]! << 16) | (b[at + 2]! << 8) | b[at + 3]!) >>> 0;
 }
 
+/** Writes 2 bytes, big-endian. */
 export function putU16(b: Uint8Array, at: number, v: number): void {
   b[at] = v >>> 8;
   b[at + 1] = v;
 }
 
+/** Writes 3 bytes, big-endian. */
 export function putU24(b: Uint8Array, at: number, v: number): void {
   b[at] = v >>> 16;
   b[at + 1] = v >>> 8;
   b[at + 2] = v;
 }
 
+/** Writes 4 bytes, big-endian. */
 export function putU32(b: Uint8Array, at: number, v: number): void {
   b[at] = v >>> 24;
   b[at + 1] = v >>> 16;

@@ -111,6 +111,7 @@ export function createHostSandbox(o: Omit<SandboxOptions, "shareProcessNamespace
   return new PodSandbox({ ...o, shareProcessNamespace: true, initCommand: ["/sbin/init"] });
 }
 
+/** A pod's sandbox in a network namespace that the caller made and closes. */
 export function createPodSandbox(o: SandboxOptions): PodSandbox {
   return new PodSandbox(o);
 }

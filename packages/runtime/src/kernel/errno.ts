@@ -79,6 +79,7 @@ export function strerror(e: unknown): string {
   return e instanceof Error ? e.message : String(e);
 }
 
+/** Whether an error carries this code: a SysError, or an error of Node. */
 export function isErrno(e: unknown, code: Errno): boolean {
   return (e as { code?: string } | undefined)?.code === code;
 }

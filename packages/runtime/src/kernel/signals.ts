@@ -86,10 +86,12 @@ const DESCRIPTIONS: Record<number, string> = {
   31: "Bad system call",
 };
 
+/** "TERM" of 15, as kill -l prints it. */
 export function signalName(n: number): string {
   return NAMES[n] ?? (n >= 34 && n <= SIGNAL_MAX ? `RT${n}` : String(n));
 }
 
+/** "Terminated" of 15, as a shell tells the end of a job. */
 export function signalDescription(n: number): string {
   return DESCRIPTIONS[n] ?? `Unknown signal ${n}`;
 }
@@ -108,6 +110,7 @@ export function signalNumber(text: string): number | undefined {
 
 export type DefaultAction = "terminate" | "ignore" | "stop" | "continue";
 
+/** What a signal does to a process that has no handler for it. */
 export function defaultAction(n: number): DefaultAction {
   if (n === SIGCHLD || n === 23 || n === SIGWINCH) return "ignore";
   if (n === SIGCONT) return "continue";
