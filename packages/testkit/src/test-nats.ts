@@ -60,7 +60,7 @@ const DEFAULT_IDENTITIES: Readonly<Record<string, string | undefined>> = {
   supervisor: undefined,
 };
 
-/** A nats-server of its own in a temporary folder; `stop` ends and removes it. */
+/** A nats-server of its own in a temporary folder; `close` ends and removes it. */
 export async function startTestNats(opts: TestNatsOptions = {}): Promise<TestNats> {
   if (testNatsBinary === undefined) throw new Error("no nats-server: set PODWIRE_NATS_SERVER, or install one");
   const binary = testNatsBinary;
