@@ -324,7 +324,7 @@ export async function ps(p: Process): Promise<number> {
         return q.ended ? "Z" : q.stopped ? "T" : q === p ? "R" : "S";
       case "vsz":
       case "rss":
-        return String(Math.round(q.memoryBytes / 1024));
+        return String(Math.round(q.residentBytes / 1024));
       case "comm":
         return q.name;
       default:
@@ -400,7 +400,7 @@ export async function falseProgram(): Promise<number> {
   return 1;
 }
 export async function nproc(p: Process): Promise<number> {
-  await p.print("8\n");
+  await p.print(`${p.container.machine.cores}\n`);
   return 0;
 }
 export async function arch(p: Process): Promise<number> {
@@ -412,17 +412,35 @@ export async function clear(p: Process): Promise<number> {
   return 0;
 }
 export async function uptime(p: Process): Promise<number> {
-  await p.print(` ${strftime("%H:%M:%S", p.clock.nowMs())} up 1 min,  0 users,  load average: 0.00, 0.00, 0.00\n`);
+  const { machine } = p.container;
+  const minutes = Math.floor(machine.uptimeMs / 60_000);
+  const days = Math.floor(minutes / 1440);
+  const hours = Math.floor(minutes / 60) % 24;
+  const up = `${days === 0 ? "" : `${days} day${days === 1 ? "" : "s"}, `}${hours === 0 && days === 0 ? `${minutes} min` : `${String(hours).padStart(2)}:${String(minutes % 60).padStart(2, "0")}`}`;
+  const load = machine.load().map((l) => l.toFixed(2));
+  await p.print(` ${strftime("%H:%M:%S", p.clock.nowMs())} up ${up},  0 users,  load average: ${load.join(", ")}\n`);
   return 0;
 }
+
+/** free: the node's memory, as /proc/meminfo has it inside a container, too. */
 export async function free(p: Process): Promise<number> {
-  const used = Math.round(p.container.memory.usedBytes / 1024);
-  const total = Math.round((p.container.memory.limitBytes ?? 16 * 1024 ** 3) / 1024);
-  const n = (v: number) => String(v).padStart(12);
+  const o = await options(p, "bkmgh", "[-bkmgh]");
+  const unit = o.flags.has("b") ? 1 : o.flags.has("m") ? 1024 ** 2 : o.flags.has("g") ? 1024 ** 3 : 1024;
+  const { machine } = p.container;
+  const used = machine.usedBytes;
+  const shown = (bytes: number) => (o.flags.has("h") ? sizeText(bytes) : String(Math.floor(bytes / unit))).padStart(12);
+  const rest = Math.max(0, machine.memoryBytes - used);
   await p.print(
-    `              total        used        free      shared  buff/cache   available\nMem:   ${n(total)}${n(used)}${n(total - used)}${n(0)}${n(0)}${n(total - used)}\nSwap:  ${n(0)}${n(0)}${n(0)}\n`,
+    `              total        used        free      shared  buff/cache   available\nMem:   ${shown(machine.memoryBytes)}${shown(used)}${shown(rest)}${shown(0)}${shown(0)}${shown(rest)}\nSwap:  ${shown(0)}${shown(0)}${shown(0)}\n`,
   );
   return 0;
+}
+
+function sizeText(bytes: number): string {
+  let n = bytes;
+  let unit = 0;
+  for (; n >= 1024 && unit < 4; unit++) n /= 1024;
+  return unit === 0 ? String(n) : `${n.toFixed(1)}${"KMGT"[unit - 1]}`;
 }
 
 export async function watch(p: Process): Promise<number> {
@@ -453,7 +471,9 @@ export async function time(p: Process): Promise<number> {
   const code = child instanceof SysError ? 127 : codeOf(((await p.waitpid(child.pid)) as { status: ExitStatus }).status);
   if (child instanceof SysError) await complain(p, `can't execute '${p.argv[1]}': ${strerror(child)}`);
   const text = (ms: number) => `${Math.floor(ms / 60_000)}m ${((ms % 60_000) / 1000).toFixed(2)}s`;
-  await p.printError(`real\t${text(p.clock.monotonicMs() - started)}\nuser\t${text(0)}\nsys\t${text(0)}\n`);
+  await p.printError(
+    `real\t${text(p.clock.monotonicMs() - started)}\nuser\t${text(child instanceof SysError ? 0 : child.cpuMs)}\nsys\t${text(0)}\n`,
+  );
   return code;
 }
 

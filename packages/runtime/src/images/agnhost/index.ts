@@ -17,19 +17,21 @@ import { netexec } from "./netexec.ts";
 import { nettest } from "./nettest.ts";
 import { net, noSnatTest, portForwardTester } from "./network-testers.ts";
 import { dnsServerList, dnsSuffix, entrypointTester, etcHosts, logsGenerator, pause } from "./one-shot.ts";
-import { liveness, porter, serveHostname } from "./small-servers.ts";
+import { auditProxy, fakeGitserver, liveness, porter, serveHostname, tcpReset } from "./small-servers.ts";
 import { webhook } from "./webhook.ts";
 import { testWebserver } from "./webserver.ts";
 
 type Subcommand = (p: Process, argv: readonly string[]) => Promise<number>;
 
 const SUBCOMMANDS: { [name: string]: Subcommand } = {
+  "audit-proxy": auditProxy,
   connect,
   "crd-conversion-webhook": crdConversionWebhook,
   "dns-server-list": dnsServerList,
   "dns-suffix": dnsSuffix,
   "entrypoint-tester": entrypointTester,
   "etc-hosts": etcHosts,
+  "fake-gitserver": fakeGitserver,
   "grpc-health-checking": grpcHealthChecking,
   guestbook,
   inclusterclient,
@@ -47,13 +49,11 @@ const SUBCOMMANDS: { [name: string]: Subcommand } = {
   "resource-consumer-controller": resourceConsumerController,
   "serve-hostname": serveHostname,
   stress,
+  "tcp-reset": tcpReset,
   "test-service-account-issuer-discovery": issuerDiscovery,
   "test-webserver": testWebserver,
   webhook,
 };
-
-/** Subcommands of the real program that are not built. */
-const NOT_BUILT = ["audit-proxy", "fake-gitserver", "openidmetadata", "tcp-reset"];
 
 export async function agnhostMain(p: Process): Promise<number> {
   const words = p.argv.slice(1);
@@ -70,7 +70,6 @@ export async function agnhostMain(p: Process): Promise<number> {
     if (name === undefined || name === "help") return await listing(p, name === "help" ? words[at + 1] : undefined);
     const run = SUBCOMMANDS[name];
     if (run) return await run(p, words.slice(at + 1));
-    if (NOT_BUILT.includes(name)) throw new UsageError(`subcommand "${name}" of agnhost is not built in Podwire (docs/fidelity.md)`);
     throw new UsageError(`unknown command "${name}" for "app"`);
   } catch (e) {
     if (e instanceof HelpRequest) return listing(p, undefined);

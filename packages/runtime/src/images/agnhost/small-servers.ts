@@ -115,3 +115,69 @@ export async function liveness(p: Process, argv: readonly string[]): Promise<num
   await forEver(p);
   return 0;
 }
+
+/** Reads a byte of each connection, then resets it. */
+export async function tcpReset(p: Process, argv: readonly string[]): Promise<number> {
+  const { flags, args } = parseFlags(argv, { port: { kind: "int", default: 8080 } });
+  checkArgs(args, 0, 0);
+  const port = flags["port"] as number;
+  try {
+    p.net.listen(p, { port, allowHalfOpen: true }, (s) => {
+      s.on("error", () => s.destroy());
+      const reset = () => {
+        const from = `${s.remoteAddress}:${s.remotePort}`;
+        // With an error the connection is aborted instead of closed, as closing with unread bytes does on Linux.
+        if ("resetAndDestroy" in s) (s as unknown as { resetAndDestroy(): void }).resetAndDestroy();
+        else s.destroy();
+        log(p, `TCP request from ${from}`);
+      };
+      s.once("readable", reset);
+      s.once("end", reset);
+    });
+  } catch (e) {
+    fatal(p, `Error from net.Listen(): listen tcp :${port}: bind: ${sysText(e)}`);
+  }
+  p.onSignal(15, () => {
+    log(p, "Shutting down after receiving signal: terminated.");
+    log(p, "Awaiting pod deletion.");
+    p.terminate({ code: 0, signal: 0 });
+  });
+  log(p, `Serving on port ${port}.`);
+  await forEver(p);
+  return 0;
+}
+
+/** Anything on port 8000 gets one sentence. */
+export async function fakeGitserver(p: Process, argv: readonly string[]): Promise<number> {
+  checkArgs(parseFlags(argv, {}).args, 0, 0);
+  serve(p, 8000, (w) => w.write("I am a fake git server"));
+  await forEver(p);
+  return 0;
+}
+
+/** Takes audit.k8s.io/v1 EventLists on port 8080 and prints each event as a line of JSON. */
+export async function auditProxy(p: Process, argv: readonly string[]): Promise<number> {
+  checkArgs(parseFlags(argv, {}).args, 0, 0);
+  const events = (body: Uint8Array): object[] | undefined => {
+    try {
+      const list = JSON.parse(Buffer.from(body).toString("utf8")) as { kind?: string; apiVersion?: string; items?: object[] };
+      return list.kind === "EventList" && list.apiVersion === "audit.k8s.io/v1" ? (list.items ?? []) : undefined;
+    } catch {
+      return undefined;
+    }
+  };
+  serve(p, 8080, (w, r) => {
+    const items = events(r.body);
+    if (items === undefined) {
+      log(p, `failed decoding buf: ${goBytes(r.body)}, apiVersion: audit.k8s.io/v1`);
+      w.writeHeader(500);
+      return;
+    }
+    for (const item of items) void p.print(`${goJson({ kind: "Event", apiVersion: "audit.k8s.io/v1", ...item })}\n`);
+  });
+  await forEver(p);
+  return 0;
+}
+
+/** Go's %b of bytes. */
+const goBytes = (b: Uint8Array) => `[${[...b].map((x) => x.toString(2)).join(" ")}]`;
