@@ -71,7 +71,7 @@ test("what makes hints impossible is said in upstream's words", () => {
   expect(planHints(endpoints({ a: 3 }), even)).toEqual({
     why: "Unable to allocate minimum required endpoints to each zone without exceeding overload threshold (3 endpoints, 2 zones)",
   });
-  expect(planHints([...endpoints({ a: 4 }), { key: "x", zone: undefined, ready: true, hint: undefined }], even)).toMatchObject({
+  expect(planHints([...endpoints({ a: 5 }), { key: "x", zone: undefined, ready: true, hint: undefined }], even)).toMatchObject({
     why: "One or more endpoints do not have a zone specified",
   });
 });
