@@ -133,6 +133,7 @@ class Generator {
       case 15:
         // A here-document ends a line, so that nothing can follow it on the same.
         if (depth > 0) return `echo ${this.#words(depth)} | cat`;
+        // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the shell's to expand.
         return `cat <<EOF\n${this.#pick(["plain", "$a ${b} $((1+2))", "`echo sub`", "\\$a \\\\ \\` end"])}\nEOF`;
       case 16:
         return `IFS=${this.#pick(["' '", "o", "':'", "'/ '"])}; set -- ${this.#pick(["$a $b", "$c", "a:b::c", '"$b"'])}; echo $# "$1"; unset IFS`;
