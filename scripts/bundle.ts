@@ -17,6 +17,8 @@ const banner = [
 
 const LATE = /^(node:)?(child_process|http2|https|tls|worker_threads|zlib)$/;
 
+const PATCHES = /[\\/]images[\\/]node[\\/]worker[\\/]/;
+
 /** What a process would load and never use. Each took a noticeable share of its start and memory. */
 const lean: Plugin = {
   name: "lean",
@@ -37,7 +39,11 @@ const lean: Plugin = {
       return { contents: cheap };
     });
     // Modules of Node that most processes need late or never (node:http2 alone takes 20 ms) are loaded by the first use of an export.
-    b.onResolve({ filter: LATE }, ({ path }) => ({ path: path.replace(/^node:/, ""), namespace: "late" }));
+    b.onResolve({ filter: LATE }, ({ path, importer }) => {
+      const name = path.replace(/^node:/, "");
+      // The worker of user JavaScript puts the pod's own functions into the modules themselves.
+      return PATCHES.test(importer) ? { path: `node:${name}`, external: true } : { path: name, namespace: "late" };
+    });
     b.onLoad({ filter: /./, namespace: "late" }, ({ path }) => {
       const names = Object.keys(process.getBuiltinModule(path) ?? {});
       const getters = names.map((n) => `get ${n}() { return m()[${JSON.stringify(n)}]; }`).join(",\n");
