@@ -143,14 +143,22 @@ describe.skipIf(testNatsBinary === undefined)("JetStream (skipped without a nats
         });
       }
       let over = false;
-      const run = runStoreWorkload({ clock: systemClock, random, stores, clients: 8, keys: 4, pauseMs: 2, over: () => over });
+      let begun = 0;
+      const more = async (operations: number) => {
+        for (const until = begun + operations; begun < until; ) await new Promise((r) => setTimeout(r, 1));
+      };
+      const stop = () => {
+        begun++;
+        return over;
+      };
+      const run = runStoreWorkload({ clock: systemClock, random, stores, clients: 8, keys: 4, pauseMs: 2, over: stop });
       for (let i = 0; i < 4; i++) {
-        await new Promise((r) => setTimeout(r, 200 + random.below(300)));
+        await more(50 + random.below(100));
         await nats.kill();
         await new Promise((r) => setTimeout(r, random.below(100)));
         await nats.start();
       }
-      await new Promise((r) => setTimeout(r, 300));
+      await more(50);
       over = true;
       const operations = await run;
       const last = await (stores[0] as Store).currentRevision();
